@@ -1,0 +1,30 @@
+"""Identifiers: sortable by creation time, safe in URLs, file names and log lines."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32, lower case
+
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$")
+
+
+def _encode(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, 32)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def new_id(prefix: str = "") -> str:
+    """A new identifier: 48 bits of milliseconds and 50 random bits, as 20 characters after ``prefix-``."""
+    body = _encode(time.time_ns() // 1_000_000, 10) + _encode(secrets.randbits(50), 10)
+    return f"{prefix}-{body}" if prefix else body
+
+
+def is_name(text: str) -> bool:
+    """Whether ``text`` may name an asset, job, endpoint or release: Azure ML's rule (letters, digits, ._-)."""
+    return NAME.match(text) is not None
