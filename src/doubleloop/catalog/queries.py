@@ -1,0 +1,80 @@
+"""Finding assets by reference, and walking lineage. Rooms that know the kind permit before they call."""
+
+from __future__ import annotations
+
+import difflib
+
+from doubleloop.base import errors
+from doubleloop.catalog import model, rules, store
+from doubleloop.db.context import Ctx
+from doubleloop.workspaces import queries as workspaces
+
+
+def places(ctx: Ctx) -> list[str]:
+    """Where a name is looked up, in order: the context's workspace, then the registries."""
+    registries = workspaces.registries(ctx)
+    return ([ctx.workspace] if ctx.workspace and ctx.workspace not in registries else []) + registries
+
+
+def resolve(ctx: Ctx, kind: str, reference: str) -> model.Asset:
+    """The asset version behind ``name:version``, ``name@label`` or ``name`` (newest). Raises NotFound, with names
+    that are near."""
+    wanted = rules.parse(reference)
+    searched = places(ctx)
+    if wanted.registry and wanted.registry in searched:
+        searched = [wanted.registry]
+    for workspace in searched:
+        found = _in_place(ctx, kind, workspace, wanted)
+        if found:
+            return found
+    known = sorted({asset.name for asset in store.newest(ctx, kind, searched)})
+    there = [asset for workspace in searched for asset in store.versions(ctx, kind, workspace, wanted.name)]
+    if there:
+        have = ", ".join(sorted({a.version for a in there} | {f"@{mark}" for a in there for mark in a.labels}))
+        cure = f"{wanted.name} has: {have}."
+    else:
+        near = difflib.get_close_matches(wanted.name, known, 3)
+        cure = f"Did you mean {', '.join(near)}?" if near else f"Known: {', '.join(known[:20]) or 'none yet'}."
+    raise errors.NotFound(f"There is no {kind} {reference} in {' or '.join(searched) or 'any workspace'}", cure=cure)
+
+
+def _in_place(ctx: Ctx, kind: str, workspace: str, wanted: rules.Reference) -> model.Asset | None:
+    if wanted.version is not None:
+        return store.get(ctx, kind, workspace, wanted.name, wanted.version)
+    if wanted.label not in (None, "latest"):
+        version = store.labels(ctx, kind, workspace, wanted.name).get(wanted.label or "")
+        return store.get(ctx, kind, workspace, wanted.name, version) if version else None
+    return next((a for a in store.versions(ctx, kind, workspace, wanted.name) if not a.archived), None)
+
+
+def get(ctx: Ctx, kind: str, workspace: str, name: str, version: str) -> model.Asset | None:
+    return store.get(ctx, kind, workspace, name, version)
+
+
+def versions(ctx: Ctx, kind: str, name: str) -> list[model.Asset]:
+    return [asset for workspace in places(ctx) for asset in store.versions(ctx, kind, workspace, name)]
+
+
+def names(ctx: Ctx, kind: str) -> list[model.Asset]:
+    """The newest version of each name that can be seen from the context's workspace."""
+    return store.newest(ctx, kind, places(ctx))
+
+
+def upstream(ctx: Ctx, id_: str) -> list[model.Edge]:
+    return store.edges(ctx, target=id_)
+
+
+def downstream(ctx: Ctx, id_: str) -> list[model.Edge]:
+    return store.edges(ctx, source=id_)
+
+
+def ancestry(ctx: Ctx, id_: str, limit: int = 500) -> list[model.Edge]:
+    """Every edge that leads to ``id_``, nearest first; stops at ``limit`` edges."""
+    found: list[model.Edge] = []
+    seen, wave = {id_}, [id_]
+    while wave and len(found) < limit:
+        edges = [edge for each in wave for edge in store.edges(ctx, target=each)]
+        found += edges
+        wave = list(dict.fromkeys(edge.source for edge in edges if edge.source not in seen))
+        seen.update(wave)
+    return found[:limit]

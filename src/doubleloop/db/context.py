@@ -1,0 +1,70 @@
+"""``Ctx``: who acts, in which workspace, in which transaction, when, and which implementations fill the ports.
+
+Every command and query takes it first, so authorization, audit and time cannot be forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from doubleloop.base import actors, clock, errors
+from doubleloop.db import engine as engines
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Ctx:
+    """``workspace`` is None for what belongs to the whole installation."""
+
+    actor: actors.Actor
+    workspace: str | None
+    tx: sa.Connection
+    now: datetime
+    ports: Mapping[type[Any], Any]
+
+    def port(self, kind: type[P]) -> P:
+        """What ``wiring`` plugged in for this protocol. Raises Unavailable when nothing was."""
+        try:
+            return self.ports[kind]
+        except KeyError:
+            raise errors.Unavailable(f"Nothing is plugged in for {kind.__module__}.{kind.__name__}") from None
+
+    def in_workspace(self, workspace: str | None) -> Ctx:
+        return replace(self, workspace=workspace)
+
+    def acting_as(self, actor: actors.Actor) -> Ctx:
+        return replace(self, actor=actor)
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """Opens contexts: one database, one clock, one set of plugged-in parts."""
+
+    engine: sa.Engine
+    ports: Mapping[type[Any], Any]
+    now: Callable[[], datetime] = clock.now
+
+    @contextmanager
+    def write(self, actor: actors.Actor, workspace: str | None = None) -> Iterator[Ctx]:
+        """A transaction that commits at the end and rolls back on any error."""
+        with self.engine.begin() as tx:
+            yield Ctx(actor, workspace, tx, self.now(), self.ports)
+
+    @contextmanager
+    def read(self, actor: actors.Actor, workspace: str | None = None) -> Iterator[Ctx]:
+        """A consistent look that takes no write lock and leaves nothing behind."""
+        with self.engine.connect().execution_options(**{engines.READ_ONLY: True}) as tx:
+            yield Ctx(actor, workspace, tx, self.now(), self.ports)
+
+    def port(self, kind: type[P]) -> P:
+        try:
+            return self.ports[kind]
+        except KeyError:
+            raise errors.Unavailable(f"Nothing is plugged in for {kind.__module__}.{kind.__name__}") from None

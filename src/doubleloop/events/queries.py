@@ -1,0 +1,56 @@
+"""Reading the log, and proving that nobody changed it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from doubleloop.db.context import Ctx
+from doubleloop.events import model, store
+
+
+def facts(
+    ctx: Ctx,
+    *,
+    types: Sequence[str] = (),
+    subject: str | None = None,
+    workspace: str | None = None,
+    after: int = 0,
+    newest_first: bool = False,
+    limit: int = 500,
+) -> list[model.Fact]:
+    return store.select(
+        ctx,
+        after=after,
+        types=types,
+        subject=subject,
+        workspace=workspace,
+        newest_first=newest_first,
+        limit=limit,
+    )
+
+
+def head(ctx: Ctx) -> tuple[int, str]:
+    """Sequence number and seal of the newest fact."""
+    return store.head(ctx)
+
+
+def verify(ctx: Ctx, batch: int = 1000) -> model.ChainReport:
+    """Recompute every seal from the first fact on; constant memory."""
+    seq, previous = 0, model.GENESIS
+    while True:
+        rows = store.select(ctx, after=seq, limit=batch)
+        if not rows:
+            break
+        for fact in rows:
+            if fact.seq != seq + 1:
+                return model.ChainReport(seq, previous, seq + 1, f"fact {seq + 1} is missing")
+            expected = model.seal(
+                previous, fact.seq, fact.type, fact.workspace, fact.subject, fact.actor, fact.at, fact.data
+            )
+            if fact.previous != previous or fact.hash != expected:
+                return model.ChainReport(seq, previous, fact.seq, f"fact {fact.seq} was changed after it was written")
+            seq, previous = fact.seq, fact.hash
+    head_seq, head_hash = store.head(ctx)
+    if (head_seq, head_hash) != (seq, previous):
+        return model.ChainReport(seq, previous, seq + 1, f"the log ends at {seq}, but its head says {head_seq}")
+    return model.ChainReport(seq, previous)

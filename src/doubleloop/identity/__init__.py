@@ -1,0 +1,1 @@
+"""Who may do what: users, tokens, groups with a persona, one alphabetical list of actions, default deny."""

@@ -1,0 +1,41 @@
+"""Every action there is. A command or query needs exactly one; keep the list in alphabetical order."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    AUDIT_READ = "audit.read"
+    COMPUTE_READ = "compute.read"
+    COMPUTE_WRITE = "compute.write"
+    DATA_READ = "data.read"
+    DATA_WRITE = "data.write"
+    ENDPOINT_INVOKE = "endpoint.invoke"
+    ENDPOINT_KEYS = "endpoint.keys"
+    ENDPOINT_READ = "endpoint.read"
+    ENDPOINT_WRITE = "endpoint.write"
+    ENVIRONMENT_READ = "environment.read"
+    ENVIRONMENT_WRITE = "environment.write"
+    IDENTITY_READ = "identity.read"
+    IDENTITY_WRITE = "identity.write"
+    JOB_CANCEL = "job.cancel"
+    JOB_READ = "job.read"
+    JOB_SUBMIT = "job.submit"
+    MODEL_READ = "model.read"
+    MODEL_WRITE = "model.write"
+    MONITOR_READ = "monitor.read"
+    MONITOR_RUN = "monitor.run"
+    MONITOR_WRITE = "monitor.write"
+    RELEASE_APPROVE = "release.approve"
+    RELEASE_READ = "release.read"
+    RELEASE_START = "release.start"
+    RELEASE_WRITE = "release.write"
+    RULE_READ = "rule.read"
+    RULE_WRITE = "rule.write"
+    SCHEDULE_READ = "schedule.read"
+    SCHEDULE_WRITE = "schedule.write"
+    TRACKING_READ = "tracking.read"
+    TRACKING_WRITE = "tracking.write"
+    WORKSPACE_READ = "workspace.read"
+    WORKSPACE_WRITE = "workspace.write"

@@ -1,0 +1,81 @@
+"""What can be set, from ``DOUBLELOOP_*`` variables or the flags of ``doubleloop up``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from doubleloop.base import errors
+
+
+def _setting(default: Any, why: str) -> Any:
+    return field(default=default, metadata={"why": why})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of an installation. Paths are absolute; durations are seconds; sizes are bytes."""
+
+    home: Path = _setting(
+        Path("~/.doubleloop"),
+        "Folder of everything this installation owns: database, blobs, environments, runs, inference log.",
+    )
+    host: str = _setting("127.0.0.1", "Address to listen on. Loopback, because there is no TLS in front yet.")
+    port: int = _setting(8600, "Port of the API, the console and MLflow's proxy.")
+    gateway_port: int = _setting(0, "Port of the serving gateway; 0 means the port after `port`.")
+    database_url: str = _setting("", "SQLAlchemy URL of the database; empty means SQLite (WAL) in the home folder.")
+    compute_slots: int = _setting(
+        0, "Job steps that may run at the same time; 0 means one per processor, at least two."
+    )
+    step_quota: int = _setting(20 * 2**30, "Bytes that one job step may write before it is stopped.")
+    step_timeout: float = _setting(0.0, "Seconds a job step may run when its file says nothing; 0 means no limit.")
+    poll_interval: float = _setting(
+        0.1, "Seconds between looks at the outbox and the fact log: the delay added to each hand-over."
+    )
+    upload_limit: int = _setting(20 * 2**30, "Bytes of the largest single file the API accepts.")
+    advisories: str = _setting(
+        "", "Folder or zip of OSV advisories for PyPI; empty means package scans are recorded as not checked."
+    )
+    uv_cache: str = _setting("", "Folder of uv's download cache; empty means uv's own default.")
+    session_hours: float = _setting(12.0, "Hours until a console session ends.")
+
+    @property
+    def gateway(self) -> int:
+        return self.gateway_port or self.port + 1
+
+    @property
+    def slots(self) -> int:
+        return self.compute_slots or max(2, os.cpu_count() or 2)
+
+    @property
+    def sqlite_path(self) -> Path:
+        return self.home / "doubleloop.sqlite"
+
+    @property
+    def url(self) -> str:
+        return self.database_url or f"sqlite:///{self.sqlite_path}"
+
+
+def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
+    """Settings from ``DOUBLELOOP_<NAME>`` variables, then ``flags`` that are not None. Raises InvalidInput."""
+    environ = os.environ if environ is None else environ
+    hints = get_type_hints(Settings)
+    chosen: dict[str, Any] = {}
+    for item in fields(Settings):
+        variable = f"DOUBLELOOP_{item.name.upper()}"
+        text = environ.get(variable)
+        if flags.get(item.name) is not None:
+            chosen[item.name] = flags[item.name]
+        elif text:
+            try:
+                chosen[item.name] = hints[item.name](text)
+            except ValueError as error:
+                raise errors.InvalidInput(
+                    f"{variable}={text!r} is not a {hints[item.name].__name__}",
+                    cure=f"Unset it, or give a value; it means: {item.metadata['why']}",
+                ) from error
+    settings = Settings(**chosen)
+    return replace(settings, home=Path(settings.home).expanduser().resolve())

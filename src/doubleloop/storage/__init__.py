@@ -1,0 +1,1 @@
+"""Bytes at a hash: blobs (files) and trees (folders), stored once, never changed."""

@@ -1,0 +1,172 @@
+"""Blobs in a folder: ``blobs/ab/cd…``; written beside, synced, renamed, so that a name never means half a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from doubleloop.base import canonical, errors
+from doubleloop.storage import ports
+
+CHUNK = 1 << 20
+
+
+class LocalBlobs:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._incoming = root / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+
+    def _place(self, sha256: str) -> Path:
+        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+            raise errors.InvalidInput(f"'{sha256}' is not a SHA-256 in lower-case hex")
+        return self._root / sha256[:2] / sha256[2:]
+
+    def has(self, sha256: str) -> bool:
+        return self._place(sha256).exists()
+
+    def path(self, sha256: str) -> Path:
+        place = self._place(sha256)
+        if not place.exists():
+            raise errors.NotFound(f"No content is stored under {sha256[:12]}…", cure="Upload it first.")
+        return place
+
+    def read(self, sha256: str) -> bytes:
+        return self.path(sha256).read_bytes()
+
+    def put_bytes(self, content: bytes) -> str:
+        sha256 = hashlib.sha256(content).hexdigest()
+        if not self.has(sha256):
+            descriptor, name = tempfile.mkstemp(dir=self._incoming)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            self._adopt(Path(name), sha256)
+        return sha256
+
+    def put_file(self, path: Path) -> str:
+        with path.open("rb") as stream:
+            return self.put(stream)
+
+    def put(self, stream: BinaryIO, expected: str | None = None) -> str:
+        digest = hashlib.sha256()
+        descriptor, name = tempfile.mkstemp(dir=self._incoming)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                while chunk := stream.read(CHUNK):
+                    digest.update(chunk)
+                    file.write(chunk)
+            sha256 = digest.hexdigest()
+            if expected is not None and sha256 != expected:
+                raise errors.InvalidInput(
+                    f"The content's hash is {sha256[:12]}…, not {expected[:12]}… as announced",
+                    cure="It was damaged on its way; send it again.",
+                )
+            self._adopt(Path(name), sha256)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        return sha256
+
+    def _adopt(self, incoming: Path, sha256: str) -> None:
+        place = self._place(sha256)
+        if place.exists():
+            incoming.unlink()
+            return
+        place.parent.mkdir(exist_ok=True)
+        with incoming.open("rb") as file:
+            os.fsync(file.fileno())
+        incoming.chmod(0o444)
+        incoming.rename(place)
+
+    def put_tree(self, folder: Path) -> ports.Tree:
+        root = folder.resolve()
+        entries = []
+        for path in sorted(folder.rglob("*")):
+            if path.is_dir():
+                continue
+            if not path.resolve().is_relative_to(root):
+                raise errors.InvalidInput(
+                    f"{path} is a link to a place outside {folder}",
+                    cure="Copy the file in, or leave the link out.",
+                )
+            info = path.stat()
+            if not stat.S_ISREG(info.st_mode):
+                raise errors.InvalidInput(f"{path} is not a regular file (socket, pipe or device)")
+            entries.append(
+                ports.Entry(
+                    path.relative_to(folder).as_posix(), self.put_file(path), info.st_size,
+                    bool(info.st_mode & stat.S_IXUSR),
+                )
+            )  # fmt: skip
+        return self._put_entries(tuple(entries))
+
+    def put_entries(self, entries: tuple[ports.Entry, ...]) -> ports.Tree:
+        for entry in entries:
+            pure = PurePosixPath(entry.path)
+            if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\\" in entry.path:
+                raise errors.InvalidInput(f"'{entry.path}' cannot be a path inside a folder")
+            if not self.has(entry.sha256):
+                raise errors.InvalidInput(f"'{entry.path}' names content that was not uploaded: {entry.sha256[:12]}…")
+        return self._put_entries(tuple(sorted(entries, key=lambda entry: entry.path)))
+
+    def _put_entries(self, entries: tuple[ports.Entry, ...]) -> ports.Tree:
+        body = [[entry.path, entry.sha256, entry.size, entry.executable] for entry in entries]
+        return ports.Tree(entries, self.put_bytes(canonical.dumps(body).encode()))
+
+    def tree(self, sha256: str) -> ports.Tree:
+        entries = tuple(ports.Entry(*item) for item in json.loads(self.read(sha256)))
+        return ports.Tree(entries, sha256)
+
+    def materialise(self, reference: str, target: Path, *, writable: bool = False) -> Path:
+        kind, _, rest = reference.partition(":sha256:")
+        sha256, _, below = rest.partition("/")
+        if kind not in ("blob", "tree") or (kind == "blob" and below):
+            raise errors.InvalidInput(f"'{reference}' is not blob:sha256:… or tree:sha256:…")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=target.parent, prefix=".incoming-"))
+        try:
+            made = beside / "content"
+            if kind == "blob":
+                self._copy(sha256, made, writable, False)
+            else:
+                self._lay_tree(sha256, below, made, writable)
+            if target.exists():
+                _remove(target)
+            made.rename(target)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        return target
+
+    def _lay_tree(self, sha256: str, below: str, made: Path, writable: bool) -> None:
+        tree = self.tree(sha256)
+        single = next((entry for entry in tree.entries if entry.path == below), None)
+        if single:
+            self._copy(single.sha256, made, writable, single.executable)
+            return
+        prefix = below.rstrip("/") + "/" if below else ""
+        chosen = [entry for entry in tree.entries if entry.path.startswith(prefix)]
+        if below and not chosen:
+            raise errors.NotFound(f"'{below}' is not in that folder")
+        made.mkdir()
+        for entry in chosen:
+            place = made / entry.path[len(prefix) :]
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self._copy(entry.sha256, place, writable, entry.executable)
+
+    def _copy(self, sha256: str, target: Path, writable: bool, executable: bool) -> None:
+        # A copy, not a hard link: a job that writes to its input must not change what others see.
+        shutil.copyfile(self.path(sha256), target)
+        target.chmod((0o755 if executable else 0o644) if writable else (0o555 if executable else 0o444))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

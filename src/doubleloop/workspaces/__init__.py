@@ -1,0 +1,1 @@
+"""Workspaces and registries: the places assets, jobs and endpoints live in, their kind, and their settings."""

@@ -1,0 +1,49 @@
+"""Looking at workspaces."""
+
+from __future__ import annotations
+
+from doubleloop.base import errors
+from doubleloop.db.context import Ctx
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.identity.model import WorkspaceKind
+from doubleloop.workspaces import model, store
+
+
+def get(ctx: Ctx, name: str) -> model.Workspace:
+    """Raises NotFound, with the names there are."""
+    workspace = store.get(ctx, name)
+    if workspace is None:
+        names = ", ".join(each.name for each in store.select(ctx) if not each.is_registry) or "none yet"
+        raise errors.NotFound(
+            f"No workspace is named '{name}'",
+            cure=f"There are: {names}. Create one with `doubleloop apply -f`.",
+        )
+    return workspace
+
+
+def show(ctx: Ctx, name: str) -> model.Workspace:
+    workspace = get(ctx, name)
+    identity.permit(ctx, Action.WORKSPACE_READ, name)
+    return workspace
+
+
+def visible(ctx: Ctx) -> list[model.Workspace]:
+    """The workspaces that the actor may read."""
+    return [
+        workspace
+        for workspace in store.select(ctx)
+        if identity.decide(ctx, Action.WORKSPACE_READ, workspace.name).allowed
+    ]
+
+
+def registries(ctx: Ctx) -> list[str]:
+    """Names of the shared registries, where a reference is looked up after the workspace itself."""
+    return [workspace.name for workspace in store.select(ctx) if workspace.is_registry]
+
+
+class Kinds:
+    """Fills ``identity.ports.WorkspaceKinds``."""
+
+    def kind(self, ctx: Ctx, workspace: str) -> WorkspaceKind:
+        return get(ctx, workspace).kind

@@ -1,0 +1,83 @@
+"""Fixtures every room's tests share: a whole installation's lower floors on a real SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from doubleloop.base import actors
+from doubleloop.catalog import store as _catalog_store  # noqa: F401  (declares its tables)
+from doubleloop.db import engine, tables
+from doubleloop.db.context import Contexts, Ctx
+from doubleloop.durable import store as _durable_store  # noqa: F401
+from doubleloop.identity import commands as identity
+from doubleloop.identity import model as identities
+from doubleloop.identity import ports as identity_ports
+from doubleloop.settings.model import Settings
+from doubleloop.storage import ports as storage_ports
+from doubleloop.storage.local import LocalBlobs
+from doubleloop.workspaces import commands as workspaces
+from doubleloop.workspaces import model as workspace_model
+from doubleloop.workspaces import queries as workspace_queries
+
+SETUP = actors.service("setup")
+
+
+@dataclass
+class House:
+    """Lower floors of an installation: real database, real blobs, three workspaces, four users with personas."""
+
+    home: Path
+    contexts: Contexts
+    ports: dict[type[Any], Any] = field(default_factory=dict)
+
+    def write(self, user: str = "ada", workspace: str | None = "dev") -> Any:
+        return self.contexts.write(self.actor(user), workspace)
+
+    def read(self, user: str = "ada", workspace: str | None = "dev") -> Any:
+        return self.contexts.read(self.actor(user), workspace)
+
+    @staticmethod
+    def actor(user: str) -> actors.Actor:
+        return actors.service(user.removeprefix("service:")) if user.startswith("service:") else actors.Actor(user)
+
+
+def populate(ctx: Ctx) -> None:
+    kinds = identities.WorkspaceKind
+    for name, kind, is_registry in [
+        ("dev", kinds.PREPRODUCTION, False),
+        ("staging", kinds.PREPRODUCTION, False),
+        ("prod", kinds.PRODUCTION, False),
+        (workspace_model.REGISTRY, kinds.PREPRODUCTION, True),
+    ]:
+        workspaces.put(ctx, workspace_model.Workspace(name, kind, "", is_registry))
+    for user, persona in [
+        ("ada", identities.Persona.DATA_SCIENTIST),
+        ("grace", identities.Persona.PROJECT_LEAD),
+        ("linus", identities.Persona.PLATFORM_SUPPORT),
+        ("eve", identities.Persona.BUSINESS_STAKEHOLDER),
+    ]:
+        identity.create_user(ctx, user)
+        identity.put_group(ctx, identities.Group(f"{persona.value}s", persona, (user,), ()))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    home = tmp_path / "home"
+    home.mkdir()
+    db = engine.create(f"sqlite:///{home / 'doubleloop.sqlite'}")
+    tables.METADATA.create_all(db)
+    ports: dict[type[Any], Any] = {
+        storage_ports.Blobs: LocalBlobs(home / "blobs"),
+        identity_ports.WorkspaceKinds: workspace_queries.Kinds(),
+        Settings: Settings(home=home),
+    }
+    contexts = Contexts(db, ports)
+    with contexts.write(SETUP) as ctx:
+        populate(ctx)
+    yield House(home, contexts, ports)
+    db.dispose()
