@@ -1,0 +1,154 @@
+"""Depositing evidence, asking for approval, deciding. The engine deposits; people decide."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from doubleloop.base import actors, canonical, errors, ids, verdicts
+from doubleloop.db.context import Ctx
+from doubleloop.durable import commands as durable
+from doubleloop.gates import model, rules, store
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+
+MAX_BODY = 1 << 20
+
+
+def deposit(
+    ctx: Ctx,
+    subject: str,
+    check: str,
+    verdict: verdicts.Verdict,
+    body: Mapping[str, Any],
+    attachments: Mapping[str, str] | None = None,
+) -> model.Evidence:
+    """Put evidence before the gate, once: the first deposit of a check stays, later ones return it unchanged.
+
+    Only the system's own processes deposit: what a user's job reports is never evidence. ``check`` is
+    ``<place>:<type>`` (``0.2:model_quality``). ``body`` is JSON without NaN, at most 1 MiB; long things are blobs
+    named in ``attachments``. Raises NotPermitted, InvalidInput.
+    """
+    identity.permit(ctx, Action.RELEASE_WRITE)
+    if ctx.actor.kind is not actors.ActorKind.SERVICE:
+        raise errors.NotPermitted(
+            f"{ctx.actor.id} cannot deposit evidence: checks are measured by the system itself",
+            cure="Add the check to the release definition.",
+        )
+    existing = store.evidence_of(ctx, subject, check)
+    if existing:
+        return existing
+    evidence = model.Evidence(
+        ids.new_id("evidence"), subject, check, check.rpartition(":")[2], verdict.outcome, verdict.reasons,
+        _plain(check, body), dict(attachments or {}), ctx.actor.id, ctx.now, "",
+    )  # fmt: skip
+    evidence = replace(evidence, hash=rules.seal(evidence))
+    store.insert_evidence(ctx, evidence)
+    return evidence
+
+
+def _plain(check: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """What will be read back: hashing that, not what came in, lets the hash be recomputed from the record."""
+    try:
+        text = canonical.dumps(dict(body))
+    except (TypeError, ValueError) as error:
+        raise errors.InvalidInput(f"The body of {check} is not plain JSON: {error}") from error
+    if len(text) > MAX_BODY:
+        raise errors.InvalidInput(
+            f"The body of {check} has {len(text)} characters, over {MAX_BODY}", cure="Attach long things as blobs."
+        )
+    plain: dict[str, Any] = json.loads(text)
+    return plain
+
+
+def open_approval(
+    ctx: Ctx,
+    subject: str,
+    *,
+    personas: Sequence[str],
+    count: int,
+    not_author: Mapping[str, str],
+    expires_at: datetime | None,
+    evidence_digest: str,
+    notify: str,
+    gate: str = "",
+) -> model.Approval:
+    """Ask for ``count`` approvals in the context's workspace; asking twice for one gate is asking once.
+
+    ``not_author`` maps who may not answer to why. ``notify`` is the workflow that is signalled with topic
+    ``approval:<id>`` when it is decided. Raises InvalidInput.
+    """
+    identity.permit(ctx, Action.RELEASE_START)
+    assert ctx.workspace is not None
+    existing = store.approvals(ctx, subject=subject, gate=gate)
+    if existing:
+        return existing[0]
+    if count < 1:
+        raise errors.InvalidInput(f"An approval needs at least one person, not {count}")
+    approval = model.Approval(
+        ids.new_id("approval"), subject, gate, ctx.workspace, tuple(personas), count, dict(not_author),
+        evidence_digest, notify, model.ApprovalStatus.OPEN, ctx.now, expires_at,
+    )  # fmt: skip
+    store.insert_approval(ctx, approval)
+    return approval
+
+
+def decide(ctx: Ctx, approval_id: str, decision: str, comment: str, evidence_digest: str) -> model.Approval:
+    """Approve or reject, as the context's actor, what was seen under ``evidence_digest``.
+
+    Raises NotFound; NotPermitted (no persona for it, or an author); Conflict (decided already, by this person or
+    altogether; expired; other evidence); InvalidInput (no digest, a rejection without a comment).
+    """
+    approval = store.approval(ctx, approval_id, lock=True)
+    if approval is None:
+        raise errors.NotFound(f"There is no approval {approval_id}")
+    ctx = ctx.in_workspace(approval.workspace)
+    refused = rules.refusal(
+        approval, ctx.actor.id, identity.personas(ctx, ctx.actor.id, approval.workspace), decision, comment,
+        evidence_digest, ctx.now,
+    )  # fmt: skip
+    # An author is told so before anything else: it is the reason that no group membership would mend.
+    if isinstance(refused, errors.NotPermitted) and ctx.actor.id in approval.authors:
+        raise refused
+    identity.permit(ctx, Action.RELEASE_APPROVE)
+    if refused:
+        raise refused
+    said = model.Decision(approval.id, ctx.actor.id, decision, comment, evidence_digest, ctx.now)
+    store.insert_decision(ctx, approval, said)
+    approval = replace(approval, decisions=(*approval.decisions, said))
+    status = rules.status_after(approval, approval.decisions)
+    if status is not model.ApprovalStatus.OPEN:
+        _close(ctx, approval, status, comment)
+    return _existing(ctx, approval.id)
+
+
+def expire(ctx: Ctx, approval_id: str) -> model.Approval:
+    """End an open approval whose time has run out; any other stays as it is."""
+    identity.permit(ctx, Action.RELEASE_START)
+    approval = _existing(ctx, approval_id)
+    if rules.expired(approval, ctx.now):
+        _close(ctx, approval, model.ApprovalStatus.EXPIRED, "nobody decided in time")
+    return _existing(ctx, approval_id)
+
+
+def withdraw(ctx: Ctx, subject: str, reason: str) -> None:
+    """The question has become pointless (cancelled, superseded): open approvals of ``subject`` take no answers."""
+    identity.permit(ctx, Action.RELEASE_START)
+    for approval in store.approvals(ctx, subject=subject, status=model.ApprovalStatus.OPEN):
+        _close(ctx, approval, model.ApprovalStatus.WITHDRAWN, reason)
+
+
+def _close(ctx: Ctx, approval: model.Approval, status: model.ApprovalStatus, reason: str) -> None:
+    store.close(ctx.in_workspace(approval.workspace), approval, status, reason)
+    if approval.notify:
+        durable.signal(ctx, approval.notify, f"approval:{approval.id}", {"status": status.value}, approval.id)
+
+
+def _existing(ctx: Ctx, approval_id: str) -> model.Approval:
+    approval = store.approval(ctx, approval_id)
+    if approval is None:
+        raise errors.NotFound(f"There is no approval {approval_id}")
+    return approval
