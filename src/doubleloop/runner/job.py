@@ -1,0 +1,83 @@
+"""What a run is asked to do: ``job.json``, read and checked."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+DEFAULT_GRACE_S = 10.0
+DEFAULT_LOG_CAP_BYTES = 64 * 1024 * 1024
+FOLDER_TYPES = ("uri_folder", "mlflow_model", "custom_model", "triton_model", "mltable")
+FILE_TYPES = ("uri_file",)
+
+
+class BadJob(Exception):
+    """``job.json`` cannot be right."""
+
+
+class Job:
+    """One attempt of one step.
+
+    ``code_dir`` is copied, ``env`` is the whole environment of the command, ``outputs`` maps a name to
+    ``{"path": absolute path, "type": uri_file | uri_folder | ...}``, times are seconds, sizes bytes; 0 is no limit.
+    """
+
+    def __init__(self, body: Any) -> None:
+        if not isinstance(body, dict):
+            raise BadJob("job.json must be an object")
+        self.id: str = _text(body, "id")
+        self.command: str = _text(body, "command")
+        self.code_dir: str = body.get("code_dir") or ""
+        self.env: dict = body.get("env") or {}
+        self.inputs: dict = body.get("inputs") or {}
+        self.outputs: dict = body.get("outputs") or {}
+        self.timeout_s = _number(body, "timeout_s", 0)
+        self.quota_bytes = int(_number(body, "quota_bytes", 0))
+        self.grace_s = _number(body, "grace_s", DEFAULT_GRACE_S)
+        self.log_cap_bytes = int(_number(body, "log_cap_bytes", DEFAULT_LOG_CAP_BYTES))
+        _check_env(self.env)
+        _check_outputs(self.outputs)
+
+
+def load(path: str) -> Job:
+    """Raises BadJob, naming the field."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return Job(json.load(file))
+    except (OSError, ValueError) as error:
+        raise BadJob("%s: %s" % (path, error)) from error
+
+
+def _text(body: dict, field: str) -> str:
+    value = body.get(field)
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise BadJob("'%s' must be a text that is not empty" % field)
+    return value
+
+
+def _number(body: dict, field: str, default: float) -> float:
+    value = body.get(field)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        raise BadJob("'%s' must be a number that is not negative" % field)
+    return value
+
+
+def _check_env(env: Any) -> None:
+    if not isinstance(env, dict):
+        raise BadJob("'env' must be an object")
+    for name, value in env.items():
+        if not isinstance(value, str) or "\0" in value or not name or "=" in name or "\0" in name:
+            raise BadJob("'env': '%s' is not a variable with a text" % name)
+
+
+def _check_outputs(outputs: Any) -> None:
+    if not isinstance(outputs, dict):
+        raise BadJob("'outputs' must be an object")
+    for name, output in outputs.items():
+        if not isinstance(output, dict) or not os.path.isabs(str(output.get("path", ""))):
+            raise BadJob("'outputs.%s.path' must be an absolute path" % name)
+        if output.get("type") not in FOLDER_TYPES + FILE_TYPES:
+            raise BadJob("'outputs.%s.type' must be one of %s" % (name, ", ".join(FILE_TYPES + FOLDER_TYPES)))
