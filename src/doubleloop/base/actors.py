@@ -13,10 +13,21 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """``id`` is the name that stands in the record (``ada``, ``service:monitor``)."""
+    """``id`` is the name that stands in the record (``ada``, ``service:monitor``).
+
+    ``via`` is the name of the token that was used: ``job:<job>/<step>`` says that a job's code acts for its user.
+    """
 
     id: str
     kind: ActorKind = ActorKind.PERSON
+    via: str = ""
+
+    def job(self) -> tuple[str | None, str | None]:
+        """The job and step whose code acts, or (None, None)."""
+        if not self.via.startswith("job:"):
+            return None, None
+        job, _, step = self.via.removeprefix("job:").partition("/")
+        return job, step or None
 
 
 def service(name: str) -> Actor:

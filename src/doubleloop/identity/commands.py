@@ -131,11 +131,11 @@ def authenticate(ctx: Ctx, secret: str) -> actors.Actor:
     if token is None:
         raise errors.NotAuthenticated("The token is unknown or has expired", cure="Log in again: `doubleloop login`.")
     if token.user.startswith("service:"):
-        return actors.Actor(token.user, actors.ActorKind.SERVICE)
+        return actors.Actor(token.user, actors.ActorKind.SERVICE, token.name)
     user = store.user(ctx, token.user)
     if user is None or user.disabled:
         raise errors.NotAuthenticated(f"User {token.user} is disabled")
-    return actors.Actor(user.name)
+    return actors.Actor(user.name, via=token.name)
 
 
 def login(ctx: Ctx, name: str, password: str, lifetime: timedelta) -> tuple[actors.Actor, str]:

@@ -51,6 +51,19 @@ class Settings:
         return self.compute_slots or max(2, os.cpu_count() or 2)
 
     @property
+    def mlflow_socket(self) -> Path:
+        return self.home / "run" / "mlflow.sock"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        return self.home / "mlflow" / "artifacts"
+
+    @property
+    def durable_url(self) -> str:
+        """DBOS keeps its tables beside ours on Postgres and in a file of its own on SQLite (one writer each)."""
+        return self.database_url or f"sqlite:///{self.home / 'durable.sqlite'}"
+
+    @property
     def sqlite_path(self) -> Path:
         return self.home / "doubleloop.sqlite"
 

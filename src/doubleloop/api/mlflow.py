@@ -1,0 +1,123 @@
+"""The door to MLflow: every request is classified, permitted, passed on as a stream, and noted when it matters."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+
+import httpx
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+
+from doubleloop.api import requests
+from doubleloop.base import actors, errors
+from doubleloop.db.context import Contexts
+from doubleloop.identity import commands as identity
+from doubleloop.models import commands as models
+from doubleloop.tracking import commands as tracking
+from doubleloop.tracking import routes
+from doubleloop.workspaces.model import REGISTRY
+
+LOG = logging.getLogger("doubleloop.mlflow")
+
+PREFIX = "/mlflow"
+_NOT_PASSED = {
+    "host", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "authorization", "cookie",
+    "proxy-authorization", "content-length",
+}  # fmt: skip
+
+
+class Proxy:
+    """``/mlflow/...`` and ``/mlflow/w/<workspace>/...`` lead to the server on the socket."""
+
+    def __init__(self, socket: str) -> None:
+        self._http = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=socket), base_url="http://localhost",
+            timeout=httpx.Timeout(300.0, connect=5.0),
+        )  # fmt: skip
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def __call__(self, request: Request) -> Response:
+        workspace, path = _split(request.url.path.removeprefix(PREFIX) or "/")
+        actor = await asyncio.to_thread(requests.actor, request)
+        await asyncio.to_thread(_permit, requests.contexts(request), actor, workspace, request.method, path)
+        noted = request.method == "POST" and (routes.REGISTERS.match(path) or routes.CREATES_RUN.match(path))
+        answer = await self._pass_on(request, path)
+        if not noted:
+            return StreamingResponse(
+                _stream(answer), status_code=answer.status_code, headers=_headers(answer.headers),
+            )  # fmt: skip
+        body = await answer.aread()
+        await answer.aclose()
+        if answer.status_code == 200:
+            await asyncio.to_thread(_note, requests.contexts(request), actor, workspace, path, body)
+        return Response(body, status_code=answer.status_code, headers=_headers(answer.headers, decoded=True))
+
+    async def _pass_on(self, request: Request, path: str) -> httpx.Response:
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_PASSED}
+        length = request.headers.get("content-length")
+        if length is not None:
+            headers["content-length"] = length
+        has_body = length not in (None, "0") or "transfer-encoding" in request.headers
+        outgoing = self._http.build_request(
+            request.method, path, params=request.query_params.multi_items(), headers=headers,
+            content=request.stream() if has_body else None,
+        )  # fmt: skip
+        try:
+            return await self._http.send(outgoing, stream=True)
+        except httpx.HTTPError as error:
+            raise errors.Unavailable(
+                f"MLflow's server does not answer ({type(error).__name__})", cure="Try again in a moment."
+            ) from error
+
+
+def _split(path: str) -> tuple[str | None, str]:
+    """``/w/dev/api/…`` is workspace ``dev``; without ``/w/`` it is the installation's registry."""
+    if not path.startswith("/w/"):
+        return None, path
+    workspace, _, rest = path.removeprefix("/w/").partition("/")
+    return workspace, f"/{rest}"
+
+
+def _permit(contexts: Contexts, actor: actors.Actor, workspace: str | None, method: str, path: str) -> None:
+    rule = routes.classify(method, path)
+    if rule.action is None:
+        raise errors.NotPermitted(f"MLflow's {method} {path} is closed: {rule.why}")
+    with contexts.read(actor, workspace or REGISTRY) as ctx:
+        identity.permit(ctx, rule.action)
+
+
+async def _stream(answer: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in answer.aiter_raw():
+            yield chunk
+    finally:
+        await answer.aclose()
+
+
+def _headers(headers: httpx.Headers, decoded: bool = False) -> dict[str, str]:
+    left_out = {"connection", "transfer-encoding", "server", "date"}
+    if decoded:
+        left_out |= {"content-encoding", "content-length"}
+    return {name: value for name, value in headers.items() if name.lower() not in left_out}
+
+
+def _note(contexts: Contexts, actor: actors.Actor, workspace: str | None, path: str, body: bytes) -> None:
+    """Remember who made a run or registered a version. A failure here must not undo what MLflow has done."""
+    try:
+        content = json.loads(body)
+        if routes.CREATES_RUN.match(path):
+            run_id = content["run"]["info"]["run_id"]
+            with contexts.write(actor, workspace or REGISTRY) as ctx:
+                tracking.note_run(ctx, run_id)
+            return
+        version = content["model_version"]
+        with contexts.write(actor, workspace or REGISTRY) as ctx:
+            tracking.note_registration(ctx, version["name"], str(version["version"]))
+        models.record(contexts, version["name"], str(version["version"]))
+    except (errors.DoubleloopError, KeyError, ValueError):
+        LOG.exception("what MLflow did could not be noted; the worker will find it")

@@ -1,0 +1,96 @@
+"""What every route needs: who asks, a context for them, documents and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import Request
+
+from doubleloop.base import actors, errors
+from doubleloop.db.context import Contexts, Ctx
+from doubleloop.events import commands as events
+from doubleloop.identity import commands as identity
+from doubleloop.settings.model import Settings
+from doubleloop.specs import documents
+
+GATE = actors.service("gate")
+SESSION_COOKIE = "doubleloop_session"
+
+
+def contexts(request: Request) -> Contexts:
+    found: Contexts = request.app.state.contexts
+    return found
+
+
+def settings(request: Request) -> Settings:
+    found: Settings = request.app.state.settings
+    return found
+
+
+def secret_of(request: Request) -> str | None:
+    """The bearer token, or the console's session cookie."""
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and secret:
+        return secret
+    return request.cookies.get(SESSION_COOKIE)
+
+
+def actor(request: Request) -> actors.Actor:
+    """Who asks. Raises NotAuthenticated. Found once per request."""
+    known: actors.Actor | None = getattr(request.state, "actor", None)
+    if known is not None:
+        return known
+    secret = secret_of(request)
+    if not secret:
+        raise errors.NotAuthenticated("This needs a token", cure="Log in with `doubleloop login`.")
+    with contexts(request).read(GATE) as ctx:
+        found = identity.authenticate(ctx, secret)
+    request.state.actor = found
+    return found
+
+
+@contextmanager
+def writing(request: Request, workspace: str | None = None) -> Iterator[Ctx]:
+    with contexts(request).write(actor(request), workspace) as ctx:
+        yield ctx
+
+
+@contextmanager
+def reading(request: Request, workspace: str | None = None) -> Iterator[Ctx]:
+    with contexts(request).read(actor(request), workspace) as ctx:
+        yield ctx
+
+
+def document(body: dict[str, Any], *kinds: str) -> documents.Document:
+    """The document of a body, of one of these kinds. Raises InvalidInput."""
+    if "document" not in body:
+        raise errors.InvalidInput("The body has no 'document'")
+    found = documents.from_wire(body["document"])
+    if kinds and found.kind not in kinds:
+        raise errors.InvalidInput(f"This takes a {' or '.join(kinds)}, not a {found.kind}")
+    return found
+
+
+def refuse_unknown(body: dict[str, Any], *known: str) -> None:
+    """Raise InvalidInput for a field the route does not know."""
+    unknown = sorted(set(body) - set(known))
+    if unknown:
+        raise errors.InvalidInput(f"Unknown field '{unknown[0]}'", cure=f"Known: {', '.join(known)}.")
+
+
+def record_denial(request: Request, error: errors.DoubleloopError, who: actors.Actor | None) -> None:
+    """Every refusal is in the audit log, in a transaction of its own: the refused one has been rolled back."""
+    workspace = request.path_params.get("ws")
+    with contexts(request).write(who or GATE, workspace) as ctx:
+        events.record(
+            ctx, "access.denied", f"route:{request.method} {request.url.path}", why=error.what, details=error.details
+        )
+
+
+Render = Callable[[Any], Any]
+
+
+def listing(items: list[Any], render: Render, next_: str | None = None) -> dict[str, Any]:
+    return {"items": [render(item) for item in items], "next": next_}

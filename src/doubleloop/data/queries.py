@@ -1,0 +1,66 @@
+"""Finding data versions and the places of datastores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from doubleloop.base import errors
+from doubleloop.catalog import model as assets
+from doubleloop.catalog import queries as catalog
+from doubleloop.data import model, store
+from doubleloop.db.context import Ctx
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.settings.model import Settings
+
+# Azure ML's default datastore: every workspace has it.
+DEFAULT_DATASTORE = "workspaceblobstore"
+
+
+def resolve(ctx: Ctx, reference: str) -> model.DataVersion:
+    """The data version behind ``azureml:bikes:3``, ``bikes@production`` or ``bikes``. Raises NotFound."""
+    asset = catalog.resolve(ctx, "data", reference)
+    identity.permit(ctx, Action.DATA_READ, asset.workspace)
+    return from_asset(asset)
+
+
+def from_asset(asset: assets.Asset) -> model.DataVersion:
+    return model.DataVersion(asset, asset.spec["type"], asset.spec["reference"])
+
+
+def versions(ctx: Ctx, name: str) -> list[model.DataVersion]:
+    identity.permit(ctx, Action.DATA_READ)
+    return [from_asset(asset) for asset in catalog.versions(ctx, "data", name)]
+
+
+def names(ctx: Ctx) -> list[model.DataVersion]:
+    identity.permit(ctx, Action.DATA_READ)
+    return [from_asset(asset) for asset in catalog.names(ctx, "data")]
+
+
+def datastores(ctx: Ctx) -> dict[str, dict[str, object]]:
+    identity.permit(ctx, Action.DATA_READ)
+    assert ctx.workspace is not None
+    return {DEFAULT_DATASTORE: {"type": "local"}, **store.datastores(ctx, ctx.workspace)}
+
+
+def datastore_path(ctx: Ctx, uri: str) -> Path:
+    """The local path of ``azureml://datastores/X/paths/P``. Raises NotFound, NotSupported, InvalidInput."""
+    assert ctx.workspace is not None
+    identity.permit(ctx, Action.DATA_READ)
+    name, _, path = uri.removeprefix("azureml://datastores/").partition("/")
+    path = path.removeprefix("paths").lstrip("/")
+    spec = store.datastore(ctx, ctx.workspace, name)
+    if spec is None and name != DEFAULT_DATASTORE:
+        known = ", ".join([DEFAULT_DATASTORE, *store.datastores(ctx, ctx.workspace)])
+        raise errors.NotFound(f"No datastore is named '{name}' in {ctx.workspace}", cure=f"There are: {known}.")
+    root = Path(str((spec or {}).get("path") or ctx.port(Settings).home / "datastores" / ctx.workspace / name))
+    if spec and spec.get("type", "local") not in ("local", "custom", "file"):
+        raise errors.NotSupported(
+            f"Datastore {name} is of type {spec['type']}, which cannot be reached from here yet",
+            cure="Declare it in the setup file as {type: local, path: /folder}.",
+        )
+    place = (root / path).resolve()
+    if not place.is_relative_to(root.resolve()):
+        raise errors.InvalidInput(f"'{uri}' leads out of its datastore")
+    return place

@@ -1,0 +1,13 @@
+"""Alembic's entry: runs the revisions on the connection it was given."""
+
+from alembic import context
+
+from doubleloop.db import tables
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=tables.METADATA,
+    transaction_per_migration=False,
+    render_as_batch=False,
+)
+context.run_migrations()

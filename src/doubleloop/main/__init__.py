@@ -1,0 +1,1 @@
+"""The processes: what `doubleloop up` starts, watches, restarts and stops."""

@@ -1,0 +1,207 @@
+"""Starting, watching, restarting and stopping the children of one home folder."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from doubleloop.base import errors
+from doubleloop.main import children as definitions
+from doubleloop.settings.model import Settings
+
+LOG = logging.getLogger("doubleloop.supervisor")
+
+PR_SET_PDEATHSIG = 1
+RESTART_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+# A child that ran this long is healthy again: its next restart is quick.
+STEADY_SECONDS = 30.0
+
+
+@dataclass
+class Running:
+    child: definitions.Child
+    process: subprocess.Popen[bytes]
+    started: float
+    failures: int = 0
+
+
+class Lock:
+    """One supervisor per home folder. The lock goes with the process, however it ends."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "run" / "supervisor.lock"
+        self._file: IO[str] | None = None
+
+    def acquire(self) -> bool:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return False
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        self._file = file
+        return True
+
+    def holder(self) -> int | None:
+        """The process that holds the lock, or None when nobody does."""
+        if not self._path.exists():
+            return None
+        with self._path.open("r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                text = file.read().strip()
+                return int(text) if text else None
+            return None
+
+
+def _die_with_parent() -> None:
+    """In the child, before exec: get SIGTERM when the supervisor dies, so that a killed one leaves nothing behind."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    os.setsid()
+
+
+def start_time(pid: int) -> str | None:
+    """The kernel's start time of a process: tells a process from a later one with the same number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+class Supervisor:
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._say = say
+        self._running: dict[str, Running] = {}
+        self._stopping = threading.Event()
+        self._record = settings.home / "run" / "processes.json"
+
+    def run(self, on_start: Callable[[], None]) -> None:
+        """Start everything, call ``on_start``, watch until asked to stop, stop everything."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_stop)
+        self._end_leftovers()
+        try:
+            for child in definitions.children(self._settings):
+                self._start(child)
+            threading.Thread(target=on_start, name="on-start", daemon=True).start()
+            while not self._stopping.wait(0.1):
+                self._watch()
+        finally:
+            self._stop_all()
+
+    def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping.set()
+
+    def _start(self, child: definitions.Child, failures: int = 0) -> None:
+        logs = self._settings.home / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        with (logs / f"{child.name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                child.command, env={**os.environ, **child.environment}, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT, cwd=self._settings.home, preexec_fn=_die_with_parent,
+            )  # fmt: skip
+        self._running[child.name] = Running(child, process, time.monotonic(), failures)
+        self._write_record()
+
+    def _write_record(self) -> None:
+        body = {
+            name: {"pid": each.process.pid, "start_time": start_time(each.process.pid)}
+            for name, each in self._running.items()
+        }
+        beside = self._record.with_suffix(".incoming")
+        beside.write_text(json.dumps(body))
+        beside.rename(self._record)
+
+    def _end_leftovers(self) -> None:
+        """Stop children of a supervisor that was killed, should one still be there."""
+        if not self._record.exists():
+            return
+        for entry in json.loads(self._record.read_text()).values():
+            if entry["start_time"] and start_time(entry["pid"]) == entry["start_time"]:
+                end(entry["pid"], 5.0)
+
+    def _watch(self) -> None:
+        for name, each in list(self._running.items()):
+            code = each.process.poll()
+            if code is None:
+                continue
+            lived = time.monotonic() - each.started
+            failures = 0 if lived > STEADY_SECONDS else each.failures + 1
+            pause = RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)]
+            if lived < pause:
+                continue
+            self._say(f"{name} ended ({_cause(code)}) and is started again; its log: logs/{name}.log")
+            self._start(each.child, failures)
+
+    def _stop_all(self) -> None:
+        for each in reversed(list(self._running.values())):
+            if each.process.poll() is None:
+                each.process.terminate()
+                try:
+                    each.process.wait(each.child.stop_seconds)
+                except subprocess.TimeoutExpired:
+                    self._say(f"{each.child.name} did not stop in {each.child.stop_seconds:.0f} s and is killed")
+                    each.process.kill()
+                    each.process.wait()
+        self._record.unlink(missing_ok=True)
+
+
+def end(pid: int, seconds: float) -> bool:
+    """Ask a process to stop, kill it after ``seconds``. False when it was not there."""
+    began = start_time(pid)
+    if began is None:
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if start_time(pid) != began or _is_zombie(pid):
+            return True
+        time.sleep(0.05)
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return True
+    return True
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return True
+
+
+def _cause(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def check_port(host: str, port: int, flag: str) -> None:
+    """Raise Unavailable when somebody listens on the port already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise errors.Unavailable(
+                f"Port {port} on {host} cannot be used: {error.strerror}", cure=f"Choose another with {flag}."
+            ) from error

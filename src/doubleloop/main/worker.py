@@ -1,0 +1,61 @@
+"""The worker: durable workflows, reactions to facts, schedules, and the look at MLflow's registry."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+import time
+
+from doubleloop import wiring
+from doubleloop.automation import loop
+from doubleloop.base import errors
+from doubleloop.db.context import Contexts
+from doubleloop.durable import engine
+from doubleloop.models import commands as models
+from doubleloop.settings.model import Settings
+
+LOG = logging.getLogger("doubleloop.worker")
+
+SYNC_SECONDS = 3.0
+HEARTBEAT_SECONDS = 1.0
+
+
+def run(settings: Settings) -> None:
+    """Work until SIGTERM. What is cut short is found again at the next start."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    contexts = wiring.contexts(settings)
+    durable = engine.Engine(
+        contexts, wiring.workflows(), url=settings.durable_url, poll_interval=settings.poll_interval,
+        slots={"compute": settings.slots, "environments": 2},
+    )  # fmt: skip
+    durable.launch()
+    reactions = loop.Loop(contexts, settings.poll_interval)
+    threads = [
+        threading.Thread(target=reactions.run, args=(stopping,), name="automation", daemon=True),
+        threading.Thread(target=_sync_models, args=(contexts, stopping), name="models", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    LOG.info("the worker is ready")
+    heartbeat = settings.home / "run" / "worker.json"
+    while not stopping.wait(HEARTBEAT_SECONDS):
+        beside = heartbeat.with_suffix(".incoming")
+        beside.write_text(json.dumps({"at": time.time()}))
+        beside.rename(heartbeat)
+    heartbeat.unlink(missing_ok=True)
+    durable.stop()
+
+
+def _sync_models(contexts: Contexts, stopping: threading.Event) -> None:
+    """Model versions that the proxy could not record (a crash in between) are found here."""
+    while not stopping.wait(SYNC_SECONDS):
+        try:
+            models.sync(contexts)
+        except errors.Unavailable as error:
+            LOG.info("MLflow's registry is not there yet: %s", error.what)
+        except Exception:
+            LOG.exception("looking at MLflow's registry failed; trying again")

@@ -1,0 +1,171 @@
+"""Recording model versions from MLflow's registry, registering folders, naming champions."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from doubleloop.base import actors, errors
+from doubleloop.catalog import commands as catalog
+from doubleloop.catalog import queries as assets
+from doubleloop.db.context import Contexts, Ctx
+from doubleloop.events import commands as events
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.models import model, queries, rules
+from doubleloop.storage import ports as storage
+from doubleloop.tracking import commands as notes
+from doubleloop.tracking import ports as tracking
+from doubleloop.tracking import queries as origins
+from doubleloop.workspaces.model import REGISTRY
+
+LOG = logging.getLogger("doubleloop.models")
+SYNC = actors.service("tracking")
+SETTLE_MS = 5_000
+
+
+def record(contexts: Contexts, name: str, version: str) -> model.ModelVersion:
+    """Keep a version that MLflow's registry holds: copy its files, read its signature, find who made it.
+
+    Idempotent; the fact ``model.registered`` is written exactly once. Raises NotFound, Unavailable.
+    """
+    with contexts.read(SYNC, REGISTRY) as ctx:
+        known = queries.find(ctx, name, version)
+    if known:
+        return known
+    server = contexts.port(tracking.Tracking)
+    registered = server.registered_version(name, version)
+    if registered is None:
+        raise errors.NotFound(f"MLflow's registry has no {name}:{version}")
+    folder = server.files_of(name, version)
+    blobs = contexts.port(storage.Blobs)
+    tree = blobs.put_tree(folder)
+    mlmodel_file = folder / "MLmodel"
+    mlmodel = rules.read_mlmodel(mlmodel_file.read_text(), "MLmodel") if mlmodel_file.exists() else {}
+    with contexts.write(SYNC, REGISTRY) as ctx:
+        return _record(ctx, registered, tree.sha256, mlmodel)
+
+
+def _record(ctx: Ctx, registered: tracking.Registered, tree: str, mlmodel: dict[str, Any]) -> model.ModelVersion:
+    known = queries.find(ctx, registered.name, registered.version)
+    if known:
+        return known
+    run = origins.origin_of_run(ctx, registered.run_id) if registered.run_id else None
+    registrant = origins.registrant(ctx, registered.name, registered.version)
+    # The token that registered says most; a run's own origin is the second source, for what a crash left over.
+    origin = next((each for each in (registrant, run) if each and each.job), registrant or run)
+    author = registrant.actor if registrant else run.actor if run else "unknown"
+    authors = sorted({each.actor for each in (run, registrant) if each} or {"unknown"})
+    step = f"step:{origin.job}/{origin.step}" if origin and origin.job else None
+    spec = {
+        "reference": f"tree:sha256:{tree}",
+        "flavor": "mlflow" if mlmodel else "custom",
+        "run_id": registered.run_id,
+        "step": origin.step if origin else None,
+        "workspace": origin.workspace if origin else None,
+        "signature": rules.signature(mlmodel),
+        "authors": authors,
+        "source": registered.source,
+        "mlflow_version": mlmodel.get("mlflow_version"),
+        "flavors": sorted(mlmodel.get("flavors", {})),
+        "training_data": _training_data(ctx, step),
+    }
+    actor_ctx = ctx.acting_as(replace(ctx.actor, id=author))
+    asset = catalog.add(
+        actor_ctx, "model", registered.name, registered.version, tree, spec, job=origin.job if origin else None
+    )
+    if step:
+        catalog.link(ctx, step, "registered", asset.id)
+    if registered.run_id:
+        catalog.link(ctx, f"run:{registered.run_id}", "registered", asset.id)
+    events.record(
+        actor_ctx, "model.registered", asset.id, name=registered.name, version=registered.version,
+        run_id=registered.run_id, job=asset.job, created_by=author, authors=authors, digest=tree,
+        signed=spec["signature"] is not None,
+    )  # fmt: skip
+    return queries.from_asset(asset)
+
+
+def _training_data(ctx: Ctx, step: str | None) -> list[str]:
+    if step is None:
+        return []
+    return sorted({edge.source for edge in assets.ancestry(ctx, step) if edge.source.startswith("data:")})
+
+
+def sync(contexts: Contexts) -> list[model.ModelVersion]:
+    """Record every version that MLflow's registry has and we have not: what a crash, or a missed call, left over."""
+    server = contexts.port(tracking.Tracking)
+    with contexts.read(SYNC, REGISTRY) as ctx:
+        known = {(asset.name, asset.version) for asset in queries.all_versions(ctx)}
+    # The proxy notes who registered a version right after MLflow answered; give it the time to.
+    settled_ms = int(contexts.now().timestamp() * 1000) - SETTLE_MS
+    made = []
+    for registered in server.registered():
+        if (registered.name, registered.version) in known or registered.status != "READY":
+            continue
+        if registered.created_ms > settled_ms:
+            continue
+        try:
+            made.append(record(contexts, registered.name, registered.version))
+        except (errors.NotFound, errors.NotSupported, errors.InvalidInput) as error:
+            LOG.warning("model %s:%s is left out: %s", registered.name, registered.version, error)
+    return made
+
+
+def create(
+    contexts: Contexts, actor: actors.Actor, workspace: str, name: str, reference: str, version: str | None = None
+) -> model.ModelVersion:
+    """Register uploaded files (``tree:`` or ``blob:`` reference) as a model version, in MLflow's registry too.
+
+    Equal files under the same name are one version. ``version``, when given, must be the next number, since MLflow
+    counts. Raises InvalidInput, Conflict.
+    """
+    digest = reference.split(":")[2].partition("/")[0]
+    with contexts.read(actor, workspace) as ctx:
+        identity.permit(ctx, Action.MODEL_WRITE)
+        existing = queries.versions(ctx, name)
+    _check_version(name, version, digest, existing)
+    with tempfile.TemporaryDirectory(prefix="doubleloop-model-") as scratch:
+        laid = contexts.port(storage.Blobs).materialise(reference, Path(scratch) / "model", writable=True)
+        number = contexts.port(tracking.Tracking).register(name, laid, None, key=digest)
+    with contexts.write(actor, workspace) as ctx:
+        notes.note_registration(ctx, name, number)
+    return record(contexts, name, number)
+
+
+def _check_version(name: str, version: str | None, digest: str, existing: list[model.ModelVersion]) -> None:
+    if version is None:
+        return
+    known = next((each for each in existing if each.version == version), None)
+    if known and known.digest != digest:
+        raise errors.Conflict(
+            f"model {name}:{version} exists with other content, and a version never changes",
+            cure="Leave `version` out.",
+        )
+    following = str(max((int(each.version) for each in existing), default=0) + 1)
+    if known is None and version != following:
+        raise errors.InvalidInput(
+            f"The next version of {name} is {following}, not {version}", cure="Leave `version` out."
+        )
+
+
+def set_champion(ctx: Ctx, name: str, version: str) -> None:
+    """Name the version that serves in the context's workspace; the next challenger is judged against it."""
+    identity.permit(ctx, Action.MODEL_WRITE)
+    assert ctx.workspace is not None
+    registry = ctx.in_workspace(REGISTRY)
+    asset = assets.get(ctx, "model", REGISTRY, name, version)
+    if asset is None:
+        raise errors.NotFound(f"There is no model {name}:{version}")
+    catalog.label(registry, asset, rules.champion_label(ctx.workspace))
+
+
+def archive(ctx: Ctx, name: str, version: str, archived: bool = True) -> None:
+    identity.permit(ctx, Action.MODEL_WRITE)
+    asset = assets.get(ctx, "model", REGISTRY, name, version)
+    if asset is None:
+        raise errors.NotFound(f"There is no model {name}:{version}")
+    catalog.archive(ctx.in_workspace(REGISTRY), asset, archived)

@@ -1,0 +1,34 @@
+"""Reading what an MLflow model folder says of itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from doubleloop.base import errors
+
+
+def read_mlmodel(text: str, file: str) -> dict[str, Any]:
+    """The content of an ``MLmodel`` file. Raises InvalidInput when it is not YAML."""
+    try:
+        loaded = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise errors.InvalidInput(f"The file is not YAML: {error}", where=errors.Where(file)) from error
+    if not isinstance(loaded, dict):
+        raise errors.InvalidInput("The file is not a mapping", where=errors.Where(file))
+    return loaded
+
+
+def signature(mlmodel: dict[str, Any]) -> dict[str, Any] | None:
+    """``{"inputs": [...], "outputs": [...]}`` as MLflow writes them, or None for a model without a signature."""
+    written = mlmodel.get("signature")
+    if not written or not written.get("inputs"):
+        return None
+    return {key: json.loads(written[key]) if written.get(key) else None for key in ("inputs", "outputs")}
+
+
+def champion_label(workspace: str) -> str:
+    return f"champion.{workspace}"

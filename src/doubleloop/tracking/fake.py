@@ -1,0 +1,80 @@
+"""A tracking server in memory, for tests of rooms that only need the port."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from doubleloop.base import errors
+from doubleloop.tracking import ports
+
+
+class MemoryTracking:
+    def __init__(self) -> None:
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.versions: dict[tuple[str, str], tuple[ports.Registered, Path, str]] = {}
+        self._clock = itertools.count(1)
+
+    def experiment_id(self, experiment: str) -> str:
+        return f"experiment-{experiment}"
+
+    def create_run(self, experiment: str, name: str, tags: Mapping[str, str], user: str) -> str:
+        run_id = f"run{len(self.runs) + 1:04d}"
+        self.runs[run_id] = {
+            "experiment": experiment, "name": name, "tags": dict(tags), "user": user, "status": "RUNNING",
+            "metrics": {}, "params": {},
+        }  # fmt: skip
+        return run_id
+
+    def find_run(self, experiment: str, tag: str, value: str) -> str | None:
+        for run_id, run in self.runs.items():
+            if run["experiment"] == experiment and run["tags"].get(tag) == value:
+                return run_id
+        return None
+
+    def _run(self, run_id: str) -> dict[str, Any]:
+        if run_id not in self.runs:
+            raise errors.NotFound(f"Run {run_id} is not known")
+        return self.runs[run_id]
+
+    def end_run(self, run_id: str, status: str) -> None:
+        self._run(run_id)["status"] = status
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        return dict(self._run(run_id)["metrics"])
+
+    def params(self, run_id: str) -> dict[str, str]:
+        return dict(self._run(run_id)["params"])
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        return dict(self._run(run_id)["tags"])
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        self._run(run_id)["tags"][key] = value
+
+    def registered(self, since_ms: int = 0) -> list[ports.Registered]:
+        return [each for each, _, _ in self.versions.values() if each.created_ms >= since_ms]
+
+    def registered_version(self, name: str, version: str) -> ports.Registered | None:
+        found = self.versions.get((name, version))
+        return found[0] if found else None
+
+    def files_of(self, name: str, version: str) -> Path:
+        if (name, version) not in self.versions:
+            raise errors.NotFound(f"Model {name}:{version} is not known")
+        return self.versions[(name, version)][1]
+
+    def register(self, name: str, folder: Path, run_id: str | None, key: str) -> str:
+        for (known, version), (_, _, other) in self.versions.items():
+            if known == name and other == key:
+                return version
+        version = str(sum(1 for known, _ in self.versions if known == name) + 1)
+        entry = ports.Registered(name, version, run_id, str(folder), next(self._clock), "READY")
+        self.versions[(name, version)] = (entry, folder, key)
+        return version
+
+    def set_version_tag(self, name: str, version: str, key: str, value: str) -> None:
+        if (name, version) not in self.versions:
+            raise errors.NotFound(f"Model {name}:{version} is not known")

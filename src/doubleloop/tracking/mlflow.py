@@ -1,0 +1,178 @@
+"""The port over MLflow's REST API, through the unix socket that only this user can open."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from doubleloop.base import canonical, errors
+from doubleloop.tracking import ports
+
+API = "/api/2.0/mlflow/"
+PAGE = 200
+
+
+class Mlflow:
+    """``socket`` is where the server listens, ``artifacts`` the folder it keeps ``mlflow-artifacts:/`` in."""
+
+    def __init__(self, socket: Path, artifacts: Path, timeout: float = 60.0) -> None:
+        self._artifacts = artifacts
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://localhost", timeout=timeout
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            if method == "GET":
+                answer = self._http.get(API + path, params=arguments)
+            else:
+                answer = self._http.request(method, API + path, json=arguments)
+        except httpx.HTTPError as error:
+            raise errors.Unavailable(
+                f"MLflow's server does not answer ({type(error).__name__})", cure="`doubleloop status` shows its state."
+            ) from error
+        if answer.status_code == 404:
+            raise errors.NotFound(_message(answer))
+        if answer.status_code >= 500 or answer.status_code == 429:
+            raise errors.Unavailable(f"MLflow answered {answer.status_code}: {_message(answer)}")
+        if answer.status_code >= 400:
+            raise errors.InvalidInput(f"MLflow refused {path}: {_message(answer)}")
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def experiment_id(self, experiment: str) -> str:
+        try:
+            found = self._call("GET", "experiments/get-by-name", experiment_name=experiment)
+            return str(found["experiment"]["experiment_id"])
+        except errors.NotFound:
+            pass
+        try:
+            return str(self._call("POST", "experiments/create", name=experiment)["experiment_id"])
+        except errors.InvalidInput:  # somebody else made it in between
+            found = self._call("GET", "experiments/get-by-name", experiment_name=experiment)
+            return str(found["experiment"]["experiment_id"])
+
+    def create_run(self, experiment: str, name: str, tags: Mapping[str, str], user: str) -> str:
+        pairs = {**tags, "mlflow.user": user, "mlflow.runName": name}
+        made = self._call(
+            "POST", "runs/create", experiment_id=self.experiment_id(experiment), run_name=name,
+            start_time=time.time_ns() // 1_000_000, tags=[{"key": k, "value": v} for k, v in pairs.items()],
+        )  # fmt: skip
+        return str(made["run"]["info"]["run_id"])
+
+    def find_run(self, experiment: str, tag: str, value: str) -> str | None:
+        escaped = value.replace("'", "''")
+        found = self._call(
+            "POST", "runs/search", experiment_ids=[self.experiment_id(experiment)], max_results=1,
+            filter=f"tags.`{tag}` = '{escaped}'",
+        )  # fmt: skip
+        runs = found.get("runs") or []
+        return str(runs[0]["info"]["run_id"]) if runs else None
+
+    def end_run(self, run_id: str, status: str) -> None:
+        self._call("POST", "runs/update", run_id=run_id, status=status, end_time=time.time_ns() // 1_000_000)
+
+    def _run(self, run_id: str) -> dict[str, Any]:
+        data: dict[str, Any] = self._call("GET", "runs/get", run_id=run_id)["run"].get("data", {})
+        return data
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        return {each["key"]: float(each["value"]) for each in self._run(run_id).get("metrics", [])}
+
+    def params(self, run_id: str) -> dict[str, str]:
+        return {each["key"]: each["value"] for each in self._run(run_id).get("params", [])}
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        return {each["key"]: each["value"] for each in self._run(run_id).get("tags", [])}
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        self._call("POST", "runs/set-tag", run_id=run_id, key=key, value=value)
+
+    def registered(self, since_ms: int = 0) -> list[ports.Registered]:
+        found: list[ports.Registered] = []
+        token = ""
+        while True:
+            query: dict[str, Any] = {"max_results": PAGE, "order_by": "last_updated_timestamp DESC"}
+            page = self._call("GET", "model-versions/search", **query, **({"page_token": token} if token else {}))
+            versions = [_registered(each) for each in page.get("model_versions", [])]
+            found += [each for each in versions if each.created_ms >= since_ms]
+            token = page.get("next_page_token") or ""
+            updated = [int(each["last_updated_timestamp"]) for each in page.get("model_versions", [])]
+            if not token or (updated and min(updated) < since_ms):
+                return sorted(found, key=lambda each: (each.created_ms, each.name, int(each.version)))
+
+    def registered_version(self, name: str, version: str) -> ports.Registered | None:
+        try:
+            return _registered(self._call("GET", "model-versions/get", name=name, version=version)["model_version"])
+        except errors.NotFound:
+            return None
+
+    def files_of(self, name: str, version: str) -> Path:
+        uri = str(self._call("GET", "model-versions/get-download-uri", name=name, version=version)["artifact_uri"])
+        scheme, _, path = uri.partition(":")
+        if scheme != "mlflow-artifacts":
+            raise errors.NotSupported(
+                f"Model {name}:{version} was registered from {uri}, which is not in this server's artifacts",
+                cure="Log it with mlflow.<flavor>.log_model(...) and register that, or use `doubleloop model create`.",
+            )
+        folder = (self._artifacts / path.split("//")[-1].lstrip("/")).resolve()
+        if not folder.is_relative_to(self._artifacts.resolve()):
+            raise errors.InvalidInput(f"Model {name}:{version} points outside the artifact store")
+        if not folder.exists():
+            raise errors.NotFound(f"The files of model {name}:{version} are not in the artifact store")
+        return folder
+
+    def register(self, name: str, folder: Path, run_id: str | None, key: str) -> str:
+        for each in self._versions_of(name):
+            if any(tag["key"] == "doubleloop.key" and tag["value"] == key for tag in each.get("tags", [])):
+                return str(each["version"])
+        place = self._artifacts / "registered" / name / canonical.sha256(key)[:32]
+        if not place.exists():
+            beside = place.with_name(place.name + ".incoming")
+            shutil.rmtree(beside, ignore_errors=True)
+            if folder.is_dir():
+                shutil.copytree(folder, beside)
+            else:
+                beside.mkdir(parents=True)
+                shutil.copy(folder, beside / folder.name)
+            beside.rename(place)
+        with contextlib.suppress(errors.InvalidInput):  # it exists; a bad name fails at the next call too
+            self._call("POST", "registered-models/create", name=name)
+        made = self._call(
+            "POST", "model-versions/create", name=name, run_id=run_id or "",
+            source=f"mlflow-artifacts:/registered/{name}/{place.name}",
+            tags=[{"key": "doubleloop.key", "value": key}],
+        )  # fmt: skip
+        return str(made["model_version"]["version"])
+
+    def _versions_of(self, name: str) -> list[dict[str, Any]]:
+        escaped = name.replace("'", "''")
+        page = self._call("GET", "model-versions/search", filter=f"name='{escaped}'", max_results=PAGE)
+        versions: list[dict[str, Any]] = page.get("model_versions", [])
+        return versions
+
+    def set_version_tag(self, name: str, version: str, key: str, value: str) -> None:
+        self._call("POST", "model-versions/set-tag", name=name, version=version, key=key, value=value)
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json().get("message", answer.text))
+    except ValueError:
+        return answer.text[:300]
+
+
+def _registered(body: Mapping[str, Any]) -> ports.Registered:
+    return ports.Registered(
+        body["name"], str(body["version"]), body.get("run_id") or None, body.get("source", ""),
+        int(body["creation_timestamp"]), body.get("status", "READY"),
+    )  # fmt: skip

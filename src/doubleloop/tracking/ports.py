@@ -1,0 +1,56 @@
+"""What the rest of the house needs of a tracking server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model version as the tracking server knows it; ``created_ms`` is milliseconds since 1970."""
+
+    name: str
+    version: str
+    run_id: str | None
+    source: str
+    created_ms: int
+    status: str
+
+
+class Tracking(Protocol):
+    """Every method may raise Unavailable; then nothing is known to have happened and it may be called again."""
+
+    def create_run(self, experiment: str, name: str, tags: Mapping[str, str], user: str) -> str:
+        """A new run in ``experiment`` (made if absent); returns its id."""
+
+    def find_run(self, experiment: str, tag: str, value: str) -> str | None:
+        """The id of a run with this tag, so that a repeated step finds what it made before."""
+
+    def end_run(self, run_id: str, status: str) -> None:
+        """``status``: FINISHED, FAILED or KILLED. Ending twice is harmless."""
+
+    def experiment_id(self, experiment: str) -> str: ...
+
+    def metrics(self, run_id: str) -> dict[str, float]: ...
+
+    def params(self, run_id: str) -> dict[str, str]: ...
+
+    def tags(self, run_id: str) -> dict[str, str]: ...
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None: ...
+
+    def registered(self, since_ms: int = 0) -> list[Registered]:
+        """Versions created at or after ``since_ms``, oldest first."""
+
+    def registered_version(self, name: str, version: str) -> Registered | None: ...
+
+    def files_of(self, name: str, version: str) -> Path:
+        """The local folder of a version's model files. Raises NotFound."""
+
+    def register(self, name: str, folder: Path, run_id: str | None, key: str) -> str:
+        """Register the files of ``folder`` as a new version and return its number; equal keys register once."""
+
+    def set_version_tag(self, name: str, version: str, key: str, value: str) -> None: ...

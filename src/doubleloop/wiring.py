@@ -1,0 +1,53 @@
+"""The only place where ports meet their implementations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from doubleloop.compute import local as local_compute
+from doubleloop.compute import ports as compute
+from doubleloop.db import engine as engines
+from doubleloop.db.context import Contexts
+from doubleloop.durable import ports as durable
+from doubleloop.endpoints import ports as endpoints
+from doubleloop.endpoints import serving
+from doubleloop.endpoints import workflows as endpoint_workflows
+from doubleloop.identity import ports as identity
+from doubleloop.jobs import workflows as job_workflows
+from doubleloop.monitoring import workflows as monitoring_workflows
+from doubleloop.releases import workflows as release_workflows
+from doubleloop.settings.model import Settings
+from doubleloop.storage import local as local_storage
+from doubleloop.storage import ports as storage
+from doubleloop.tracking import mlflow
+from doubleloop.tracking import ports as tracking
+from doubleloop.workspaces import queries as workspaces
+
+
+def engine(settings: Settings) -> sa.Engine:
+    return engines.create(settings.url)
+
+
+def contexts(settings: Settings, database: sa.Engine | None = None) -> Contexts:
+    """Everything below the edges, wired for one process."""
+    ports: dict[type[Any], Any] = {
+        Settings: settings,
+        compute.Compute: local_compute.LocalCompute(settings.home),
+        endpoints.Serving: serving.GatewayServing(settings.home),
+        identity.WorkspaceKinds: workspaces.Kinds(),
+        storage.Blobs: local_storage.LocalBlobs(settings.home / "blobs"),
+        tracking.Tracking: mlflow.Mlflow(settings.mlflow_socket, settings.mlflow_artifacts),
+    }
+    return Contexts(database if database is not None else engine(settings), ports)
+
+
+def workflows() -> dict[str, durable.Body]:
+    """Every durable workflow by its frozen name."""
+    return {
+        **endpoint_workflows.WORKFLOWS,
+        **job_workflows.WORKFLOWS,
+        **monitoring_workflows.WORKFLOWS,
+        **release_workflows.WORKFLOWS,
+    }
