@@ -1,0 +1,130 @@
+"""One way into this room: whatever a caller holds (polars, pyarrow, numpy, a list) as numbers or as counted labels.
+
+Missing means null *or* NaN everywhere in this room, as Spark's ``dropna`` and pandas have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from doubleloop.base import errors
+
+Column: TypeAlias = pl.Series | pa.Array | pa.ChunkedArray | NDArray[Any] | Sequence[Any]
+Table: TypeAlias = pl.DataFrame | pa.Table | pa.RecordBatch | Mapping[str, Any]
+Floats: TypeAlias = NDArray[np.float64]
+
+_EXACT_INTEGERS = float(2**53)
+
+
+def series(values: Column, name: str = "") -> pl.Series:
+    """``values`` as a polars Series. Raises InvalidInput when the values have no common type."""
+    if isinstance(values, pl.Series):
+        return values
+    try:
+        if isinstance(values, (pa.Array, pa.ChunkedArray)):
+            converted = pl.from_arrow(values)
+            return converted if isinstance(converted, pl.Series) else converted.to_series()
+        if isinstance(values, np.ndarray) and values.dtype == object:
+            values = values.tolist()
+        return pl.Series(name, values)
+    except (pl.exceptions.PolarsError, pa.ArrowException, TypeError, ValueError) as problem:
+        raise errors.InvalidInput(
+            f"column '{name}' cannot be read: {problem}", cure="Give it values of one type (or nulls)."
+        ) from problem
+
+
+def table(data: Table) -> pl.DataFrame:
+    """``data`` as a polars DataFrame. Raises InvalidInput for ragged columns and doubled names."""
+    if isinstance(data, pl.DataFrame):
+        return data
+    try:
+        if isinstance(data, (pa.Table, pa.RecordBatch)):
+            converted = pl.from_arrow(data)
+            return converted if isinstance(converted, pl.DataFrame) else converted.to_frame()
+        return pl.DataFrame({name: series(values, name) for name, values in data.items()})
+    except (pl.exceptions.PolarsError, pa.ArrowException) as problem:
+        raise errors.InvalidInput(
+            f"the table cannot be read: {problem}",
+            cure="Give columns of equal length and a different name for each.",
+        ) from problem
+
+
+def numbers(values: Column) -> Floats:
+    """The values that are there, as float64, in their order; nulls and NaN left out.
+
+    Booleans count as 0 and 1, decimals lose what float64 cannot hold. Raises InvalidInput for text and dates.
+    """
+    column = present(values)
+    if column.dtype == pl.Null:
+        return np.empty(0)
+    if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+        raise errors.InvalidInput(
+            f"column '{column.name}' holds {column.dtype}, not numbers",
+            cure="Judge it as categorical, or cast it first.",
+        )
+    return column.cast(pl.Float64).to_numpy()
+
+
+def present(values: Column) -> pl.Series:
+    """The column without nulls and, when it holds floats, without NaN; durations as whole microseconds."""
+    column = series(values).drop_nulls()
+    if column.dtype == pl.Duration:
+        return column.dt.total_microseconds()
+    return column.drop_nans() if column.dtype.is_float() else column
+
+
+def present_mask(column: pl.Series) -> pl.Series:
+    """True where the column has a value: not null, not NaN."""
+    held = column.is_not_null()
+    return held & column.is_not_nan().fill_null(False) if column.dtype.is_float() else held
+
+
+def missing(column: pl.Series) -> int:
+    """How many values are null or NaN."""
+    return len(column) - len(present(column))
+
+
+def labels(values: Column) -> pl.Series:
+    """The values that are there, as text. ``3`` and ``3.0`` are the same label, so that a column which became
+    float because of one null still matches its reference. Raises InvalidInput for nested values."""
+    column = present(values)
+    if column.dtype == pl.Binary:
+        return column.bin.encode("hex")
+    if column.dtype.is_nested() or column.dtype == pl.Object:
+        raise errors.InvalidInput(
+            f"column '{column.name}' holds nested values ({column.dtype}), which are not categories",
+            cure="Leave it out of the signal's features, or unnest it in a pre-processing step.",
+        )
+    if column.dtype.is_float():
+        return _labels_of_floats(column)
+    return column.cast(pl.String)
+
+
+def _labels_of_floats(column: pl.Series) -> pl.Series:
+    whole = (column == column.floor()) & (column.abs() < _EXACT_INTEGERS)
+    as_integers = column.cast(pl.Int64, strict=False).cast(pl.String)
+    return as_integers.zip_with(whole, column.cast(pl.String))
+
+
+def counts(values: Column) -> dict[str, int]:
+    """How often each label occurs, in the labels' order."""
+    found = labels(values)
+    if not len(found):
+        return {}
+    tally = found.alias("label").value_counts(name="count").sort("label")
+    return dict(zip(tally["label"].to_list(), tally["count"].to_list(), strict=True))
+
+
+def align(reference: Mapping[str, int], current: Mapping[str, int]) -> tuple[Floats, Floats]:
+    """Two tallies as two vectors over the union of their labels, in the labels' order."""
+    union = sorted(reference.keys() | current.keys())
+    return (
+        np.array([reference.get(label, 0) for label in union], dtype=np.float64),
+        np.array([current.get(label, 0) for label in union], dtype=np.float64),
+    )

@@ -1,0 +1,161 @@
+"""What moved, in words: before and after of a column, for the person who reads an alert."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from doubleloop.statistics import columns, profiles, schema, signals
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One side of a column. Numerical: mean, sample std, quantiles (5, 25, 50, 75, 95 %) of the finite values.
+    Categorical: the most frequent labels with their shares of the values that are there."""
+
+    rows: int
+    nulls: int
+    kind: schema.Kind
+    mean: float | None = None
+    std: float | None = None
+    quantiles: tuple[float, ...] = ()
+    top: tuple[tuple[str, float], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"rows": self.rows, "nulls": self.nulls, "kind": self.kind.value}
+        if self.kind is schema.Kind.NUMERICAL:
+            return body | {"mean": self.mean, "std": self.std, "quantiles": list(self.quantiles)}
+        return body | {"top": [list(item) for item in self.top]}
+
+
+@dataclass(frozen=True)
+class Movement:
+    """How one column went from ``before`` to ``after``; ``distance`` orders columns, the largest moved most."""
+
+    column: str
+    distance: float
+    before: Summary
+    after: Summary
+
+    def __str__(self) -> str:
+        return f"{self.column}: {_numbers(self) if self.before.mean is not None else _categories(self)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "column": self.column,
+            "distance": self.distance,
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+            "sentence": str(self),
+        }
+
+
+def summarise(values: columns.Column, kind: schema.Kind | str) -> Summary:
+    """Summary of a column judged as ``kind``. Raises InvalidInput for text judged as numbers."""
+    column, kind = columns.series(values), schema.Kind(kind)
+    rows, nulls = len(column), columns.missing(column)
+    if kind is schema.Kind.CATEGORICAL:
+        tally = columns.counts(column)
+        total = sum(tally.values())
+        top = sorted(tally.items(), key=lambda item: (-item[1], item[0]))[:TOP]
+        return Summary(rows, nulls, kind, top=tuple((label, count / total) for label, count in top))
+    found = columns.numbers(column) if kind is schema.Kind.NUMERICAL else np.empty(0)
+    finite = found[np.isfinite(found)]
+    if not len(finite):
+        return Summary(rows, nulls, kind)
+    std = float(finite.std(ddof=1)) if len(finite) > 1 else None
+    quantiles = tuple(float(value) for value in np.quantile(finite, QUANTILES))
+    return Summary(rows, nulls, kind, float(finite.mean()), std, quantiles)
+
+
+def of_profile(profile: profiles.ColumnProfile) -> Summary:
+    """The same from a profile; quantiles are interpolated within its bins."""
+    if profile.categories is not None:
+        total = max(profile.categories.total, 1)
+        top = tuple((label, count / total) for label, count in profile.categories.top(TOP))
+        return Summary(profile.rows, profile.nulls, profile.kind, top=top)
+    if profile.moments is None or not profile.moments.count:
+        return Summary(profile.rows, profile.nulls, profile.kind)
+    moments = profile.moments
+    return Summary(profile.rows, profile.nulls, profile.kind, moments.mean, moments.std, _binned_quantiles(profile))
+
+
+def most_moved(
+    reference: columns.Table,
+    current: columns.Table,
+    kinds: dict[str, schema.Kind],
+    count: int = TOP,
+) -> list[Movement]:
+    """The ``count`` columns that moved most, by Jensen-Shannon distance (one scale for numbers and categories).
+
+    Columns without values on either side are left out. ``kinds`` names the columns to look at.
+    """
+    before, after = columns.table(reference), columns.table(current)
+    found = []
+    for name, kind in kinds.items():
+        if name not in before.columns or name not in after.columns or kind is schema.Kind.UNSUPPORTED:
+            continue
+        value = signals.evaluate("jensen_shannon_distance", before[name], after[name], kind)
+        if value.value is not None:
+            one, two = summarise(before[name], kind), summarise(after[name], kind)
+            found.append(Movement(name, value.value, one, two))
+    return _ordered(found)[:count]
+
+
+def most_moved_profiles(
+    reference: profiles.TableProfile, current: profiles.TableProfile, count: int = TOP
+) -> list[Movement]:
+    """The same from profiles of one reference."""
+    found = []
+    for name, known in reference.columns.items():
+        if name not in current.columns or known.kind is schema.Kind.UNSUPPORTED:
+            continue
+        value = signals.evaluate("jensen_shannon_distance", known, current.columns[name])
+        if value.value is not None:
+            found.append(Movement(name, value.value, of_profile(known), of_profile(current.columns[name])))
+    return _ordered(found)[:count]
+
+
+def _ordered(found: Iterable[Movement]) -> list[Movement]:
+    return sorted(found, key=lambda movement: (-movement.distance, movement.column))
+
+
+def _numbers(movement: Movement) -> str:
+    one, two = movement.before, movement.after
+    parts = [f"mean {_short(one.mean)} -> {_short(two.mean)}", f"std {_short(one.std)} -> {_short(two.std)}"]
+    if one.quantiles and two.quantiles:
+        middle = len(QUANTILES) // 2
+        parts.append(f"median {_short(one.quantiles[middle])} -> {_short(two.quantiles[middle])}")
+    return ", ".join(parts)
+
+
+def _categories(movement: Movement) -> str:
+    one, two = dict(movement.before.top), dict(movement.after.top)
+    labels = sorted(one.keys() | two.keys(), key=lambda label: -abs(two.get(label, 0) - one.get(label, 0)))
+    return ", ".join(f"{label} {_share(one, label)} -> {_share(two, label)}" for label in labels[:3])
+
+
+def _share(top: dict[str, float], label: str) -> str:
+    return f"{top[label]:.1%}" if label in top else "rare"
+
+
+def _short(number: float | None) -> str:
+    return "none" if number is None else f"{number:.4g}"
+
+
+def _binned_quantiles(profile: profiles.ColumnProfile) -> tuple[float, ...]:
+    histogram, low, high = profile.histogram, profile.minimum, profile.maximum
+    if histogram is None or low is None or high is None:
+        return ()
+    knots: Sequence[float] = [low, *(min(max(edge, low), high) for edge in histogram.edges), high]
+    steps = np.array([0, histogram.below, *histogram.counts, histogram.above], dtype=np.float64)
+    shares = np.cumsum(steps) / steps.sum()
+    if len(shares) != len(knots):
+        return ()
+    return tuple(float(value) for value in np.interp(QUANTILES, shares, knots))

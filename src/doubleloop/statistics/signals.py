@@ -1,0 +1,211 @@
+"""One question, one answer: the value of a metric between a reference and a current sample, and whether it alerts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from doubleloop.base import errors, verdicts
+from doubleloop.statistics import (
+    approximation,
+    columns,
+    drift,
+    metrics,
+    performance,
+    profiles,
+    quality,
+    schema,
+    sketches,
+)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A metric's value. ``value`` is None when it could not be computed; ``reason`` then says why. ``exact`` is
+    False when it was read off profiles instead of rows. Row counts are those that took part."""
+
+    metric: str
+    value: float | None
+    column: str = ""
+    kind: schema.Kind | None = None
+    reason: str = ""
+    exact: bool = True
+    reference_rows: int = 0
+    current_rows: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        body = {key: getattr(self, key) for key in ("metric", "column", "reason", "exact")}
+        body["value"] = sketches.number_out(self.value)
+        body["kind"] = self.kind.value if self.kind else None
+        return body | {"reference_rows": self.reference_rows, "current_rows": self.current_rows}
+
+
+def evaluate(metric: str, reference: Any, current: Any, kind: schema.Kind | str | None = None, **options: Any) -> Value:
+    """The value of ``metric`` for one column.
+
+    * drift and quality: ``reference`` and ``current`` are columns, or both ``profiles.ColumnProfile`` (then drift is
+      approximate); ``kind`` overrides how the reference is judged.
+    * performance: ``reference`` is the truth and ``current`` the predictions (for log_loss and roc_auc the scores);
+      ``options`` go to the function in ``performance``.
+
+    A metric that cannot be had from this data (no rows, no values, wrong kind of column) is a Value without a value,
+    with its reason. Raises InvalidInput for an unknown metric or option and for data that cannot be right.
+    """
+    asked = metrics.named(metric)
+    if asked.family in (metrics.Family.REGRESSION, metrics.Family.CLASSIFICATION):
+        return _performance(asked, reference, current, options)
+    if options:
+        raise errors.InvalidInput(f"{metric} takes no option {', '.join(options)}", cure="Leave it out.")
+    if isinstance(reference, profiles.ColumnProfile) != isinstance(current, profiles.ColumnProfile):
+        raise errors.InvalidInput(
+            "one side is a profile and the other is rows", cure="Profile the rows against the reference profile."
+        )
+    if isinstance(reference, profiles.ColumnProfile):
+        return _from_profiles(asked, reference, current)
+    before, after = columns.series(reference), columns.series(current)
+    if asked.family is metrics.Family.QUALITY:
+        known = profiles.column(before, override=kind)
+        return _from_profiles(asked, known, profiles.column(after, known))
+    return _drift(asked, before, after, schema.kind_of(before, kind))
+
+
+def breached(metric: str, value: float, threshold: float) -> bool:
+    """Whether a value alerts. A value equal to its threshold does not.
+
+    Azure's rule, with two corrections: accuracy-like metrics (accuracy, precision, recall, f1, roc_auc, r2) alert when
+    they fall *below* the threshold, and precision is judged by its own. ``bias`` alerts beyond the threshold on
+    either side of zero. Raises InvalidInput for an unknown metric and for NaN, which nothing can be said about.
+    """
+    side = metrics.named(metric).alert
+    if math.isnan(value) or math.isnan(threshold):
+        raise errors.InvalidInput(
+            f"{metric} {value} cannot be compared with threshold {threshold}", cure="Give it numbers."
+        )
+    if side is metrics.Alert.BELOW:
+        return value < threshold
+    return (abs(value) if side is metrics.Alert.AWAY_FROM_ZERO else value) > threshold
+
+
+def judge(value: Value, threshold: float) -> verdicts.Verdict:
+    """``breached`` as a verdict: a value that could not be computed is not checked, never passed."""
+    subject = f"{value.column}: {value.metric}" if value.column else value.metric
+    if value.value is None:
+        return verdicts.not_checked(f"{subject} was not computed: {value.reason}")
+    line = f"{subject} {value.value:.6g}, threshold {threshold:g}"
+    return verdicts.failed(line) if breached(value.metric, value.value, threshold) else verdicts.passed(line)
+
+
+def evaluate_table(
+    wanted: Mapping[schema.Kind | str, Iterable[str]],
+    reference: columns.Table,
+    current: columns.Table,
+    features: Sequence[str] | None = None,
+    overrides: Mapping[str, schema.Kind | str] | None = None,
+) -> list[Value]:
+    """Drift or quality of every feature: ``wanted`` gives the metrics per kind, as ``metric_thresholds`` does.
+
+    As Azure has it, the kinds come from the reference, and for drift a row with a missing value in any of the features
+    is left out. A feature that is empty on one side, absent from the current data, or of another type gets Values with
+    that reason instead of emptying the whole table. Raises InvalidInput for features, overrides or metrics that cannot
+    be right.
+    """
+    before, after = columns.table(reference), columns.table(current)
+    chosen = list(features) if features is not None else before.columns
+    schema.known_names(before, chosen, "features")
+    kinds = {name: about.kind for name, about in schema.describe(before, overrides).items() if name in chosen}
+    asked = {schema.Kind(kind): [metrics.named(name) for name in names] for kind, names in wanted.items()}
+    reasons = {name: _not_comparable(name, before, after) for name in chosen}
+    usable = [name for name in chosen if not reasons[name]]
+    clean_before, clean_after = _complete(before, usable), _complete(after, usable)
+    found = []
+    for name in chosen:
+        for metric in asked.get(kinds[name], []):
+            if metric.family is metrics.Family.QUALITY:
+                found.append(_quality_of_feature(metric, name, kinds[name], before, after))
+            elif metric.family is not metrics.Family.DRIFT:
+                raise errors.InvalidInput(
+                    f"{metric.name} is not a metric of a feature", cure="Ask it of truth and predictions."
+                )
+            elif reasons[name]:
+                found.append(Value(metric.name, None, name, kinds[name], reasons[name]))
+            else:
+                found.append(_drift(metric, clean_before[name], clean_after[name], kinds[name]))
+    return found
+
+
+def _quality_of_feature(
+    metric: metrics.Metric, name: str, kind: schema.Kind, before: pl.DataFrame, after: pl.DataFrame
+) -> Value:
+    override = None if kind is schema.Kind.UNSUPPORTED else kind
+    known = profiles.column(before[name], override=override)
+    absent = pl.Series(name, [None] * after.height, dtype=pl.Null)
+    return _from_profiles(metric, known, profiles.column(after[name] if name in after.columns else absent, known))
+
+
+def _complete(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The rows in which none of ``names`` is missing."""
+    chosen = frame.select(names)
+    keep = [columns.present_mask(column) for column in chosen.iter_columns()]
+    return chosen.filter(*keep) if keep else chosen
+
+
+def _not_comparable(name: str, before: pl.DataFrame, after: pl.DataFrame) -> str:
+    if name not in after.columns:
+        return "the current data has no such column"
+    one, two = schema.type_of(before[name].dtype), schema.type_of(after[name].dtype)
+    for side, column in (("reference", before[name]), ("current", after[name])):
+        if not len(columns.present(column)):
+            return f"the {side} column holds no values"
+    if schema.Type.UNSUPPORTED in (one, two):
+        return "the column holds values that are neither numbers nor categories"
+    if not schema.comparable(one, two):
+        return f"the reference holds {one} and the current data {two}"
+    return ""
+
+
+def _drift(metric: metrics.Metric, before: pl.Series, after: pl.Series, kind: schema.Kind) -> Value:
+    name = before.name or after.name
+    if kind not in metric.kinds:
+        return Value(metric.name, None, name, kind, f"it is not defined for a column that is {kind}")
+    rows = (len(columns.present(before)), len(columns.present(after)))
+    for side, count in zip(("reference", "current"), rows, strict=True):
+        if not count:
+            return Value(metric.name, None, name, kind, f"the {side} column holds no values", True, *rows)
+    compute: Callable[..., float] = getattr(drift, metric.name)
+    value = compute(before, after, kind) if len(metric.kinds) > 1 else compute(before, after)
+    return Value(metric.name, value, name, kind, "", True, *rows)
+
+
+def _from_profiles(metric: metrics.Metric, reference: profiles.ColumnProfile, current: profiles.ColumnProfile) -> Value:
+    def value(found: float | None, reason: str = "", exact: bool = True) -> Value:
+        why = reason if found is None else ""
+        rows = (reference.rows, current.rows)
+        return Value(metric.name, found, reference.name, reference.kind, why, exact, *rows)
+
+    if metric.family is metrics.Family.DRIFT:
+        if reference.kind not in metric.kinds:
+            return value(None, f"it is not defined for a column that is {reference.kind}")
+        return value(*approximation.measure(metric.name, reference, current), exact=False)
+    if not current.rows:
+        return value(None, "the window has no rows")
+    rate = getattr(quality, metric.name)(current)
+    return value(rate, "the reference sets no bounds for this column")
+
+
+def _performance(metric: metrics.Metric, truth: Any, predicted: Any, options: Mapping[str, Any]) -> Value:
+    compute: Callable[..., float] = getattr(performance, metric.name)
+    rows = (len(truth), len(predicted))
+    try:
+        return Value(metric.name, compute(truth, predicted, **options), "", None, "", True, *rows)
+    except performance.TooFewPairs as problem:
+        return Value(metric.name, None, "", None, problem.what, True, *rows)
+    except TypeError as problem:
+        if not options:
+            raise
+        raise errors.InvalidInput(
+            f"{metric.name} does not take the options {', '.join(options)}", cure=str(problem)
+        ) from problem
