@@ -1,0 +1,74 @@
+"""Schedules, rules and monitors: what happens by itself."""
+
+from __future__ import annotations
+
+from doubleloop.sdk import routes
+
+ENDED = frozenset({"completed", "failed"})
+
+
+class Schedules(routes.Routes):
+    def put(self, document: routes.Body) -> routes.Body:
+        return dict(self._post(body={"document": document}, repeatable=True))
+
+    def list(self, limit: int | None = None) -> routes.Bodies:
+        return self._list(limit=limit)
+
+    def show(self, name: str) -> routes.Body:
+        return dict(self._get(name))
+
+    def enable(self, name: str) -> routes.Body:
+        return dict(self._post(name, "enable", repeatable=True))
+
+    def disable(self, name: str) -> routes.Body:
+        return dict(self._post(name, "disable", repeatable=True))
+
+    def delete(self, name: str) -> None:
+        self._delete(name)
+
+
+class Rules(routes.Routes):
+    def put(self, document: routes.Body) -> routes.Body:
+        return dict(self._post(body={"document": document}, repeatable=True))
+
+    def list(self, limit: int | None = None) -> routes.Bodies:
+        return self._list(limit=limit)
+
+    def show(self, name: str) -> routes.Body:
+        return dict(self._get(name))
+
+    def delete(self, name: str) -> None:
+        self._delete(name)
+
+
+class Monitors(routes.Routes):
+    def put(self, document: routes.Body) -> routes.Body:
+        return dict(self._post(body={"document": document}, repeatable=True))
+
+    def list(self, limit: int | None = None) -> routes.Bodies:
+        return self._list(limit=limit)
+
+    def show(self, name: str) -> routes.Body:
+        return dict(self._get(name))
+
+    def delete(self, name: str) -> None:
+        self._delete(name)
+
+    def run_now(self, name: str, as_of: str | None = None, id_: str | None = None) -> routes.Body:
+        """Begin a run that looks back from ``as_of`` (default: now); look at it until it has ended."""
+        body = {"id": id_ or routes.new_id("monitor-run"), **routes.given(as_of=as_of)}
+        return dict(self._post(name, "runs", body=body, repeatable=True))
+
+    def runs(self, name: str, limit: int | None = None) -> routes.Bodies:
+        return self._list(name, "runs", limit=limit)
+
+    def run(self, name: str, id_: str) -> routes.Body:
+        return dict(self._get(name, "runs", id_))
+
+    def series(
+        self, name: str, signal: str | None = None, metric: str | None = None, column: str | None = None
+    ) -> routes.Bodies:
+        return self._list(name, "series", signal=signal, metric=metric, column=column)
+
+    def alerts(self, name: str, *, open_: bool = False, limit: int | None = None) -> routes.Bodies:
+        return self._list(name, "alerts", open=open_ or None, limit=limit)

@@ -1,0 +1,139 @@
+"""``Client``: one server as one user. ``client.workspace("dev").jobs.list()``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doubleloop.sdk import assets, automation, blobs, endpoints, jobs, releases, routes, transport
+
+
+class Computes(routes.Routes):
+    def list(self) -> routes.Bodies:
+        return self._list()
+
+    def show(self, name: str) -> routes.Body:
+        return dict(self._get(name))
+
+
+class Datastores(Computes):
+    def create(self, document: routes.Body) -> routes.Body:
+        return dict(self._post(body={"document": document}, repeatable=True))
+
+
+class Workspace:
+    """The routes of one workspace, or of the registry."""
+
+    def __init__(self, link: transport.Transport, name: str) -> None:
+        base = ("workspaces", name)
+        self.name = name
+        self.computes = Computes(link, *base, "computes")
+        self.datastores = Datastores(link, *base, "datastores")
+        self.data = assets.Assets(link, *base, "data")
+        self.environments = assets.Environments(link, *base, "environments")
+        self.components = assets.Assets(link, *base, "components")
+        self.models = assets.Assets(link, *base, "models")
+        self.jobs = jobs.Jobs(link, *base, "jobs")
+        self.endpoints = endpoints.Endpoints(link, *base, "online-endpoints")
+        self.schedules = automation.Schedules(link, *base, "schedules")
+        self.monitors = automation.Monitors(link, *base, "monitors")
+        self.rules = automation.Rules(link, *base, "rules")
+
+
+class Users(routes.Routes):
+    def list(self) -> routes.Bodies:
+        return self._list()
+
+    def create(
+        self, name: str, *, display_name: str | None = None, password: str | None = None, is_admin: bool = False
+    ) -> routes.Body:
+        fields = routes.given(display_name=display_name, password=password, is_admin=is_admin or None)
+        return dict(self._post(body={"name": name, **fields}))
+
+    def set_password(self, name: str, password: str) -> None:
+        self._put(name, "password", body={"password": password})
+
+
+class Audit(routes.Routes):
+    def list(
+        self, *, type_: str | None = None, subject: str | None = None, workspace: str | None = None,
+        actor: str | None = None, limit: int | None = None,
+    ) -> routes.Bodies:  # fmt: skip
+        return self._list(type=type_, subject=subject, workspace=workspace, actor=actor, limit=limit)
+
+    def head(self) -> routes.Body:
+        return dict(self._get("head"))
+
+    def verify(self) -> routes.Body:
+        return dict(self._get("verify"))
+
+
+class Setup(routes.Routes):
+    def plan(self, document: routes.Body) -> routes.Body:
+        return dict(self._post("plan", body={"document": document}, repeatable=True))
+
+    def apply(self, document: routes.Body, digest: str | None = None) -> routes.Body:
+        body = {"document": document, **routes.given(digest=digest)}
+        return dict(self._post("apply", body=body))
+
+
+class Client(routes.Routes):
+    """``url`` like ``http://127.0.0.1:8600``; without a token only health and login answer.
+
+    Every method raises the error the server answered with (``base.errors``), or Unavailable.
+    """
+
+    def __init__(self, url: str, token: str = "", *, timeout: float = 60.0, patience: transport.Patience | None = None):
+        self.link = transport.Transport(url, token, timeout=timeout, patience=patience)
+        super().__init__(self.link)
+        self.blobs = blobs.Blobs(self.link)
+        self.users = Users(self.link, "users")
+        self.audit = Audit(self.link, "audit")
+        self.setup = Setup(self.link, "setup")
+        self.definitions = releases.Definitions(self.link, "release-definitions")
+        self.releases = releases.Releases(self.link, "releases")
+
+    @property
+    def url(self) -> str:
+        return self.link.url
+
+    def workspace(self, name: str) -> Workspace:
+        return Workspace(self.link, name)
+
+    def workspaces(self) -> routes.Bodies:
+        return self._list("workspaces")
+
+    def show_workspace(self, name: str) -> routes.Body:
+        return dict(self._get("workspaces", name))
+
+    def health(self) -> routes.Body:
+        return dict(self._get("health"))
+
+    def login(self, user: str, password: str) -> routes.Body:
+        """``{"token", "user", "expires_at"}``. The client itself stays as it was."""
+        return dict(self._post("login", body={"user": user, "password": password}))
+
+    def logout(self) -> None:
+        self._post("logout")
+
+    def me(self) -> routes.Body:
+        return dict(self._get("me"))
+
+    def create_token(self, name: str, **fields: Any) -> routes.Body:
+        """``user``, ``workspace``, ``lifetime`` (seconds) as in the API."""
+        return dict(self._post("tokens", body={"name": name, **routes.given(**fields)}))
+
+    def revoke_token(self, id_: str) -> None:
+        self._delete("tokens", id_)
+
+    def roles(self) -> routes.Body:
+        """Groups as ``items``, and what each persona may do as ``personas``."""
+        return dict(self._get("roles"))
+
+    def explain(self, user: str | None, action: str, workspace: str | None = None) -> routes.Body:
+        return dict(self._get("roles", "explain", user=user, action=action, workspace=workspace))
+
+    def trace(self, id_: str) -> routes.Body:
+        return dict(self._get("trace", id_))
+
+    def approvals(self) -> routes.Bodies:
+        return self._list("approvals")

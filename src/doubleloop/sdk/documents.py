@@ -1,0 +1,29 @@
+"""A file on its way to the server: what it points at is uploaded, and its paths become content addresses."""
+
+from __future__ import annotations
+
+from doubleloop.sdk import blobs, routes, uploads
+from doubleloop.specs import documents
+
+
+def ship(store: blobs.Blobs, document: documents.Document, progress: blobs.Progress = blobs.silent) -> routes.Body:
+    """Upload the local files and folders of ``document`` and return its wire form. Raises InvalidInput, Unavailable."""
+    found = documents.local_paths(document)
+    wants = {
+        path.pointer: uploads.Want(
+            path.path, code=_is_code(path.pointer), named=_is_model(document.kind, path.pointer),
+            where=document.where(path.pointer),
+        )
+        for path in found
+    }  # fmt: skip
+    sent = {each.want: each.reference for each in uploads.send(store, wants.values(), progress)}
+    return documents.with_paths(document, {pointer: sent[want] for pointer, want in wants.items()}).to_wire()
+
+
+def _is_code(pointer: str) -> bool:
+    return pointer.rpartition(".")[2] == "code"
+
+
+def _is_model(kind: str, pointer: str) -> bool:
+    """Whether ``pointer`` is the path of a model: of a model's own file, or of one inside a deployment."""
+    return (kind == "model" and pointer == "path") or pointer == "model.path" or pointer.endswith(".model.path")

@@ -1,0 +1,65 @@
+"""Online endpoints and their deployments."""
+
+from __future__ import annotations
+
+from doubleloop.sdk import routes, transport
+
+SETTLED = frozenset({"ready", "failed", "deleted"})
+# A first request may wait for a model to load.
+INVOKE_SILENCE = 300.0
+
+
+class Endpoints(routes.Routes):
+    def put(self, document: routes.Body) -> routes.Body:
+        return dict(self._post(body={"document": document}, repeatable=True))
+
+    def list(self, limit: int | None = None) -> routes.Bodies:
+        return self._list(limit=limit)
+
+    def show(self, name: str) -> routes.Body:
+        return dict(self._get(name))
+
+    def delete(self, name: str) -> None:
+        self._delete(name)
+
+    def set_traffic(
+        self, name: str, traffic: dict[str, int], mirror: dict[str, int] | None = None, reason: str | None = None
+    ) -> routes.Body:
+        """Shares of requests in whole percent by deployment."""
+        body = {"traffic": traffic, **routes.given(mirror_traffic=mirror, reason=reason)}
+        return dict(self._put(name, "traffic", body=body))
+
+    def keys(self, name: str) -> routes.Body:
+        return dict(self._get(name, "keys"))
+
+    def regenerate_key(self, name: str, key_type: str) -> routes.Body:
+        return dict(self._post(name, "keys", body={"key_type": key_type}))
+
+    def metrics(self, name: str, deployment: str | None = None) -> routes.Body:
+        return dict(self._get(name, "metrics", deployment=deployment))
+
+    def invoke(self, name: str, content: bytes, deployment: str | None = None) -> transport.Answer:
+        """The gateway's own answer, whatever its status."""
+        headers = {"Content-Type": "application/json"}
+        if deployment:
+            headers["azureml-model-deployment"] = deployment
+        request = transport.Request("POST", self._path(name, "invoke"), content, None, headers, False, INVOKE_SILENCE)
+        return self._link.send(request, raw=True)
+
+    def create_deployment(self, endpoint: str, document: routes.Body, id_: str | None = None) -> routes.Body:
+        """Begin a deployment; look at it until its status is in ``SETTLED``."""
+        body = {"document": document, "id": id_ or routes.new_id("deployment")}
+        return dict(self._post(endpoint, "deployments", body=body, repeatable=True))
+
+    def deployments(self, endpoint: str, limit: int | None = None) -> routes.Bodies:
+        return self._list(endpoint, "deployments", limit=limit)
+
+    def deployment(self, endpoint: str, name: str) -> routes.Body:
+        return dict(self._get(endpoint, "deployments", name))
+
+    def delete_deployment(self, endpoint: str, name: str) -> None:
+        self._delete(endpoint, "deployments", name)
+
+    def logs(self, endpoint: str, name: str, lines: int = 50) -> str:
+        place = self._path(endpoint, "deployments", name, "logs") + transport.query({"lines": lines})
+        return self._link.send(transport.Request("GET", place, repeatable=True)).body.decode(errors="replace")
