@@ -50,7 +50,7 @@ def test_two_sample_p_value_by_counting_all_orders():
 
 @pytest.mark.parametrize("size", [1, 2, 5, 20, 140, 141, 500, 5000, 100_000, 400_000])
 def test_one_sample_survival_equals_scipy(size):
-    for z in np.geomspace(0.05, 60, 90):
+    for z in np.geomspace(0.05, 60, 90 if size < 100_000 else 12):
         distance = math.sqrt(z / size)
         if distance < 1:
             expected = stats.kstwo.sf(distance, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import polars as pl
@@ -74,9 +75,7 @@ def test_numerical_metrics_equal_azures_formulas_on_scipy(scenario, seed):
     assert drift.normalized_wasserstein_distance(x, y) == pytest.approx(
         stats.wasserstein_distance(x, y) / norm, rel=1e-9, abs=1e-12
     )
-    assert drift.two_sample_kolmogorov_smirnov_test(x, y) == pytest.approx(
-        stats.ks_2samp(x, y).pvalue, rel=1e-6
-    )
+    assert drift.two_sample_kolmogorov_smirnov_test(x, y) == pytest.approx(stats.ks_2samp(x, y).pvalue, rel=1e-6)
 
 
 @pytest.mark.parametrize("digits", [0, 1])
@@ -226,7 +225,10 @@ def test_distances_of_numbers_are_symmetric_bounded_and_zero_on_themselves(x, y)
     assert drift.normalized_wasserstein_distance(x, x) == 0
     p = drift.two_sample_kolmogorov_smirnov_test(x, y)
     assert 0 <= p <= 1
-    assert p == pytest.approx(stats.ks_2samp(x, y, method="exact").pvalue, rel=1e-9)
+    with warnings.catch_warnings(record=True) as gave_up:
+        warnings.simplefilter("always")
+        expected = stats.ks_2samp(x, y, method="exact").pvalue
+    assert gave_up or p == pytest.approx(expected, rel=1e-9)  # scipy leaves its exact method when that exceeds 1
 
 
 @settings(max_examples=150, deadline=None)

@@ -51,8 +51,15 @@ def _read(column: pl.Series, found: schema.Type, wanted: schema.Type) -> pl.Seri
 
 def _as_text(column: pl.Series, found: schema.Type) -> pl.Series:
     if found is schema.Type.BINARY:
-        return column.cast(pl.String, strict=False)
+        return pl.Series(column.name, [_decoded(value) for value in column], dtype=pl.String)
     return column.cast(pl.String)
+
+
+def _decoded(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _as_number(column: pl.Series, found: schema.Type, wanted: schema.Type) -> pl.Series:

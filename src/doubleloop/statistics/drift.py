@@ -98,7 +98,7 @@ def bin_edges(reference: columns.Floats, current: columns.Floats) -> columns.Flo
     bounds = [bound for side in finite if len(side) for bound in (side.min(), side.max())]
     if not bounds:
         return np.empty(0)
-    return equal_bins(min(bounds), max(bounds), sturges(min(len(reference), len(current))))
+    return equal_bins(float(min(bounds)), float(max(bounds)), sturges(min(len(reference), len(current))))
 
 
 def sturges(rows: int) -> int:

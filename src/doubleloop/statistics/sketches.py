@@ -32,17 +32,23 @@ class Moments:
     def of(values: columns.Floats) -> Moments:
         if not len(values):
             return Moments()
-        mean = float((values / len(values)).sum())
         with np.errstate(over="ignore"):
+            mean = float(values.mean())
+            if math.isinf(mean):
+                mean = float((values / len(values)).sum())
             return Moments(len(values), mean, float(((values - mean) ** 2).sum()))
 
     def __add__(self, other: Moments) -> Moments:
         count = self.count + other.count
         if not self.count or not other.count:
             return other if other.count else self
-        mean = self.mean * (self.count / count) + other.mean * (other.count / count)
-        apart = self.mean - other.mean
-        between = apart * apart * (self.count * (other.count / count))
+        # The larger part (ties: the smaller mean) comes first, so that a + b and b + a round alike.
+        large, small = sorted((self, other), key=lambda part: (-part.count, part.mean))
+        apart = small.mean - large.mean
+        mean = large.mean + apart * (small.count / count)
+        if math.isinf(apart):
+            mean = large.mean * (large.count / count) + small.mean * (small.count / count)
+        between = apart * apart * (large.count * (small.count / count))
         return Moments(count, mean, (self.deviations + other.deviations) + between)
 
     @property
