@@ -18,6 +18,8 @@ from doubleloop.identity import ports as identity
 from doubleloop.jobs import workflows as job_workflows
 from doubleloop.monitoring import workflows as monitoring_workflows
 from doubleloop.releases import workflows as release_workflows
+from doubleloop.secrets import local as local_secrets
+from doubleloop.secrets import ports as secrets
 from doubleloop.settings.model import Settings
 from doubleloop.storage import local as local_storage
 from doubleloop.storage import ports as storage
@@ -37,6 +39,7 @@ def contexts(settings: Settings, database: sa.Engine | None = None) -> Contexts:
         compute.Compute: local_compute.LocalCompute(settings.home),
         endpoints.Serving: serving.GatewayServing(settings.home),
         identity.WorkspaceKinds: workspaces.Kinds(),
+        secrets.Keys: local_secrets.FileKeys(settings.home / "secret.key"),
         storage.Blobs: local_storage.LocalBlobs(settings.home / "blobs"),
         tracking.Tracking: mlflow.Mlflow(settings.mlflow_socket, settings.mlflow_artifacts),
     }

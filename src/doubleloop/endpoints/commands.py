@@ -1,0 +1,230 @@
+"""Making endpoints and deployments, and steering traffic between them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from doubleloop.base import errors, ids
+from doubleloop.catalog import commands as catalog
+from doubleloop.db.context import Ctx
+from doubleloop.durable import commands as durable
+from doubleloop.endpoints import model, rules, store
+from doubleloop.events import commands as events
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.models import queries as models
+from doubleloop.secrets import ports as secrets
+from doubleloop.specs import documents
+
+
+def _publish(ctx: Ctx) -> None:
+    """Have the worker write the gateway's desired state once this transaction is there."""
+    durable.start(ctx, "endpoints.publish", ids.new_id("publish"), {})
+
+
+def put_endpoint(ctx: Ctx, document: documents.Document) -> model.Endpoint:
+    """Create an endpoint, or change what the file says of one. Raises InvalidInput, Conflict."""
+    identity.permit(ctx, Action.ENDPOINT_WRITE)
+    assert ctx.workspace is not None
+    spec = document.model
+    before = store.endpoint(ctx, ctx.workspace, spec.name)
+    if spec.traffic:
+        rules.check_traffic(spec.traffic, _readiness(ctx, spec.name))
+    values: dict[str, Any] = {
+        "auth_mode": "key" if spec.auth_mode in ("key", "aml_token", "aad_token") else spec.auth_mode,
+        "description": spec.description or "",
+        "tags": dict(spec.tags),
+    }
+    if spec.traffic:
+        values["traffic"] = dict(spec.traffic)
+    if spec.mirror_traffic:
+        values["mirror_traffic"] = dict(spec.mirror_traffic)
+    if before is None:
+        made = model.Endpoint(
+            ctx.workspace, spec.name, values["auth_mode"], values.get("traffic", {}), values.get("mirror_traffic", {}),
+            values["description"], values["tags"], 1, 1, ctx.actor.id, ctx.now,
+        )  # fmt: skip
+        store.insert_endpoint(ctx, made)
+        events.record(ctx, "endpoint.created", made.id, auth_mode=made.auth_mode)
+        _publish(ctx)
+        return made
+    after = replace(before, **values)
+    if after != before:
+        store.update_endpoint(ctx, ctx.workspace, spec.name, **values)
+        events.record(ctx, "endpoint.changed", before.id, **values)
+        _publish(ctx)
+    return after
+
+
+def ensure_endpoint(ctx: Ctx, name: str) -> model.Endpoint:
+    """The endpoint, made with key authentication if it is not there: what a release's stage needs."""
+    identity.permit(ctx, Action.ENDPOINT_WRITE)
+    assert ctx.workspace is not None
+    found = store.endpoint(ctx, ctx.workspace, name)
+    if found:
+        return found
+    made = model.Endpoint(ctx.workspace, name, "key", {}, {}, "", {}, 1, 1, ctx.actor.id, ctx.now)
+    store.insert_endpoint(ctx, made)
+    events.record(ctx, "endpoint.created", made.id, auth_mode=made.auth_mode)
+    return made
+
+
+def _readiness(ctx: Ctx, endpoint: str) -> dict[str, bool]:
+    found = store.deployments(ctx, ctx.workspace, endpoint, statuses=model.LIVE)
+    ready = {each.name: False for each in found}
+    return ready | {each.name: True for each in found if each.status is model.Status.READY}
+
+
+def get_endpoint(ctx: Ctx, name: str) -> model.Endpoint:
+    """Raises NotFound, with the names there are."""
+    assert ctx.workspace is not None
+    found = store.endpoint(ctx, ctx.workspace, name)
+    if found is None:
+        names = ", ".join(each.name for each in store.endpoints(ctx, ctx.workspace)) or "none yet"
+        raise errors.NotFound(f"No endpoint is named '{name}' in {ctx.workspace}", cure=f"There are: {names}.")
+    return found
+
+
+def create_deployment(
+    ctx: Ctx,
+    document: documents.Document,
+    *,
+    id_: str | None = None,
+    name: str | None = None,
+    model_reference: str | None = None,
+    signature: Mapping[str, Any] | None = None,
+    all_traffic: bool = False,
+    release: str | None = None,
+    notify: str | None = None,
+) -> model.Deployment:
+    """Start a deployment; it takes no traffic by itself unless ``all_traffic`` or its name has some already.
+
+    ``name``, ``model_reference`` and ``signature`` replace what the file says (a release does). The end is signalled
+    to the workflow ``notify`` on topic ``deployment:<id>``. The same ``id_`` again returns what was started.
+    Raises NotFound for the endpoint or the model.
+    """
+    identity.permit(ctx, Action.ENDPOINT_WRITE)
+    assert ctx.workspace is not None
+    id_ = id_ or ids.new_id("deployment")
+    known = store.deployment(ctx, id_)
+    if known:
+        return known
+    spec = document.model
+    get_endpoint(ctx, spec.endpoint_name)
+    reference = model_reference or (spec.model if isinstance(spec.model, str) else None)
+    version = models.resolve(ctx, reference) if reference and reference.startswith("azureml:") else None
+    if version is None and spec.model is None:
+        raise errors.InvalidInput(
+            f"Deployment {spec.name} names no model",
+            where=document.source.where(""),
+            cure="Add `model: azureml:NAME:VERSION`.",
+        )
+    if version is None and reference and not reference.startswith(("blob:", "tree:")):
+        version = models.resolve(ctx, reference)
+    made = model.Deployment(
+        id_, ctx.workspace, spec.endpoint_name, name or spec.name, model.Status.PREPARING, "",
+        version.name if version else "", version.version if version else "", version.id if version else "",
+        document.to_wire(), dict(signature) if signature else version.signature if version else None, "", "", {},
+        release, all_traffic, notify, ctx.actor.id, ctx.now,
+    )  # fmt: skip
+    store.insert_deployment(ctx, made)
+    if version:
+        catalog.link(ctx, version.id, "deployed", f"deployment:{id_}")
+    events.record(
+        ctx, "deployment.created", f"deployment:{id_}", endpoint=made.endpoint, name=made.name, model=made.model_id,
+        release=release,
+    )  # fmt: skip
+    durable.start(ctx, "endpoints.deploy", f"deploy-{id_}", {"deployment": id_})
+    return made
+
+
+def set_traffic(
+    ctx: Ctx, endpoint: str, traffic: Mapping[str, int], *, mirror: Mapping[str, int] | None = None, reason: str = ""
+) -> model.Endpoint:
+    """Share requests between deployments, in whole per cents. Raises InvalidInput, Conflict, NotFound."""
+    identity.permit(ctx, Action.ENDPOINT_WRITE)
+    assert ctx.workspace is not None
+    before = get_endpoint(ctx, endpoint)
+    shares = {name: share for name, share in traffic.items() if share > 0 or name in before.traffic}
+    rules.check_traffic({**traffic}, _readiness(ctx, endpoint))
+    values: dict[str, Any] = {"traffic": {name: share for name, share in shares.items() if share > 0}}
+    if mirror is not None:
+        values["mirror_traffic"] = dict(mirror)
+    after = replace(before, **values)
+    if after != before:
+        store.update_endpoint(ctx, ctx.workspace, endpoint, **values)
+        events.record(
+            ctx, "endpoint.traffic", before.id, before=before.traffic, after=after.traffic,
+            mirror=after.mirror_traffic, reason=reason,
+        )  # fmt: skip
+        _publish(ctx)
+    return after
+
+
+def delete_deployment(ctx: Ctx, endpoint: str, name: str) -> None:
+    """Raises Conflict while it takes traffic, NotFound."""
+    identity.permit(ctx, Action.ENDPOINT_WRITE)
+    assert ctx.workspace is not None
+    place = get_endpoint(ctx, endpoint)
+    if place.traffic.get(name, 0) > 0:
+        raise errors.Conflict(
+            f"Deployment {name} takes {place.traffic[name]} % of the traffic", cure="Move its traffic first."
+        )
+    found = [
+        each
+        for each in store.deployments(ctx, ctx.workspace, endpoint, name)
+        if each.status not in (model.Status.DELETED, model.Status.REPLACED)
+    ]
+    if not found:
+        raise errors.NotFound(f"Endpoint {endpoint} has no deployment '{name}'")
+    for each in found:
+        store.switch_status(ctx, each, model.Status.DELETED)
+    mirror = {key: share for key, share in place.mirror_traffic.items() if key != name}
+    store.update_endpoint(ctx, ctx.workspace, endpoint, mirror_traffic=mirror)
+    _publish(ctx)
+
+
+def delete_endpoint(ctx: Ctx, name: str) -> None:
+    """The endpoint and its deployments; its inference log stays."""
+    identity.permit(ctx, Action.ENDPOINT_WRITE)
+    assert ctx.workspace is not None
+    found = get_endpoint(ctx, name)
+    for each in store.deployments(ctx, ctx.workspace, name):
+        store.switch_status(ctx, each, model.Status.DELETED)
+    store.delete_endpoint(ctx, ctx.workspace, name)
+    events.record(ctx, "endpoint.deleted", found.id)
+    _publish(ctx)
+
+
+def keys(ctx: Ctx, name: str) -> tuple[str, str]:
+    """Primary and secondary key."""
+    identity.permit(ctx, Action.ENDPOINT_KEYS)
+    return keys_of(ctx, get_endpoint(ctx, name))
+
+
+def keys_of(ctx: Ctx, endpoint: model.Endpoint) -> tuple[str, str]:
+    source = ctx.port(secrets.Keys)
+    return (
+        source.derive(f"{endpoint.id}/primary/{endpoint.primary_generation}"),
+        source.derive(f"{endpoint.id}/secondary/{endpoint.secondary_generation}"),
+    )
+
+
+def key_digests(ctx: Ctx, endpoint: model.Endpoint) -> tuple[str, ...]:
+    return tuple(hashlib.sha256(key.encode()).hexdigest() for key in keys_of(ctx, endpoint))
+
+
+def regenerate_key(ctx: Ctx, name: str, which: str) -> tuple[str, str]:
+    """Replace the ``primary`` or ``secondary`` key; the old one stops working at once. Raises InvalidInput."""
+    identity.permit(ctx, Action.ENDPOINT_KEYS)
+    if which not in ("primary", "secondary"):
+        raise errors.InvalidInput(f"'{which}' is not a key", cure="Use primary or secondary.")
+    before = get_endpoint(ctx, name)
+    column = f"{which}_generation"
+    store.update_endpoint(ctx, before.workspace, name, **{column: getattr(before, column) + 1})
+    events.record(ctx, "endpoint.key_regenerated", before.id, key=which)
+    _publish(ctx)
+    return keys_of(ctx, get_endpoint(ctx, name))

@@ -1,0 +1,31 @@
+"""What endpoints need of the process that serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from doubleloop.gateway import protocol
+
+
+class Serving(Protocol):
+    def publish(self, endpoints: dict[str, protocol.Endpoint]) -> int:
+        """Ask for exactly these endpoints (by ``workspace/name``); returns the generation. Call it under ``lock``."""
+
+    def lock(self) -> object:
+        """A context manager: one publisher at a time on this home."""
+
+    def status(self) -> protocol.Status:
+        """Raises Unavailable when no gateway answers."""
+
+    def flush(self) -> None:
+        """Everything answered so far becomes readable. Raises Unavailable."""
+
+    def inferences(self, workspace: str, endpoint: str, **window: object) -> pl.DataFrame: ...
+
+    def labels(self, workspace: str, endpoint: str, **window: object) -> pl.DataFrame: ...
+
+    def folder(self, kind: str) -> Path:
+        """Where files that serving needs are laid: ``models``, ``code``."""

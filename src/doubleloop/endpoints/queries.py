@@ -1,0 +1,95 @@
+"""Looking at endpoints and deployments, and at what they answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import polars as pl
+
+from doubleloop.base import errors
+from doubleloop.db.context import Contexts, Ctx
+from doubleloop.endpoints import commands, model, ports, store
+from doubleloop.gateway import protocol
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.settings.model import Settings
+
+
+def get(ctx: Ctx, name: str) -> model.Endpoint:
+    identity.permit(ctx, Action.ENDPOINT_READ)
+    return commands.get_endpoint(ctx, name)
+
+
+def endpoints(ctx: Ctx) -> list[model.Endpoint]:
+    identity.permit(ctx, Action.ENDPOINT_READ)
+    return store.endpoints(ctx, ctx.workspace)
+
+
+def deployments(ctx: Ctx, endpoint: str) -> list[model.Deployment]:
+    """The deployments there are now: for each name the newest that is not deleted or replaced."""
+    identity.permit(ctx, Action.ENDPOINT_READ)
+    newest: dict[str, model.Deployment] = {}
+    for each in store.deployments(ctx, ctx.workspace, endpoint):
+        if each.status not in (model.Status.DELETED, model.Status.REPLACED):
+            newest[each.name] = each
+    return list(newest.values())
+
+
+def deployment(ctx: Ctx, id_: str) -> model.Deployment:
+    """Any deployment there ever was, by id. Raises NotFound."""
+    found = store.deployment(ctx, id_)
+    if found is None:
+        raise errors.NotFound(f"There is no deployment {id_}")
+    identity.permit(ctx, Action.ENDPOINT_READ, found.workspace)
+    return found
+
+
+def deployment_named(ctx: Ctx, endpoint: str, name: str) -> model.Deployment:
+    found = [each for each in deployments(ctx, endpoint) if each.name == name]
+    if not found:
+        names = ", ".join(each.name for each in deployments(ctx, endpoint)) or "none yet"
+        raise errors.NotFound(f"Endpoint {endpoint} has no deployment '{name}'", cure=f"There are: {names}.")
+    return found[0]
+
+
+def score_url(ctx: Ctx, endpoint: str) -> str:
+    settings = ctx.port(Settings)
+    return f"http://{settings.host}:{settings.gateway}/{ctx.workspace}/{endpoint}/score"
+
+
+def metrics(contexts: Contexts, workspace: str, endpoint: str) -> dict[str, model.Metrics]:
+    """What each deployment has answered, by name. Raises Unavailable when no gateway answers."""
+    status = contexts.port(ports.Serving).status()
+    found = status.endpoints.get(f"{workspace}/{endpoint}")
+    return {name: _metrics(each) for name, each in found.deployments.items()} if found else {}
+
+
+def _metrics(status: protocol.DeploymentStatus) -> model.Metrics:
+    counters = status.counters
+    return model.Metrics(
+        counters.requests, counters.client_errors, counters.server_errors, counters.throttled, counters.latency,
+        counters.quantile_ms(0.5), counters.quantile_ms(0.95), counters.quantile_ms(0.99), status.state,
+        status.error or "", status.ready_instances, dict(status.description or {}),
+    )  # fmt: skip
+
+
+def inferences(
+    contexts: Contexts,
+    workspace: str,
+    endpoint: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    deployment: str | None = None,
+) -> pl.DataFrame:
+    """One row per scored row, by event time; what was answered before the call is in it. Raises Unavailable."""
+    serving = contexts.port(ports.Serving)
+    serving.flush()
+    return serving.inferences(workspace, endpoint, since=since, until=until, deployment=deployment)
+
+
+def labels(
+    contexts: Contexts, workspace: str, endpoint: str, *, since: datetime | None = None, until: datetime | None = None
+) -> pl.DataFrame:
+    """True values that came later: request_id, row, value, time, received_at."""
+    return contexts.port(ports.Serving).labels(workspace, endpoint, since=since, until=until)

@@ -1,0 +1,49 @@
+"""Fills ``ports.Serving`` with the gateway of this home folder."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from doubleloop.gateway import log, protocol
+
+
+class GatewayServing:
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        folder = self._home / "serving"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "publish.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def publish(self, endpoints: dict[str, protocol.Endpoint]) -> int:
+        before = protocol.read_desired(self._home)
+        if before is not None and dict(before.endpoints) == endpoints:
+            return before.generation
+        generation = before.generation + 1 if before else 1
+        protocol.write_desired(self._home, protocol.Desired(generation, endpoints))
+        return generation
+
+    def status(self) -> protocol.Status:
+        return protocol.read_status(self._home)
+
+    def flush(self) -> None:
+        protocol.AdminClient(self._home).flush()
+
+    def inferences(self, workspace: str, endpoint: str, **window: Any) -> pl.DataFrame:
+        return log.read(self._home, workspace, endpoint, **window)
+
+    def labels(self, workspace: str, endpoint: str, **window: Any) -> pl.DataFrame:
+        return log.read_labels(self._home, workspace, endpoint, **window)
+
+    def folder(self, kind: str) -> Path:
+        return self._home / "serving" / kind

@@ -1,0 +1,79 @@
+"""Registering environments, and making them be there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from doubleloop.base import actors, canonical, errors
+from doubleloop.catalog import commands as catalog
+from doubleloop.catalog import model as assets
+from doubleloop.db.context import Contexts, Ctx
+from doubleloop.environments import builder, conda, curated, locks, queries, rules, store
+from doubleloop.environments.sources import EnvironmentSource, Prepared
+from doubleloop.events import commands as events
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.settings.model import Settings
+from doubleloop.workspaces import queries as workspaces
+
+ACTOR = actors.service("jobs")
+
+
+def _silent(_text: str) -> None:
+    return None
+
+
+def create(ctx: Ctx, name: str, version: str | None, spec: Mapping[str, Any]) -> assets.Asset:
+    """Register an environment as its file says; the same content again is the same version.
+
+    Raises InvalidInput for pins that cannot be read, Conflict for a version with other content.
+    """
+    identity.permit(ctx, Action.ENVIRONMENT_WRITE)
+    queries.inline(spec)
+    content = {key: spec.get(key) for key in ("image", "conda_file", "build") if spec.get(key)}
+    return catalog.add(ctx, "environment", name, version, canonical.sha256(content), dict(spec))
+
+
+def source_of_model(model_dir: Path) -> EnvironmentSource:
+    """What an MLflow model says it needs: its ``conda.yaml``, else ``requirements.txt``. Raises InvalidInput."""
+    conda_file, plain = model_dir / "conda.yaml", model_dir / "requirements.txt"
+    if conda_file.exists():
+        return EnvironmentSource(conda.parse(conda_file.read_text(), "conda.yaml", conda.beside(model_dir)))
+    if plain.exists():
+        return EnvironmentSource(conda.requirements(plain.read_text(), "requirements.txt", conda.beside(model_dir)))
+    raise errors.InvalidInput(
+        "The model does not say what it needs (no conda.yaml and no requirements.txt)",
+        cure="Log it with MLflow, or name an `environment` in the deployment.",
+    )
+
+
+def prepare(
+    contexts: Contexts, workspace: str, source: EnvironmentSource, progress: Callable[[str], None] = _silent
+) -> Prepared:
+    """Resolve the pins to a lock, build it if it is not there, keep the lock on record.
+
+    Takes as long as a build does (never inside a transaction); equal pins find the built one. Raises InvalidInput,
+    Unavailable, Failed with the line of the file that asked for what could not be had.
+    """
+    settings = contexts.port(Settings)
+    with contexts.read(ACTOR, workspace) as ctx:
+        place = workspaces.get(ctx, workspace)
+    substitutes = rules.substitutions(place.settings.get("package_substitutions", ()))
+    wanted = rules.prepare(source.spec, substitutes)
+    lock = locks.resolve(wanted, settings.home / "environments" / "locks")
+    built = builder.build(lock, settings.home, progress)
+    with contexts.write(ACTOR, workspace) as ctx:
+        if store.put_lock(ctx, lock):
+            events.record(
+                ctx, "environment.built", f"environment:{lock.digest}", python=lock.python,
+                packages=len(lock.requirements), seconds=round(built.seconds, 2), asset=source.asset,
+            )  # fmt: skip
+        if source.asset:
+            catalog.link(ctx, source.asset, "locked", f"environment:{lock.digest}")
+    return Prepared(lock, built.python, built.reused, built.seconds)
+
+
+def curated_names() -> tuple[str, ...]:
+    return curated.names()

@@ -1,0 +1,73 @@
+"""From a reference or an inline environment to its pins; from a digest to its lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from doubleloop.base import errors
+from doubleloop.catalog import model as catalog
+from doubleloop.catalog import queries as assets
+from doubleloop.db.context import Ctx
+from doubleloop.environments import conda, curated, model, store
+from doubleloop.environments.sources import EnvironmentSource
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+
+
+def resolve(ctx: Ctx, environment: str | Mapping[str, Any]) -> EnvironmentSource:
+    """``azureml:name:1``, ``name@latest``, a curated name, or an inline mapping (image, conda_file).
+
+    Raises NotFound, NotSupported, InvalidInput (with file and line of the conda file).
+    """
+    identity.permit(ctx, Action.ENVIRONMENT_READ)
+    if not isinstance(environment, str):
+        return inline(environment)
+    try:
+        asset = assets.resolve(ctx, "environment", environment)
+    except (errors.NotFound, errors.InvalidInput):
+        spec = curated.find(environment)
+        if spec is None:
+            raise
+        return EnvironmentSource(spec, image=environment)
+    source = inline(asset.spec)
+    return EnvironmentSource(source.spec, source.image, asset.id)
+
+
+def inline(body: Mapping[str, Any]) -> EnvironmentSource:
+    """An environment as its file says: ``conda_file`` decides, else what the image is known to hold."""
+    image = str(body.get("image") or "")
+    conda_file = body.get("conda_file")
+    if isinstance(conda_file, Mapping):
+        return EnvironmentSource(conda.parse(conda_file["text"], conda_file["$file"]), image)
+    if body.get("build"):
+        raise errors.NotSupported(
+            "An environment that is built from a Dockerfile cannot be made here yet",
+            cure="Give its pins as a conda_file; the image may stay and is recorded.",
+        )
+    if image:
+        return EnvironmentSource(curated.from_image(image), image)
+    raise errors.InvalidInput("The environment has neither image nor conda_file", cure="Add a conda_file.")
+
+
+def versions(ctx: Ctx, name: str) -> list[catalog.Asset]:
+    identity.permit(ctx, Action.ENVIRONMENT_READ)
+    return assets.versions(ctx, "environment", name)
+
+
+def names(ctx: Ctx) -> list[catalog.Asset]:
+    identity.permit(ctx, Action.ENVIRONMENT_READ)
+    return assets.names(ctx, "environment")
+
+
+def show(ctx: Ctx, reference: str) -> catalog.Asset:
+    identity.permit(ctx, Action.ENVIRONMENT_READ)
+    return assets.resolve(ctx, "environment", reference)
+
+
+def lock(ctx: Ctx, digest: str) -> model.Lock:
+    """Every package behind a digest. Raises NotFound."""
+    found = store.lock(ctx, digest)
+    if found is None:
+        raise errors.NotFound(f"No environment lock has the digest {digest[:12]}…")
+    return found
