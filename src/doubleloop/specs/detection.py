@@ -1,0 +1,250 @@
+"""Which kind of document a file is: by its ``$schema``, its ``type``, its shape, or what the caller expects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from doubleloop.base import errors
+from doubleloop.specs import fields, refusals, sources
+from doubleloop.specs.kinds import (
+    assets,
+    batch,
+    contracts,
+    environment,
+    jobs,
+    online,
+    places,
+    releases,
+    rules,
+    schedules,
+    setups,
+)
+
+MODELS: dict[str, type[fields.Spec]] = {
+    "data": assets.Data,
+    "environment": environment.EnvironmentAsset,
+    "model": assets.ModelAsset,
+    "datastore": places.Datastore,
+    "compute": places.Compute,
+    "workspace": places.Workspace,
+    "command_job": jobs.CommandJob,
+    "pipeline_job": jobs.PipelineJob,
+    "command_component": jobs.CommandComponent,
+    "pipeline_component": jobs.PipelineComponent,
+    "online_endpoint": online.OnlineEndpoint,
+    "online_deployment": online.OnlineDeployment,
+    "batch_endpoint": batch.BatchEndpoint,
+    "batch_deployment": batch.BatchDeployment,
+    "schedule": schedules.Schedule,
+    "setup": setups.Setup,
+    "release": releases.Release,
+    "rule": rules.Rule,
+    "contract": contracts.Contract,
+}
+
+# What a caller may expect: a kind, or one of these families (the nouns of the command line).
+FAMILIES = {"job": ("command_job", "pipeline_job"), "component": ("command_component", "pipeline_component")}
+OWN = ("setup", "release", "rule", "contract")
+LATER = ("labeling", "package-policy", "policy")
+
+_SCHEMAS = {
+    "commandjob": "job",
+    "pipelinejob": "job",
+    "sweepjob": "job",
+    "paralleljob": "job",
+    "automljob": "job",
+    "sparkjob": "job",
+    "importjob": "job",
+    "finetuningjob": "job",
+    "commandcomponent": "component",
+    "pipelinecomponent": "component",
+    "parallelcomponent": "component",
+    "sparkcomponent": "component",
+    "component": "component",
+    "environment": "environment",
+    "data": "data",
+    "model": "model",
+    "managedonlineendpoint": "online_endpoint",
+    "onlineendpoint": "online_endpoint",
+    "managedonlinedeployment": "online_deployment",
+    "onlinedeployment": "online_deployment",
+    "kubernetesonlineendpoint": "kubernetes_online_endpoint",
+    "kubernetesonlinedeployment": "kubernetes_online_deployment",
+    "batchendpoint": "batch_endpoint",
+    "batchdeployment": "batch_deployment",
+    "modelbatchdeployment": "batch_deployment",
+    "pipelinecomponentbatchdeployment": "batch_deployment",
+    "amlcompute": "compute",
+    "computeinstance": "compute",
+    "vmcompute": "compute",
+    "virtualmachinecompute": "compute",
+    "kubernetescompute": "compute",
+    "synapsesparkcompute": "compute",
+    "compute": "compute",
+    "azureblob": "datastore",
+    "azurefile": "datastore",
+    "azuredatalakegen1": "datastore",
+    "azuredatalakegen2": "datastore",
+    "onelake": "datastore",
+    "datastore": "datastore",
+    "workspace": "workspace",
+    "schedule": "schedule",
+    "monitorschedule": "schedule",
+    "dataimport": "data_import",
+    "connection": "connection",
+    "workspaceconnection": "connection",
+    "modelversionpackage": "model_package",
+    "modelpackage": "model_package",
+    "registry": "registry",
+    "featureset": "feature_set",
+    "featurestore": "feature_store",
+    "flow": "flow",
+}  # fmt: skip
+
+_DATA_TYPES = ("uri_file", "uri_folder", "mltable")
+_MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
+_COMPUTE_TYPES = ("amlcompute", "computeinstance", "virtualmachine", "kubernetes", "synapsespark", "local")
+_JOB_TYPES = {
+    "command": "command_job",
+    "pipeline": "pipeline_job",
+    "sweep": "sweep_job",
+    "parallel": "parallel_job",
+    "automl": "automl_job",
+    "spark": "spark_job",
+    "import": "import_job",
+    "finetuning": "finetuning_job",
+    "distillation": "distillation_job",
+}
+_COMPONENT_TYPES = {
+    "command": "command_component",
+    "pipeline": "pipeline_component",
+    "spark": "spark_component",
+    "parallel": "parallel_component",
+    "sweep": "sweep_component",
+}
+_CURE = (
+    "add a line such as '$schema: https://azuremlschemas.azureedge.net/latest/commandJob.schema.json' "
+    "or '$schema: doubleloop/release'"
+)
+
+Data = dict[str, Any]
+
+
+def find(data: Data, source: sources.Source, expected: str | None = None) -> str:
+    """The kind of ``data``. ``expected`` is a kind or a family (job, component) that the caller asks for.
+
+    Raises InvalidInput when it cannot be told or is not what was expected, NotSupported for a kind that is
+    recognised and not served.
+    """
+    expected = expected.replace("-", "_") if expected else None
+    written = _by_schema(data, source)
+    family = expected if expected in (*MODELS, *FAMILIES) else written or _by_shape(data)
+    if expected and written and written in OWN and written != expected:
+        raise errors.InvalidInput(
+            f"the file is a {written}, and a {expected.replace('_', ' ')} was expected",
+            where=source.where("$schema"),
+            cure="give another file, or use the command for this kind",
+        )
+    kind = _narrow(family, data, source) if family else None
+    if kind in refusals.DOCUMENTS:
+        what, cure = refusals.DOCUMENTS[kind]
+        raise errors.NotSupported(f"{what} are not served yet", where=source.where("type"), cure=cure)
+    if kind is None:
+        raise errors.InvalidInput("cannot tell what kind of file this is", where=source.where(), cure=_CURE)
+    return kind
+
+
+def _type(data: Data) -> str:
+    return str(data.get("type") or "").strip().lower()
+
+
+def _by_schema(data: Data, source: sources.Source) -> str | None:
+    text = data.get("$schema")
+    if not isinstance(text, str):
+        return None
+    text = text.strip()
+    if text.startswith("doubleloop/"):
+        kind = text.removeprefix("doubleloop/")
+        if kind in LATER:
+            raise errors.NotSupported(
+                f"'{text}' files are not served yet",
+                where=source.where("$schema"),
+                cure=f"served now: {', '.join(OWN)}",
+            )
+        if kind not in OWN:
+            raise errors.InvalidInput(
+                f"'{text}' is not a kind of file",
+                where=source.where("$schema"),
+                cure=f"write one of: {', '.join('doubleloop/' + name for name in OWN)}",
+            )
+        return kind
+    name = text.rstrip("/").rsplit("/", 1)[-1].lower().removesuffix(".json").removesuffix(".schema")
+    return _SCHEMAS.get(name)
+
+
+def _narrow(family: str, data: Data, source: sources.Source) -> str:
+    """A family and the file's ``type`` as one kind."""
+    if family == "job" or family in FAMILIES["job"]:
+        default = "pipeline" if family == "pipeline_job" or "jobs" in data else "command"
+        return _typed(_JOB_TYPES, default, data, source)
+    if family == "component" or family in FAMILIES["component"]:
+        default = "pipeline" if family == "pipeline_component" or "jobs" in data else "command"
+        return _typed(_COMPONENT_TYPES, default, data, source)
+    if family == "online_deployment" and _type(data) == "kubernetes":
+        return "kubernetes_online_deployment"
+    if family == "data" and "source" in data:
+        return "data_import"
+    return family
+
+
+def _typed(kinds: dict[str, str], default: str, data: Data, source: sources.Source) -> str:
+    name = _type(data) or default
+    if name not in kinds:
+        raise errors.InvalidInput(
+            f"'{name}' is not a type of job or component",
+            where=source.where("type"),
+            cure=f"write one of: {', '.join(kinds)}",
+        )
+    return kinds[name]
+
+
+def _by_shape(data: Data) -> str | None:
+    return next((kind for kind, fits in _SHAPES if fits(data)), None)
+
+
+def _is_component(data: Data) -> bool:
+    """Components declare: they have a version, or inputs with a type and without a value."""
+    inputs = data.get("inputs")
+    declared = isinstance(inputs, dict) and any(
+        isinstance(item, dict) and ("optional" in item or "default" in item) for item in inputs.values()
+    )
+    return "name" in data and ("version" in data or "is_deterministic" in data or declared)
+
+
+_SHAPES: tuple[tuple[str, Callable[[Data], bool]], ...] = (
+    ("schedule", lambda data: "trigger" in data and any(key.startswith(("create_", "import_")) for key in data)),
+    ("release", lambda data: "stages" in data and "model" in data),
+    ("rule", lambda data: "on" in data and "do" in data),
+    ("component", lambda data: ("command" in data or "jobs" in data) and _is_component(data)),
+    (
+        "job",
+        lambda data: "command" in data or "jobs" in data or _type(data) in ("pipeline", "sweep", "automl", "spark"),
+    ),
+    ("job", lambda data: _type(data) in ("finetuning", "distillation")),
+    ("batch_deployment", lambda data: bool({"mini_batch_size", "output_action", "job_definition"} & set(data))),
+    ("batch_deployment", lambda data: "endpoint_name" in data and ("settings" in data or "resources" in data)),
+    ("online_deployment", lambda data: bool({"endpoint_name", "instance_type", "scale_settings"} & set(data))),
+    ("batch_endpoint", lambda data: "defaults" in data and "name" in data),
+    ("online_endpoint", lambda data: bool({"auth_mode", "traffic", "mirror_traffic"} & set(data))),
+    ("data_import", lambda data: "source" in data and _type(data) in _DATA_TYPES),
+    ("data", lambda data: _type(data) in _DATA_TYPES and "path" in data),
+    ("model", lambda data: _type(data) in _MODEL_TYPES and "path" in data),
+    ("compute", lambda data: _type(data) in _COMPUTE_TYPES),
+    ("datastore", lambda data: _type(data).startswith("azure_") or _type(data) in ("uri", "one_lake")),
+    ("connection", lambda data: "target" in data and "credentials" in data),
+    ("environment", lambda data: bool({"image", "conda_file", "build"} & set(data))),
+    ("setup", lambda data: "workspaces" in data),
+    ("contract", lambda data: "columns" in data),
+    ("workspace", lambda data: bool({"managed_network", "hbi_workspace", "storage_account", "location"} & set(data))),
+)

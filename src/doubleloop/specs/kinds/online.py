@@ -1,0 +1,169 @@
+"""Managed online endpoints and their deployments."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from doubleloop.specs import fields
+from doubleloop.specs.fields import (
+    Accepted,
+    Flag,
+    Fold,
+    Int,
+    LooseText,
+    Name,
+    Share,
+    Spec,
+    Tags,
+    Text,
+    Variables,
+)
+from doubleloop.specs.kinds.assets import Model
+from doubleloop.specs.kinds.environment import EnvironmentField
+
+AuthMode = Annotated[Literal["key", "aml_token", "aad_token"], Fold]
+Percent = Annotated[Int, Field(ge=0, le=100)]
+Count = Annotated[Int, Field(ge=1)]
+
+
+class OnlineEndpoint(Spec):
+    title: ClassVar[str] = "online endpoint"
+
+    schema_: Text | None = Field(None, alias="$schema", description="Names the kind of this file.")
+    name: Name = Field(description="Name of the endpoint; part of its address.")
+    description: LooseText | None = Field(None, description="What it answers.")
+    auth_mode: AuthMode = Field("key", description="How callers prove who they are: key, aml_token or aad_token.")
+    traffic: dict[str, Percent] = Field(default_factory=dict, description="Share of each deployment in per cent.")
+    mirror_traffic: dict[str, Percent] = Field(
+        default_factory=dict, description="Share of requests that a deployment gets a copy of."
+    )
+    tags: Tags = Field(default_factory=dict, description="Free labels: text to text.")
+    properties: Tags = Field(default_factory=dict, description="Free values kept with it.")
+    identity: Accepted | None = Field(None, description="Azure identity of the endpoint.")
+    location: Accepted | None = Field(None, description="Azure region.")
+    public_network_access: Accepted | None = Field(None, description="Whether Azure opens it to the internet.")
+    compute: Accepted | None = Field(None, description="Attached cluster of a Kubernetes endpoint.")
+
+
+class CodeConfiguration(Spec):
+    title: ClassVar[str] = "deployment › code_configuration"
+
+    code: Text = Field(description="Folder of the scoring code.", json_schema_extra=fields.path("code"))
+    scoring_script: Text = Field(description="Script in that folder, with init() and run().")
+
+
+class RequestSettings(Spec):
+    title: ClassVar[str] = "online deployment › request_settings"
+
+    request_timeout_ms: Count | None = Field(None, description="Longest time a request may take, in milliseconds.")
+    max_concurrent_requests_per_instance: Count | None = Field(None, description="Requests scored at the same time.")
+    max_queue_wait_ms: Annotated[Int, Field(ge=0)] | None = Field(
+        None, description="Longest time a request may wait for its turn, in milliseconds."
+    )
+
+
+class Probe(Spec):
+    title: ClassVar[str] = "online deployment › probe"
+
+    period: Count | None = Field(None, description="Seconds between two checks.")
+    initial_delay: Annotated[Int, Field(ge=0)] | None = Field(None, description="Seconds before the first check.")
+    timeout: Count | None = Field(None, description="Seconds that a check may take.")
+    success_threshold: Count | None = Field(None, description="Good checks in a row that count as ready.")
+    failure_threshold: Count | None = Field(None, description="Bad checks in a row that count as down.")
+
+
+class ScaleSettings(Spec):
+    title: ClassVar[str] = "online deployment › scale_settings"
+
+    type: Annotated[Literal["default", "target_utilization"], Fold] = Field(
+        description="default or target_utilization."
+    )
+    min_instances: Count | None = Field(None, description="Fewest instances.")
+    max_instances: Count | None = Field(None, description="Most instances.")
+    polling_interval: Count | None = Field(None, description="Seconds between two looks at the load.")
+    target_utilization_percentage: Percent | None = Field(None, description="Load to aim at.")
+
+
+class CollectionData(Spec):
+    title: ClassVar[str] = "data_collector › collection › data"
+
+    name: Text | None = Field(None, description="Data asset that the collected rows appear as.")
+    version: Text | None = Field(None, description="Its version.")
+    path: Text | None = Field(None, description="Datastore path to write to.")
+
+
+def _collected_shape(value: Any) -> str:
+    return "<reference>" if isinstance(value, str) else "<inline>"
+
+
+class Collection(Spec):
+    title: ClassVar[str] = "data_collector › collection"
+
+    enabled: Flag = Field(description="Whether to collect it.")
+    data: (
+        Annotated[
+            Annotated[Text, Tag("<reference>")] | Annotated[CollectionData, Tag("<inline>")],
+            Discriminator(_collected_shape),
+        ]
+        | None
+    ) = Field(None, description="Data asset to collect into.")
+    client_id: Accepted | None = Field(None, description="Azure identity that writes it.")
+
+
+class RequestLogging(Spec):
+    title: ClassVar[str] = "data_collector › request_logging"
+
+    capture_headers: list[Text] = Field(default_factory=list, description="Request headers to log.")
+
+
+class DataCollector(Spec):
+    title: ClassVar[str] = "online deployment › data_collector"
+
+    collections: dict[str, Collection] = Field(
+        default_factory=dict, description="What to log: model_inputs, model_outputs, request, response, or own names."
+    )
+    rolling_rate: Annotated[Literal["minute", "hour", "day", "month", "year"], Fold] | None = Field(
+        None, description="Span of one log file."
+    )
+    sampling_rate: Share | None = Field(None, description="Share of requests to log, 0 to 1.")
+    request_logging: RequestLogging | None = Field(None, description="Headers to log.")
+
+
+def _model_shape(value: Any) -> str:
+    return "<reference>" if isinstance(value, str) else "<inline>"
+
+
+ModelField = Annotated[
+    Annotated[Text, Tag("<reference>")] | Annotated[Model, Tag("<inline>")], Discriminator(_model_shape)
+]
+
+
+class OnlineDeployment(Spec):
+    title: ClassVar[str] = "online deployment"
+
+    schema_: Text | None = Field(None, alias="$schema", description="Names the kind of this file.")
+    name: Name = Field(description="Name of the deployment within its endpoint, such as blue.")
+    endpoint_name: Name = Field(description="The endpoint it belongs to.")
+    type: Annotated[Literal["managed"], Fold] = Field("managed", description="managed")
+    description: LooseText | None = Field(None, description="What it is.")
+    model: ModelField | None = Field(None, description="Model: azureml:name:version, or path and type inline.")
+    model_mount_path: Text | None = Field(None, description="Where a container of your own finds the model.")
+    code_configuration: CodeConfiguration | None = Field(None, description="Scoring code; MLflow models need none.")
+    environment: EnvironmentField | None = Field(
+        None, description="Environment of the scoring code; MLflow models bring their own."
+    )
+    environment_variables: Variables = Field(default_factory=dict, description="Set for the scoring process.")
+    instance_count: Count | None = Field(None, description="Number of scoring processes.")
+    instance_type: Accepted | None = Field(None, description="Azure machine size.")
+    scale_settings: ScaleSettings | None = Field(None, description="How the number of instances follows the load.")
+    request_settings: RequestSettings | None = Field(None, description="Time and queue limits of requests.")
+    liveness_probe: Probe | None = Field(None, description="When an instance counts as dead.")
+    readiness_probe: Probe | None = Field(None, description="When an instance counts as ready.")
+    data_collector: DataCollector | None = Field(None, description="What of each request is logged.")
+    app_insights_enabled: Accepted | None = Field(None, description="Telemetry to Application Insights.")
+    egress_public_network_access: Accepted | None = Field(None, description="Whether Azure lets it call out.")
+    private_network_connection: Accepted | None = Field(None, description="Private network of Azure.")
+    tags: Tags = Field(default_factory=dict, description="Free labels: text to text.")
+    properties: Tags = Field(default_factory=dict, description="Free values kept with it.")

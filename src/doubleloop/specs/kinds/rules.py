@@ -1,0 +1,202 @@
+"""``doubleloop/rule``: when a fact is written that fits, do something."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from doubleloop.specs.fields import Duration, Flag, Int, LooseText, Many, Name, Number, Scalar, Share, Spec, Text
+from doubleloop.specs.kinds.schedules import JobField
+from doubleloop.specs.kinds.values import JobInput
+
+
+class Condition(Spec):
+    """All that is given must hold. A field that the fact lacks fits only ``exists: false``."""
+
+    title: ClassVar[str] = "rule › condition"
+
+    in_: list[Scalar] | None = Field(None, alias="in", description="One of these values.")
+    not_in: list[Scalar] | None = Field(None, description="None of these values.")
+    at_least: Number | None = Field(None, description="A number not below this.")
+    at_most: Number | None = Field(None, description="A number not above this.")
+    matches: Text | None = Field(None, description="A text of this pattern, with * and ?.")
+    exists: Flag | None = Field(None, description="Whether the fact has the field at all.")
+
+    @model_validator(mode="after")
+    def _decides(self) -> Condition:
+        if not self.model_fields_set:
+            raise ValueError("a condition needs one of: in, not_in, at_least, at_most, matches, exists")
+        return self
+
+
+def _condition_shape(value: Any) -> str:
+    return "<condition>" if isinstance(value, (dict, Spec)) else "<value>"
+
+
+ConditionField = Annotated[
+    Annotated[Scalar, Tag("<value>")] | Annotated[Condition, Tag("<condition>")], Discriminator(_condition_shape)
+]
+
+
+class RetrainData(Spec):
+    title: ClassVar[str] = "rule › retrain data"
+
+    asset: Text = Field(description="Data asset that the newest production data becomes a new version of.")
+    input: Text | None = Field(None, description="Input of the retraining job that gets it.")
+    target: Text | None = Field(None, description="Column that the true values are written to.")
+    window: Duration = Field("30d", description="How far back the data reaches.")
+
+
+class RetrainAction(Spec):
+    title: ClassVar[str] = "rule › retrain"
+
+    release: Name = Field(description="Release to start; its first retraining stage trains.")
+    data: RetrainData | None = Field(None, description="Make a new data version first.")
+    inputs: dict[str, JobInput] = Field(default_factory=dict, description="Inputs that replace the retraining job's.")
+
+
+class NotifyAction(Spec):
+    title: ClassVar[str] = "rule › notify"
+
+    to: Annotated[list[Text], Many, Field(min_length=1)] = Field(description="Notification targets or addresses.")
+    title_: LooseText | None = Field(None, alias="title", description="Heading; ${{fact.X}} is filled in.")
+    message: LooseText | None = Field(None, description="Text; ${{fact.X}} is filled in (default: the fact).")
+
+
+class RollBackAction(Spec):
+    title: ClassVar[str] = "rule › roll_back"
+
+    endpoint: Text = Field("${{fact.endpoint}}", description="Endpoint (default: the fact's).")
+    deployment: Text | None = Field(None, description="Deployment to go back to (default: the one before).")
+
+
+class RunJobAction(Spec):
+    title: ClassVar[str] = "rule › run_job"
+
+    job: JobField = Field(description="Job file, or azureml:name of a past job.")
+    workspace: Name | None = Field(None, description="Where (default: the fact's workspace).")
+    inputs: dict[str, JobInput] = Field(default_factory=dict, description="Inputs; ${{fact.X}} is filled in.")
+
+
+class WebhookAction(Spec):
+    title: ClassVar[str] = "rule › webhook"
+
+    url: Text = Field(description="Address that the fact is sent to as JSON.")
+    headers: dict[str, LooseText] = Field(default_factory=dict, description="Headers; may use ${{secrets.NAME}}.")
+    secret: Text | None = Field(None, description="Name of the secret that signs the body (HMAC-SHA256).")
+    timeout: Duration = Field("10s", description="Longest time it may take.")
+
+    @model_validator(mode="after")
+    def _web(self) -> WebhookAction:
+        if not self.url.startswith(("https://", "http://", "${{secrets.")):
+            raise ValueError(f"'{self.url}' is not an http or https address")
+        return self
+
+
+class OpenLabelingAction(Spec):
+    title: ClassVar[str] = "rule › open_labeling"
+
+    project: Name = Field(description="Labelling project to open or add to.")
+    window: Duration = Field("7d", description="How far back production data is taken from.")
+    sample: Annotated[Int, Field(ge=1)] | None = Field(None, description="Number of items (default: all).")
+    share: Share | None = Field(None, description="Share of items, 0 to 1.")
+    assign_to: list[Name] = Field(default_factory=list, description="Users or groups who label.")
+
+
+class Action(Spec):
+    """One thing to do: exactly one of the fields."""
+
+    title: ClassVar[str] = "rule › do"
+
+    retrain: RetrainAction | None = Field(None, description="Start a release that trains on new data.")
+    notify: NotifyAction | None = Field(None, description="Send a message.")
+    roll_back: RollBackAction | None = Field(
+        None, description="Give an endpoint's traffic back to the deployment before."
+    )
+    run_job: RunJobAction | None = Field(None, description="Submit a job.")
+    webhook: WebhookAction | None = Field(None, description="Send the fact to an address.")
+    open_labeling: OpenLabelingAction | None = Field(None, description="Open a labelling project on production data.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Action:
+        if len(self.model_fields_set) != 1:
+            raise ValueError(
+                "every item of 'do' is one of: retrain, notify, roll_back, run_job, webhook, open_labeling"
+            )
+        return self
+
+    @property
+    def verb(self) -> str:
+        return next(iter(self.model_fields_set))
+
+
+class RuleLimit(Spec):
+    title: ClassVar[str] = "rule › limit"
+
+    count: Annotated[Int, Field(ge=1)] = Field(description="Most times it may act.")
+    per: Duration = Field("1d", description="In this span.")
+
+
+def _count(value: Any) -> Any:
+    return {"count": value} if isinstance(value, (int, str)) and not isinstance(value, bool) else value
+
+
+class Rule(Spec):
+    title: ClassVar[str] = "rule"
+
+    schema_: Text | None = Field(None, alias="$schema", description="doubleloop/rule")
+    name: Name = Field(description="Name of the rule.")
+    description: LooseText | None = Field(None, description="What it is for.")
+    on: Text = Field(description="Type of fact: monitor.alert, model.registered, ...; * stands for any part.")
+    where: dict[str, ConditionField] = Field(
+        default_factory=dict, description="Conditions on the fact's fields, by dotted name; all must hold."
+    )
+    do: Annotated[list[Action], Many, Field(min_length=1)] = Field(description="What to do, in order.")
+    cool_down: Duration | None = Field(None, description="Time after acting in which it stays quiet.")
+    limit: Annotated[RuleLimit, BeforeValidator(_count)] | None = Field(
+        None, description="{count, per}, or a number of times a day."
+    )
+    enabled: Flag = Field(True, description="false: kept, and never acts.")
+
+
+def fits(rule: Rule, fact_type: str, body: dict[str, Any]) -> bool:
+    """Whether a fact (its type and its fields, nested ones by dotted name) is one that ``rule`` acts on."""
+    if not rule.enabled or not fnmatch.fnmatchcase(fact_type, rule.on):
+        return False
+    return all(_holds(condition, *_lookup(body, name)) for name, condition in rule.where.items())
+
+
+def _lookup(body: Any, name: str) -> tuple[bool, Any]:
+    for part in name.split("."):
+        if not isinstance(body, dict) or part not in body:
+            return False, None
+        body = body[part]
+    return True, body
+
+
+def _holds(condition: Any, found: bool, value: Any) -> bool:
+    if not isinstance(condition, Condition):
+        return found and _same(condition, value)
+    if condition.exists is not None and condition.exists != found:
+        return False
+    if not found:
+        return condition.exists is False
+    tests = (
+        condition.in_ is None or any(_same(item, value) for item in condition.in_),
+        condition.not_in is None or not any(_same(item, value) for item in condition.not_in),
+        condition.at_least is None or (_is_number(value) and value >= condition.at_least),
+        condition.at_most is None or (_is_number(value) and value <= condition.at_most),
+        condition.matches is None or (isinstance(value, str) and fnmatch.fnmatchcase(value, condition.matches)),
+    )
+    return all(tests)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _same(wanted: Any, value: Any) -> bool:
+    """Equal, with true and 1 kept apart."""
+    return wanted == value and isinstance(wanted, bool) == isinstance(value, bool)

@@ -1,0 +1,145 @@
+"""Schedules: a trigger, and what it starts, a job or a monitor."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag
+
+from doubleloop.specs import timezones
+from doubleloop.specs.fields import Accepted, Fold, Int, LooseText, Many, Moment, Name, Spec, Tags, Text, Variables
+from doubleloop.specs.kinds.environment import EnvironmentField
+from doubleloop.specs.kinds.jobs import CommandJob, Limits, PipelineJob, Resources, Settings
+from doubleloop.specs.kinds.monitors import Monitor
+from doubleloop.specs.kinds.values import JobInput, JobOutput
+
+
+def _zone(value: str) -> str:
+    timezones.find(value)
+    return value
+
+
+def _cron(value: str) -> str:
+    if len(value.split()) != 5:
+        raise ValueError(f"'{value}' is not a cron expression: write minute, hour, day, month and weekday")
+    return value
+
+
+Zone = Annotated[Text, AfterValidator(_zone)]
+Hour = Annotated[Int, Field(ge=0, le=23)]
+Minute = Annotated[Int, Field(ge=0, le=59)]
+MonthDay = Annotated[Int, Field(ge=1, le=31)]
+WeekDay = Annotated[Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"], Fold]
+
+
+class CronTrigger(Spec):
+    title: ClassVar[str] = "schedule › cron trigger"
+
+    type: Annotated[Literal["cron"], Fold] = Field(description="cron")
+    expression: Annotated[Text, AfterValidator(_cron)] = Field(
+        description="Minute, hour, day of month, month, day of week; as in '15 10 * * 1'."
+    )
+    start_time: Moment | None = Field(None, description="Not before this time; without an offset in time_zone.")
+    end_time: Moment | None = Field(None, description="Not after this time; without an offset in time_zone.")
+    time_zone: Zone = Field("UTC", description="Windows name (Pacific Standard Time) or IANA name (Europe/Rome).")
+
+
+class Pattern(Spec):
+    title: ClassVar[str] = "schedule › recurrence pattern"
+
+    hours: Annotated[list[Hour], Many] = Field(description="Hours of the day, 0 to 23.")
+    minutes: Annotated[list[Minute], Many] = Field(description="Minutes of the hour, 0 to 59.")
+    week_days: Annotated[list[WeekDay], Many] | None = Field(None, description="Days of the week (frequency week).")
+    month_days: Annotated[list[MonthDay], Many] | None = Field(None, description="Days of the month (frequency month).")
+
+
+class RecurrenceTrigger(Spec):
+    title: ClassVar[str] = "schedule › recurrence trigger"
+
+    type: Annotated[Literal["recurrence"], Fold] = Field(description="recurrence")
+    frequency: Annotated[Literal["minute", "hour", "day", "week", "month"], Fold] = Field(
+        description="minute, hour, day, week or month."
+    )
+    interval: Annotated[Int, Field(ge=1)] = Field(description="Every so many of them.")
+    schedule: Pattern | None = Field(None, description="The times within a day, week or month.")
+    start_time: Moment | None = Field(None, description="Not before this time; intervals count from it.")
+    end_time: Moment | None = Field(None, description="Not after this time.")
+    time_zone: Zone = Field("UTC", description="Windows name (Pacific Standard Time) or IANA name (Europe/Rome).")
+
+
+def _trigger_type(value: Any) -> str | None:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return f"<{str(kind).strip().lower()}>" if kind else None
+
+
+Trigger = Annotated[
+    Annotated[CronTrigger, Tag("<cron>")] | Annotated[RecurrenceTrigger, Tag("<recurrence>")],
+    Discriminator(_trigger_type),
+]
+
+
+def _job_shape(value: Any) -> str:
+    if isinstance(value, str):
+        return "<reference>"
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return "<pipeline>" if str(kind or "command").lower() == "pipeline" else "<command>"
+
+
+JobField = Annotated[
+    Annotated[Text, Tag("<reference>")]
+    | Annotated[CommandJob, Tag("<command>")]
+    | Annotated[PipelineJob, Tag("<pipeline>")],
+    Discriminator(_job_shape),
+]
+
+
+class CreateJob(Spec):
+    """A job and what to change in it each time. ``job`` is a file or the name of a job that ran before."""
+
+    title: ClassVar[str] = "schedule › create_job"
+
+    job: JobField = Field(description="Job file, inline job, or azureml:name of a job that ran before.")
+    type: Annotated[Literal["command", "pipeline"], Fold] | None = Field(None, description="command or pipeline.")
+    name: Text | None = Field(None, description="Not used: every run gets a new name.")
+    display_name: LooseText | None = Field(None, description="What people see.")
+    description: LooseText | None = Field(None, description="What it does.")
+    experiment_name: Text | None = Field(None, description="Experiment that the runs are recorded in.")
+    tags: Tags = Field(default_factory=dict, description="Added to the job's tags.")
+    properties: Tags = Field(default_factory=dict, description="Added to the job's properties.")
+    inputs: dict[str, JobInput] = Field(default_factory=dict, description="Inputs that replace the job's.")
+    outputs: dict[str, JobOutput] = Field(default_factory=dict, description="Outputs that replace the job's.")
+    compute: Text | None = Field(None, description="Replaces the job's compute.")
+    settings: Settings | None = Field(None, description="Replaces fields of a pipeline's settings.")
+    environment: EnvironmentField | None = Field(None, description="Replaces a command job's environment.")
+    environment_variables: Variables = Field(default_factory=dict, description="Added to the job's.")
+    limits: Limits | None = Field(None, description="Replaces a command job's limits.")
+    resources: Resources | None = Field(None, description="Replaces a command job's resources.")
+    distribution: Accepted | None = Field(None, description="Several processes.")
+    identity: Accepted | None = Field(None, description="Azure identity of the job.")
+    services: Accepted | None = Field(None, description="Interactive services beside the job.")
+    queue_settings: Accepted | None = Field(None, description="Tier and priority in Azure's queue.")
+    parent_job_name: Text | None = Field(None, description="Job that the runs are recorded under.")
+
+
+def _create_job_shape(value: Any) -> str:
+    return "<reference>" if isinstance(value, str) else "<job>"
+
+
+class Schedule(Spec):
+    title: ClassVar[str] = "schedule"
+
+    schema_: Text | None = Field(None, alias="$schema", description="Names the kind of this file.")
+    name: Name = Field(description="Name of the schedule.")
+    display_name: LooseText | None = Field(None, description="What people see.")
+    description: LooseText | None = Field(None, description="What it is for.")
+    tags: Tags = Field(default_factory=dict, description="Free labels: text to text.")
+    properties: Tags = Field(default_factory=dict, description="Free values kept with it.")
+    trigger: Trigger = Field(description="When: cron or recurrence.")
+    create_job: (
+        Annotated[
+            Annotated[Text, Tag("<reference>")] | Annotated[CreateJob, Tag("<job>")], Discriminator(_create_job_shape)
+        ]
+        | None
+    ) = Field(None, description="The job to start: file, azureml:name, or job with changes.")
+    create_monitor: Monitor | None = Field(None, description="The monitor to run.")
+    import_data: Accepted | None = Field(None, description="Data import of Azure.")

@@ -1,0 +1,120 @@
+"""Inputs and outputs: of jobs (values and bindings) and of components (declarations)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from doubleloop.specs import fields
+from doubleloop.specs.fields import Flag, Fold, LooseText, Name, Number, Scalar, Spec, Text
+
+PRIMITIVES = ("string", "number", "integer", "boolean")
+
+AssetType = Annotated[
+    Literal["uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model", "path"], Fold
+]
+ValueType = Annotated[
+    Literal[
+        "uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model", "path",
+        "string", "number", "integer", "boolean",
+    ],
+    Fold,
+]  # fmt: skip
+InputMode = Annotated[Literal["download", "ro_mount", "direct", "eval_mount", "eval_download"], Fold]
+OutputMode = Annotated[Literal["upload", "rw_mount", "mount", "direct"], Fold]
+AnyMode = Annotated[
+    Literal["download", "ro_mount", "direct", "eval_mount", "eval_download", "upload", "rw_mount", "mount", "link"],
+    Fold,
+]
+
+
+class Input(Spec):
+    """An input of a job: data (``path``) or a value (``value``); with a type alone it is bound later."""
+
+    title: ClassVar[str] = "job › input"
+
+    type: ValueType | None = Field(None, description="uri_file, uri_folder, mltable, a model type, or a primitive.")
+    path: Text | None = Field(None, description="The data: any reference.", json_schema_extra=fields.path())
+    mode: InputMode | None = Field(None, description="How it reaches the job: download, ro_mount, direct, eval_*.")
+    value: Scalar | None = Field(None, description="The value of a primitive input.")
+    default: Scalar | None = Field(None, description="The value when none is given.")
+    description: LooseText | None = Field(None, description="What it is.")
+    optional: Flag | None = Field(None, description="Whether it may stay unset.")
+    datastore: Text | None = Field(None, description="Datastore to upload a local path to.")
+    path_on_compute: Text | None = Field(None, description="Where Azure mounts it.")
+
+    @classmethod
+    def lenient(cls, data: dict[str, Any]) -> bool:
+        return "value" in data
+
+
+def input_shape(value: Any) -> str:
+    return "<input>" if isinstance(value, (dict, Spec)) else "<value>"
+
+
+JobInput = Annotated[Annotated[Scalar, Tag("<value>")] | Annotated[Input, Tag("<input>")], Discriminator(input_shape)]
+
+
+class Output(Spec):
+    """An output of a job or step; ``name`` registers what was written as an asset."""
+
+    title: ClassVar[str] = "job › output"
+
+    type: AssetType | None = Field(None, description="uri_folder (default), uri_file, mltable or a model type.")
+    mode: OutputMode | None = Field(None, description="How it is written: upload, rw_mount, mount, direct.")
+    path: Text | None = Field(None, description="Where it goes: a datastore path, or ${{parent.outputs.X}}.")
+    name: Name | None = Field(None, description="Register the output as an asset of this name.")
+    version: Text | None = Field(None, description="Version of that asset; left out, the next number is taken.")
+    description: LooseText | None = Field(None, description="What it is.")
+
+
+def output_shape(value: Any) -> str:
+    if value is None:
+        return "<default>"
+    return "<binding>" if isinstance(value, str) else "<output>"
+
+
+JobOutput = Annotated[
+    Annotated[None, Tag("<default>")] | Annotated[Text, Tag("<binding>")] | Annotated[Output, Tag("<output>")],
+    Discriminator(output_shape),
+]
+
+
+class ComponentInput(Spec):
+    """What a component wants to be given."""
+
+    title: ClassVar[str] = "component › input"
+
+    type: ValueType = Field(description="uri_file, uri_folder, mltable, a model type, or a primitive.")
+    description: LooseText | None = Field(None, description="What it is.")
+    default: Scalar | None = Field(None, description="The value when none is given.")
+    optional: Flag = Field(False, description="Whether it may stay unset.")
+    min: Number | None = Field(None, description="Smallest value of a number.")
+    max: Number | None = Field(None, description="Largest value of a number.")
+    enum: list[LooseText] | None = Field(None, description="The only values allowed.")
+    mode: AnyMode | None = Field(None, description="How data reaches the command.")
+
+
+class ComponentOutput(Spec):
+    """What a component writes."""
+
+    title: ClassVar[str] = "component › output"
+
+    type: ValueType = Field("uri_folder", description="uri_folder, uri_file, mltable or a model type.")
+    description: LooseText | None = Field(None, description="What it is.")
+    mode: AnyMode | None = Field(None, description="How it is written.")
+
+    @classmethod
+    def lenient(cls, data: dict[str, Any]) -> bool:
+        return str(data.get("type", "")).lower() in PRIMITIVES
+
+
+def output_declaration_shape(value: Any) -> str:
+    return "<default>" if value is None else "<output>"
+
+
+OutputDeclaration = Annotated[
+    Annotated[None, Tag("<default>")] | Annotated[ComponentOutput, Tag("<output>")],
+    Discriminator(output_declaration_shape),
+]
