@@ -1,0 +1,81 @@
+"""Paths to handlers."""
+
+from __future__ import annotations
+
+import logging
+
+from doubleloop.base import errors
+from doubleloop.gateway import counting, failures, labels, messages, openapi, scoring, supervisor
+from doubleloop.gateway import limits as limit
+from doubleloop.gateway.routing import Route
+
+logger = logging.getLogger(__name__)
+
+
+class App:
+    def __init__(self, state: supervisor.Supervisor, limits: limit.Limits) -> None:
+        self._state, self._limits = state, limits
+        self._scoring = scoring.Scoring(limits)
+
+    async def handle(self, request: messages.Request) -> messages.Response:
+        """Never raises but for cancellation."""
+        parts = request.path.split("/")[1:]
+        if len(parts) == 4 and parts[0] == "endpoints":
+            parts = parts[1:]
+        try:
+            if len(parts) == 3:
+                route = self._state.routes.get(f"{parts[0]}/{parts[1]}")
+                if route is None:
+                    raise errors.NotFound(f"there is no endpoint '{parts[0]}/{parts[1]}'")
+                if parts[2] == "score":
+                    return await self._scoring.answer(request, route)
+                return self._other(request, route, parts[2])
+            return self._process(request, parts)
+        except errors.DoubleloopError as error:
+            return messages.failure(error)
+        except Exception as error:
+            logger.exception("%s %s failed", request.method, request.path)
+            return messages.failure(errors.Failed(f"internal error: {type(error).__name__}"))
+
+    def _other(self, request: messages.Request, route: Route, last: str) -> messages.Response:
+        try:
+            if last == "labels":
+                return labels.accept(request, route, self._limits)
+            if last == "swagger.json":
+                _only(request, "GET", "HEAD")
+                route.authenticate(request.header(b"authorization"))
+                return messages.as_json(
+                    openapi.describe(route, route.pick(request.header(b"azureml-model-deployment"), lambda: 0.0))
+                )
+        except errors.DoubleloopError as error:
+            route.refused[error.status] += 1
+            raise
+        raise errors.NotFound(f"'{last}' is not known here", cure="POST score, POST labels, GET swagger.json")
+
+    def _process(self, request: messages.Request, parts: list[str]) -> messages.Response:
+        if parts == ["health"]:
+            _only(request, "GET", "HEAD")
+            if self._state.stopping:
+                raise errors.Unavailable("the gateway is stopping")
+            return messages.as_json({"status": "ok"})
+        if parts == ["metrics"]:
+            _only(request, "GET", "HEAD")
+            return messages.Response(200, self._metrics().encode(), b"text/plain; version=0.0.4; charset=utf-8")
+        raise errors.NotFound(
+            f"'{request.path}' is not known", cure="POST /<workspace>/<endpoint>/score, GET /health, GET /metrics"
+        )
+
+    def _metrics(self) -> str:
+        entries, refused = [], []
+        for key, route in self._state.routes.items():
+            for name, running in route.serving.items():
+                entries.append(
+                    ({"endpoint": key, "deployment": name, "deployment_id": running.deployment.id}, running.counts)
+                )
+            refused += [({"endpoint": key, "code": str(code)}, count) for code, count in route.refused.items()]
+        return counting.render(entries, refused)
+
+
+def _only(request: messages.Request, *methods: str) -> None:
+    if request.method not in methods:
+        raise failures.WrongMethod(f"{request.method} is not allowed here", cure=f"send {methods[0]}")

@@ -1,0 +1,85 @@
+"""Counters of one deployment id, and their Prometheus text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from doubleloop.gateway import histogram, protocol
+
+
+class Counts:
+    def __init__(self) -> None:
+        self.by_status: Counter[int] = Counter()
+        self.throttled = 0
+        self.cancelled = 0
+        self.in_flight = 0
+        self.latency = histogram.empty()
+        self.latency_sum_ms = 0.0
+
+    def answered(self, status: int, milliseconds: float) -> None:
+        self.by_status[status] += 1
+        self.throttled += status == 429
+        self.latency_sum_ms += milliseconds
+        histogram.add(self.latency, milliseconds)
+
+    def snapshot(self) -> protocol.Counters:
+        return protocol.Counters(
+            requests=self.by_status.total(),
+            client_errors=sum(count for status, count in self.by_status.items() if 400 <= status < 500),
+            server_errors=sum(count for status, count in self.by_status.items() if status >= 500),
+            throttled=self.throttled,
+            cancelled=self.cancelled,
+            in_flight=self.in_flight,
+            latency=tuple(self.latency),
+        )
+
+
+Labelled = tuple[dict[str, str], Counts]
+
+
+def render(entries: Iterable[Labelled], refused: Iterable[tuple[dict[str, str], int]]) -> str:
+    """Prometheus text. ``refused``: requests that never reached a deployment (401, 404, no traffic)."""
+    entries = list(entries)
+    lines = _family("doubleloop_requests_total", "counter", "Answered requests by status code.")
+    for labels, counts in entries:
+        for status, count in sorted(counts.by_status.items()):
+            lines.append(_sample("doubleloop_requests_total", {**labels, "code": str(status)}, count))
+    lines += _family("doubleloop_refused_total", "counter", "Requests that reached no deployment, by status code.")
+    lines += [_sample("doubleloop_refused_total", labels, count) for labels, count in refused]
+    for name, kind, text, field in (
+        ("doubleloop_throttled_total", "counter", "Requests answered 429.", "throttled"),
+        ("doubleloop_cancelled_total", "counter", "Requests whose caller went away.", "cancelled"),
+        ("doubleloop_in_flight", "gauge", "Requests being answered now.", "in_flight"),
+    ):
+        lines += _family(name, kind, text)
+        lines += [_sample(name, labels, getattr(counts, field)) for labels, counts in entries]
+    lines += _family("doubleloop_request_seconds", "histogram", "From the request's last byte to its answer.")
+    for labels, counts in entries:
+        lines += _histogram(labels, counts)
+    return "\n".join(lines) + "\n"
+
+
+def _histogram(labels: dict[str, str], counts: Counts) -> list[str]:
+    name, total, lines = "doubleloop_request_seconds", 0, []
+    for bound, count in zip(histogram.BOUNDS_MS, counts.latency, strict=False):
+        total += count
+        lines.append(_sample(f"{name}_bucket", {**labels, "le": f"{bound / 1000:g}"}, total))
+    total += counts.latency[-1]
+    lines.append(_sample(f"{name}_bucket", {**labels, "le": "+Inf"}, total))
+    lines.append(_sample(f"{name}_sum", labels, counts.latency_sum_ms / 1000))
+    lines.append(_sample(f"{name}_count", labels, total))
+    return lines
+
+
+def _family(name: str, kind: str, text: str) -> list[str]:
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+
+
+def _sample(name: str, labels: dict[str, str], value: float) -> str:
+    inner = ",".join(f'{key}="{_escape(text)}"' for key, text in labels.items())
+    return f"{name}{{{inner}}} {value:g}" if isinstance(value, float) else f"{name}{{{inner}}} {value}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

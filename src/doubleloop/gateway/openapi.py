@@ -1,0 +1,138 @@
+"""The OpenAPI description of one endpoint, from the signature of the deployment that would answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doubleloop.gateway.routing import Route
+from doubleloop.gateway.running import Running
+
+SCALARS: dict[str, dict[str, Any]] = {
+    "boolean": {"type": "boolean"},
+    "integer": {"type": "integer", "format": "int32"},
+    "long": {"type": "integer", "format": "int64"},
+    "float": {"type": "number", "format": "float"},
+    "double": {"type": "number", "format": "double"},
+    "string": {"type": "string"},
+    "binary": {"type": "string", "format": "byte"},
+    "datetime": {"type": "string", "format": "date-time"},
+}
+
+
+def describe(route: Route, running: Running) -> dict[str, Any]:
+    signature = running.contract.signature if running.contract is not None else None
+    path = f"/{route.workspace}/{route.name}/score"
+    operation: dict[str, Any] = {
+        "operationId": "score",
+        "summary": f"Score rows with {running.deployment.model or 'the model'}",
+        "parameters": [
+            {"name": "azureml-model-deployment", "in": "header", "required": False,
+             "schema": {"type": "string", "enum": sorted(route.serving)}},
+            {"name": "x-ms-client-request-id", "in": "header", "required": False, "schema": {"type": "string"}},
+            {"name": "ce-time", "in": "header", "required": False,
+             "schema": {"type": "string", "format": "date-time"}},
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _body(signature)}}},
+        "responses": {
+            "200": {"description": "The predictions, one per row",
+                    "content": {"application/json": {"schema": _outputs(signature)}}},
+            **{code: {"description": text} for code, text in ERRORS.items()},
+        },
+    }  # fmt: skip
+    document: dict[str, Any] = {
+        "openapi": "3.0.3",
+        "info": {"title": f"{route.workspace}/{route.name}", "version": running.deployment.model_version or "1"},
+        "paths": {path: {"post": operation}},
+    }
+    if route.endpoint.auth == "key":
+        document["components"] = {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}}
+        document["security"] = [{"key": []}]
+    return document
+
+
+ERRORS = {
+    "400": "The request does not fit the model's signature; the error names row and column",
+    "401": "No key, or a wrong one",
+    "413": "Too many bytes or rows",
+    "415": "Not application/json",
+    "429": "Too many requests; see Retry-After",
+    "500": "The model raised an error",
+    "503": "No deployment is ready",
+    "504": "No answer in time",
+}
+
+
+def _body(signature: dict[str, Any] | None) -> dict[str, Any]:
+    if signature is None:
+        return {"type": "object"}
+    inputs = signature["inputs"]
+    if inputs[0].get("type") == "tensor":
+        data = _tensor(inputs[0]) if len(inputs) == 1 else _object(inputs, _tensor)
+        return {"type": "object", "required": ["input_data"], "properties": {"input_data": data}}
+    split: dict[str, Any] = {
+        "type": "object",
+        "required": ["data"],
+        "properties": {
+            "columns": {"type": "array", "items": {"type": "string"},
+                        "example": [str(spec.get("name", n)) for n, spec in enumerate(inputs)]},
+            "index": {"type": "array", "items": {}},
+            "data": {"type": "array", "items": {"type": "array", "items": {}, "minItems": len(inputs),
+                                                "maxItems": len(inputs)}},
+        },
+    }  # fmt: skip
+    forms = [split]
+    if all(spec.get("name") is not None for spec in inputs):
+        forms.append({"type": "array", "items": _object(inputs, _column)})
+    return {"type": "object", "required": ["input_data"], "properties": {"input_data": {"oneOf": forms}}}
+
+
+def _object(specs: list[dict[str, Any]], render: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": [spec["name"] for spec in specs if spec.get("required", True)],
+        "additionalProperties": False,
+        "properties": {spec["name"]: render(spec) for spec in specs},
+    }
+
+
+def _column(spec: dict[str, Any]) -> dict[str, Any]:
+    kind = spec.get("type")
+    if kind == "array":
+        return {"type": "array", "items": _column(spec["items"])}
+    if kind == "map":
+        return {"type": "object", "additionalProperties": _column(spec["values"])}
+    if kind == "object":
+        return {"type": "object", "properties": {k: _column(v) for k, v in spec["properties"].items()}}
+    schema = dict(SCALARS.get(str(kind), {}))
+    if not spec.get("required", True):
+        schema["nullable"] = True
+    return schema
+
+
+def _tensor(spec: dict[str, Any]) -> dict[str, Any]:
+    inner = spec["tensor-spec"]
+    dtype = str(inner["dtype"])
+    leaf: dict[str, Any] = {"type": "number"}
+    if "int" in dtype:
+        leaf = {"type": "integer"}
+    elif dtype == "bool":
+        leaf = {"type": "boolean"}
+    elif dtype in ("str", "object") or dtype.startswith("<U"):
+        leaf = {"type": "string"}
+    for length in reversed(inner["shape"]):
+        leaf = {"type": "array", "items": leaf}
+        if length > 0:
+            leaf |= {"minItems": length, "maxItems": length}
+    return leaf
+
+
+def _outputs(signature: dict[str, Any] | None) -> dict[str, Any]:
+    outputs = (signature or {}).get("outputs") or []
+    if not outputs:
+        return {}
+    if outputs[0].get("type") == "tensor":
+        return _tensor(outputs[0])
+    if len(outputs) == 1:
+        return {"type": "array", "items": _column(outputs[0])}
+    named = all(spec.get("name") is not None for spec in outputs)
+    return {"type": "array", "items": _object(outputs, _column) if named else {"type": "array", "items": {}}}

@@ -1,0 +1,180 @@
+"""The queue of one deployment and the scorers that work it off.
+
+Scoring is a pure function, so what a dying scorer had not answered goes to another: requests that were only
+waiting in it count for nothing, the one it worked on gets a second try and no third.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from typing import Any
+
+from doubleloop.gateway import failures
+from doubleloop.gateway.scorers import Scorer
+
+TRIES = 2
+Answer = tuple[dict[str, Any], bytes]
+
+
+class _Job:
+    __slots__ = ("body", "future", "header", "number", "queue_timer", "scorer", "timer", "tries")
+
+    def __init__(self, number: int, header: dict[str, Any], body: bytes, future: asyncio.Future[Answer]) -> None:
+        self.number, self.header, self.body, self.future = number, header, body, future
+        self.tries = 0
+        self.scorer: Scorer | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.queue_timer: asyncio.TimerHandle | None = None
+
+
+class Pool:
+    """``depth``: requests in flight per scorer (it works on one, the others wait in it). Times in seconds."""
+
+    def __init__(self, depth: int, queue_length: int, queue_wait: float, stuck_after: float) -> None:
+        self.depth, self.queue_length, self.queue_wait = depth, queue_length, queue_wait
+        self._stuck_after = stuck_after
+        self._scorers: list[Scorer] = []
+        self._queue: deque[_Job] = deque()
+        self._jobs: dict[int, _Job] = {}  # sent and unanswered, also those whose caller has gone
+        self._numbers = itertools.count(1)
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    @property
+    def ready(self) -> int:
+        return len(self._scorers)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._queue or any(not job.future.done() for job in self._jobs.values()))
+
+    def add(self, scorer: Scorer) -> None:
+        self._scorers.append(scorer)
+        self._pump()
+
+    def retire(self, scorer: Scorer) -> None:
+        """Give it nothing more; what it has it may finish."""
+        if scorer in self._scorers:
+            self._scorers.remove(scorer)
+
+    def died(self, scorer: Scorer) -> None:
+        self.retire(scorer)
+        lost = [self._jobs.pop(number) for number in scorer.in_flight if number in self._jobs]
+        scorer.in_flight.clear()
+        for position, job in enumerate(lost):
+            job.scorer = None
+            job.tries += position == 0
+        again = [job for job in lost if not job.future.done() and job.tries < TRIES]
+        for job in lost:
+            if not job.future.done() and job.tries >= TRIES:
+                self._finish(job, failures.ScorerDied(
+                    "the scorer ended while it worked on this request, and so did a second one",
+                    cure="see the scorer's log; the model may need more memory, or crash on these values",
+                ))  # fmt: skip
+        for job in reversed(again):
+            self._queue.appendleft(job)
+            self._watch_queue(job)
+        self._pump()
+        self._look_quiet()
+
+    async def submit(self, header: dict[str, Any], body: bytes, timeout: float) -> Answer:
+        """Raises failures.Throttled (queue full, or waited too long), NotReady, TimedOut, ScorerDied."""
+        loop = asyncio.get_running_loop()
+        job = _Job(next(self._numbers), header, body, loop.create_future())
+        scorer = self._free()
+        if scorer is None and len(self._queue) >= self.queue_length * max(1, len(self._scorers)):
+            raise failures.Throttled(f"the queue is full ({len(self._queue)} requests wait)", cure="try again later")
+        self._quiet.clear()
+        job.timer = loop.call_later(timeout, self._timed_out, job, timeout)
+        if scorer is not None:
+            self._send(job, scorer)
+        else:
+            self._queue.append(job)
+            self._watch_queue(job)
+        try:
+            return await job.future
+        finally:
+            self._leave(job)
+
+    async def quiet(self) -> None:
+        """Returns when nothing waits and nothing is being scored for a caller."""
+        await self._quiet.wait()
+
+    def answered(self, number: int, header: dict[str, Any], body: bytes) -> None:
+        job = self._jobs.pop(number, None)
+        if job is not None:
+            job.scorer = None
+            if not job.future.done():
+                job.future.set_result((header, body))
+        self._pump()
+        self._look_quiet()
+
+    def _free(self) -> Scorer | None:
+        best = None
+        least = self.depth
+        for scorer in self._scorers:
+            if len(scorer.in_flight) < least:
+                best, least = scorer, len(scorer.in_flight)
+        return best
+
+    def _pump(self) -> None:
+        while self._queue:
+            scorer = self._free()
+            if scorer is None:
+                return
+            job = self._queue.popleft()
+            if not job.future.done():
+                self._send(job, scorer)
+
+    def _send(self, job: _Job, scorer: Scorer) -> None:
+        if job.queue_timer is not None:
+            job.queue_timer.cancel()
+            job.queue_timer = None
+        job.scorer = scorer
+        self._jobs[job.number] = job
+        scorer.send(job.number, job.header, job.body)
+
+    def _watch_queue(self, job: _Job) -> None:
+        loop = asyncio.get_running_loop()
+        job.queue_timer = loop.call_later(self.queue_wait, self._waited_too_long, job)
+
+    def _waited_too_long(self, job: _Job) -> None:
+        wait = f"{self.queue_wait * 1000:.0f} ms"
+        if self._scorers:
+            self._finish(job, failures.Throttled(f"no scorer was free within {wait}", cure="try again later"))
+        else:
+            self._finish(job, failures.NotReady(f"no scorer is running, and none came within {wait}"))
+
+    def _timed_out(self, job: _Job, timeout: float) -> None:
+        self._finish(job, failures.TimedOut(
+            f"no answer within {timeout * 1000:.0f} ms", cure="send fewer rows, or raise request_timeout_ms",
+        ))  # fmt: skip
+
+    def _still_there(self, job: _Job, scorer: Scorer) -> None:
+        if job.scorer is scorer and self._jobs.get(job.number) is job:
+            scorer.lost()
+
+    def _finish(self, job: _Job, error: Exception) -> None:
+        if not job.future.done():
+            job.future.set_exception(error)
+
+    def _leave(self, job: _Job) -> None:
+        """The caller has its answer, its error, or has gone: nobody waits for this job any more."""
+        for timer in (job.timer, job.queue_timer):
+            if timer is not None:
+                timer.cancel()
+        if job in self._queue:
+            self._queue.remove(job)
+        if job.scorer is not None and job.scorer.cancel(job.number):
+            del self._jobs[job.number]
+            job.scorer = None
+            self._pump()
+        if job.scorer is not None:  # still working on it: it gets some more time, then it is taken for stuck
+            asyncio.get_running_loop().call_later(self._stuck_after, self._still_there, job, job.scorer)
+        self._look_quiet()
+
+    def _look_quiet(self) -> None:
+        if not self.busy:
+            self._quiet.set()

@@ -1,0 +1,99 @@
+"""The gateway's life: lock the home, listen, follow the desired state, stop cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import importlib.metadata
+import logging
+import os
+import signal
+from pathlib import Path
+
+import orjson
+
+from doubleloop.base import errors
+from doubleloop.gateway import admin, app, paths, server, sockets, supervisor
+from doubleloop.gateway import limits as limit
+
+logger = logging.getLogger(__name__)
+
+
+class Process:
+    def __init__(self, home: Path, host: str, port: int, limits: limit.Limits) -> None:
+        self._home, self._host, self._port, self._limits = home.resolve(), host, port, limits
+        self._stop = asyncio.Event()
+        self._stopped = asyncio.Event()
+
+    async def run(self) -> None:
+        """Returns after a clean stop. Raises errors.Conflict when the port or the home is taken."""
+        folder = paths.serving(self._home)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder / "gateway.lock"):
+            await self._run(folder)
+
+    async def _run(self, folder: Path) -> None:
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self._stop.set)
+        state = supervisor.Supervisor(self._home, self._limits, importlib.metadata.version("doubleloop"))
+        loop.add_signal_handler(signal.SIGHUP, state.look)
+        http = server.Server(app.App(state, self._limits).handle, self._limits)
+        try:
+            port = await http.start(self._host, self._port)
+        except OSError as error:
+            raise errors.Conflict(
+                f"cannot listen on {self._host}:{self._port}: {error.strerror or error}", cure="choose another --port"
+            ) from None
+        scorer_listener = await loop.create_unix_server(
+            state.hub.protocol, sock=sockets.listen(paths.scorer_socket(self._home), backlog=128)
+        )
+        desk = admin.Admin(state, self._drain)
+        admin_listener = await asyncio.start_unix_server(
+            desk.serve, sock=sockets.listen(paths.admin_socket(self._home)), limit=admin.LARGEST
+        )
+        tasks = state.start()
+        (folder / "address.json").write_bytes(orjson.dumps({"host": self._host, "port": port, "pid": os.getpid()}))
+        logger.info("listening on http://%s:%d for %s", self._host, port, self._home)
+        await self._stop.wait()
+        logger.info("stopping: finishing what is in flight")
+        await http.stop()
+        for task in tasks:
+            task.cancel()
+        await state.stop()
+        self._stopped.set()
+        await asyncio.sleep(0)  # the answer to a drain
+        for listener in (scorer_listener, admin_listener):
+            listener.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._answered(), 1.0)
+        for path in (paths.admin_socket(self._home), paths.scorer_socket(self._home), folder / "address.json"):
+            path.unlink(missing_ok=True)
+        logger.info("stopped")
+
+    async def _drain(self) -> None:
+        self._stop.set()
+        await self._stopped.wait()
+
+    async def _answered(self) -> None:
+        """Lets the tasks that answer on the admin socket end."""
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=0.5)
+
+
+@contextlib.contextmanager
+def _locked(path: Path):  # type: ignore[no-untyped-def]
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise errors.Conflict(
+            f"another gateway runs on {path.parent.parent}", cure="stop it first: doubleloop down"
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(fd)

@@ -1,0 +1,83 @@
+"""Who may call an endpoint, and which deployment answers."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from doubleloop.base import errors
+from doubleloop.gateway import desired, failures, wal
+from doubleloop.gateway.running import Running
+
+
+class Route:
+    """One endpoint as it answers now. ``serving`` holds what can answer, ``traffic`` the split among it."""
+
+    def __init__(self, workspace: str, name: str, endpoint: desired.Endpoint, labels: wal.Log) -> None:
+        self.workspace, self.name = workspace, name
+        self.endpoint = endpoint
+        self.labels = labels
+        self.serving: dict[str, Running] = {}
+        self.traffic: dict[str, float] = {}
+        self.refused: Counter[int] = Counter()
+
+    def authenticate(self, authorization: str | None) -> None:
+        """Raises errors.NotAuthenticated. All keys are compared, each in constant time."""
+        if self.endpoint.auth == "none":
+            return
+        scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not key:
+            raise errors.NotAuthenticated("no key", cure="send the header 'Authorization: Bearer KEY'")
+        digest = hashlib.sha256(key.strip().encode()).hexdigest()
+        right = [hmac.compare_digest(digest, known.lower()) for known in self.endpoint.keys_sha256]
+        if not any(right):
+            raise errors.NotAuthenticated("the key is not one of this endpoint's", cure="list the endpoint's keys")
+
+    def pick(self, wanted: str | None, chance: Callable[[], float] = random.random) -> Running:
+        """Raises errors.NotFound for an unknown name, failures.NotReady when nothing can answer."""
+        if wanted is not None:
+            return self._named(wanted)
+        total = sum(self.traffic.values())
+        if not total:
+            raise self._nothing()
+        point = chance() * total
+        for name, share in self.traffic.items():
+            point -= share
+            if point < 0:
+                return self.serving[name]
+        return self.serving[next(reversed(self.traffic))]
+
+    def mirrors(self, picked: Running, chance: Callable[[], float] = random.random) -> list[Running]:
+        """Deployments that get a copy of this request."""
+        return [
+            self.serving[name]
+            for name, share in self.endpoint.mirror_traffic.items()
+            if name in self.serving and name != picked.name and chance() * 100 < share
+        ]
+
+    def _named(self, wanted: str) -> Running:
+        if wanted in self.serving:
+            return self.serving[wanted]
+        if wanted in self.endpoint.deployments:
+            raise failures.NotReady(f"deployment '{wanted}' is not ready", cure="look at the endpoint's status")
+        known = ", ".join(self.endpoint.deployments) or "none"
+        raise errors.NotFound(f"there is no deployment '{wanted}'", cure=f"this endpoint has: {known}")
+
+    def _nothing(self) -> failures.NotReady:
+        if not any(self.endpoint.traffic.values()):
+            return failures.NotReady(
+                "no deployment has traffic", cure="give one traffic, or name it in the header azureml-model-deployment"
+            )
+        return failures.NotReady("no deployment of this endpoint is ready", cure="look at the endpoint's status")
+
+
+def split(wanted: Mapping[str, float], serving: Mapping[str, Running], before: Mapping[str, float]) -> dict[str, float]:
+    """The shares in force: the wanted ones among deployments that can answer. While none of the wanted can (a
+    new one is still starting), the earlier split goes on; no traffic wanted means none."""
+    now = {name: share for name, share in wanted.items() if share > 0 and name in serving}
+    if now or not any(wanted.values()):
+        return now
+    return {name: share for name, share in before.items() if name in serving}

@@ -1,0 +1,167 @@
+"""One deployment id while it runs: its scorers, kept alive; its pool, contract, counters and log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from doubleloop.base import errors
+from doubleloop.gateway import checkers, counting, desired, paths, pool, protocol, records, scorers, wal
+from doubleloop.gateway import limits as limit
+
+logger = logging.getLogger(__name__)
+
+FIRST_DELAY, LONGEST_DELAY, HEALTHY_AFTER = 0.2, 30.0, 60.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every deployment of this gateway shares. ``starts`` bounds how many models load at once; ``changed``
+    is called when something happened that may change routing."""
+
+    home: Path
+    limits: limit.Limits
+    hub: scorers.Hub
+    starts: asyncio.Semaphore
+    closed_segment: Callable[[Path], None]
+    changed: Callable[[], None]
+
+
+class Running:
+    """``usable`` once all instances have been ready: then it may get traffic, and keeps it through crashes."""
+
+    def __init__(
+        self, workspace: str, endpoint: str, name: str, deployment: desired.Deployment, around: Surroundings
+    ) -> None:
+        self.workspace, self.endpoint, self.name = workspace, endpoint, name
+        self.deployment = deployment
+        self.usable = False
+        self.draining = False
+        self.error: str | None = None
+        self.restarts = 0
+        self.description: Mapping[str, Any] | None = None
+        self.contract: checkers.Contract | None = None
+        self.counts = counting.Counts()
+        self.log: wal.Log | None = None
+        self._around = around
+        self._keepers: dict[int, asyncio.Task[None]] = {}
+        self._scorers: dict[int, scorers.Scorer] = {}
+        self.pool = pool.Pool(
+            deployment.max_concurrent_requests_per_instance,
+            around.limits.queue_per_instance,
+            deployment.max_queue_wait_ms / 1000,
+            around.limits.stuck_after,
+        )
+
+    def start(self) -> None:
+        for number in range(self.deployment.instances):
+            self._keep(number)
+
+    def adjust(self, deployment: desired.Deployment) -> None:
+        """Takes over settings that need no new process: instances, times, queue, collecting, names."""
+        self.deployment = deployment
+        self.pool.depth = deployment.max_concurrent_requests_per_instance
+        self.pool.queue_wait = deployment.max_queue_wait_ms / 1000
+        for number in range(deployment.instances):
+            if number not in self._keepers:
+                self._keep(number)
+        for number in [number for number in self._keepers if number >= deployment.instances]:
+            asyncio.create_task(self._shrink(number))  # noqa: RUF006 - ends with the scorer
+        if self.log is not None:
+            self.log.rotate()  # the header of the next segment says the new names
+            self.log = self._new_log()
+
+    async def stop(self, timeout: float) -> None:
+        """Finishes what is in flight (at most ``timeout`` seconds), stops the scorers, closes the log."""
+        self.draining = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.pool.quiet(), timeout)
+        for task in self._keepers.values():
+            task.cancel()
+        await asyncio.gather(*(scorer.stop() for scorer in self._scorers.values()), return_exceptions=True)
+        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
+        deadline = time.monotonic() + timeout
+        while self.counts.in_flight and time.monotonic() < deadline:  # answers that are just being logged
+            await asyncio.sleep(0.005)
+        if self.log is not None:
+            self.log.rotate()
+
+    @property
+    def state(self) -> protocol.State:
+        if self.draining:
+            return "draining"
+        if self.usable:
+            return "ready" if self.pool.ready else "starting"
+        return "failed" if self.error else "starting"
+
+    def _keep(self, number: int) -> None:
+        self._keepers[number] = asyncio.create_task(self._keep_alive(number))
+
+    async def _keep_alive(self, number: int) -> None:
+        delay = FIRST_DELAY
+        while True:
+            scorer = scorers.Scorer(
+                self._around.home, self.deployment, self._around.hub, self.pool.answered, self.pool.died
+            )
+            self._scorers[number] = scorer
+            if await self._start(scorer):
+                began = time.monotonic()
+                await scorer.ended.wait()
+                self.restarts += 1
+                logger.warning("%s: a scorer (pid %s) ended, starting another", self._place(), scorer.pid)
+                if time.monotonic() - began > HEALTHY_AFTER:
+                    delay = FIRST_DELAY
+            self._around.changed()
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_DELAY)
+
+    async def _start(self, scorer: scorers.Scorer) -> bool:
+        try:
+            async with self._around.starts:
+                description = await scorer.start(self._around.limits.start_timeout)
+            if self.contract is None:
+                self.contract = checkers.contract(self.deployment, description)
+                self.log = self._new_log()
+        except errors.DoubleloopError as error:
+            self.error = str(error)
+            logger.warning("%s cannot start: %s", self._place(), error)
+            if error.details:
+                logger.warning("%s", error.details)
+            await scorer.kill()
+            return False
+        self.description = description
+        self.pool.add(scorer)
+        if self.pool.ready >= self.deployment.instances:
+            self.usable, self.error = True, None
+        self._around.changed()
+        return True
+
+    async def _shrink(self, number: int) -> None:
+        keeper, scorer = self._keepers.pop(number), self._scorers.pop(number)
+        self.pool.retire(scorer)
+        keeper.cancel()
+        deadline = time.monotonic() + self._around.limits.drain_timeout
+        while scorer.in_flight and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        await scorer.stop()
+
+    def _new_log(self) -> wal.Log:
+        assert self.contract is not None
+        signature = self.contract.signature or {"inputs": [], "outputs": []}
+        header = records.Header(
+            workspace=self.workspace, endpoint=self.endpoint, deployment=self.name,
+            deployment_id=self.deployment.id, model=self.deployment.model,
+            model_version=self.deployment.model_version, layout=self.contract.layout,
+            inputs=tuple(signature["inputs"]), outputs=tuple(signature["outputs"]),
+        )  # fmt: skip
+        folder = paths.deployment_log(self._around.home, self.workspace, self.endpoint, self.name) / "wal"
+        return wal.Log(folder, records.encode_header(header), self._around.limits, self._around.closed_segment)
+
+    def _place(self) -> str:
+        return f"{self.workspace}/{self.endpoint} {self.name} ({self.deployment.id})"

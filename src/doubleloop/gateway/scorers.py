@@ -1,0 +1,233 @@
+"""One scorer process: start it, hear that its model is ready, pass requests, notice its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+
+from doubleloop.base import errors
+from doubleloop.gateway import desired, environment, paths, wire
+
+logger = logging.getLogger(__name__)
+
+SERVE = Path(__file__).resolve().parent.parent / "scorer" / "serve.py"
+LARGEST_LOG = 10 * 1024 * 1024
+STOP_SECONDS = 5.0
+
+
+class Hub:
+    """Listens where scorers connect, and gives each connection to the scorer whose token it says."""
+
+    def __init__(self) -> None:
+        self._expected: dict[str, Scorer] = {}
+
+    def expect(self, scorer: Scorer) -> None:
+        self._expected[scorer.token] = scorer
+
+    def forget(self, scorer: Scorer) -> None:
+        self._expected.pop(scorer.token, None)
+
+    def protocol(self) -> asyncio.Protocol:
+        return _Connection(self._expected)
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, expected: dict[str, Scorer]) -> None:
+        self._expected = expected
+        self._decoder = wire.Decoder()
+        self._scorer: Scorer | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class
+
+    def data_received(self, data: bytes) -> None:
+        assert self._transport is not None
+        for header, body in self._decoder.feed(data):
+            if self._scorer is not None:
+                self._scorer.received(header, body)
+                continue
+            self._scorer = self._expected.pop(str(header.get("token")), None)
+            if header.get("op") != "hello" or self._scorer is None:
+                self._transport.abort()
+                return
+            self._scorer.connected(self._transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._scorer is not None:
+            self._scorer.lost()
+
+
+class Scorer:
+    """``answered(id, header, body)`` is called for each answer; ``ended`` is set when the process is gone.
+
+    ``in_flight`` are the ids sent and not yet answered, oldest (the one being worked on) first.
+    """
+
+    def __init__(
+        self, home: Path, deployment: desired.Deployment, hub: Hub,
+        answered: Callable[[int, dict[str, Any], bytes], None], died: Callable[[Scorer], None],
+    ) -> None:  # fmt: skip
+        self.token = secrets.token_hex(16)
+        self.in_flight: dict[int, None] = {}
+        self.ended = asyncio.Event()
+        self._home, self._deployment, self._hub = home, deployment, hub
+        self._answered, self._died = answered, died
+        self._told = False
+        self._transport: asyncio.Transport | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._loaded: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    async def start(self, timeout: float) -> dict[str, Any]:
+        """Returns the model's description once it can answer. Raises errors.Failed with the scorer's own report."""
+        folder = paths.scorer_folder(self._home, self._deployment.id)
+        log = self._prepare(folder)
+        self._hub.expect(self)
+        try:
+            await self._spawn(folder, log)
+            async with asyncio.timeout(timeout):
+                return await self._loaded
+        except TimeoutError:
+            await self.kill()
+            raise errors.Failed(f"the model was not ready after {timeout:.0f} seconds", cure=f"see {log}") from None
+        except OSError as error:
+            raise errors.Failed(f"{self._deployment.python} cannot be started: {error}") from None
+        except BaseException:
+            await self.kill()
+            raise
+        finally:
+            self._hub.forget(self)
+
+    def _prepare(self, folder: Path) -> Path:
+        (folder / "work").mkdir(parents=True, exist_ok=True)
+        log = folder / "scorer.log"
+        if log.exists() and log.stat().st_size > LARGEST_LOG:
+            log.replace(log.with_suffix(".log.1"))
+        spec = {
+            "token": self.token, "parent_pid": os.getpid(), "log": str(log), "kind": self._deployment.kind,
+            "model_dir": self._deployment.model_dir, "code_dir": self._deployment.code_dir,
+            "scoring_script": self._deployment.scoring_script, "signature": self._signature(),
+        }  # fmt: skip
+        self._spec = folder / f"spec-{self.token[:8]}.json"
+        self._spec.write_bytes(orjson.dumps(spec))
+        return log
+
+    def _signature(self) -> dict[str, Any] | None:
+        from_desired = self._deployment.signature
+        return dict(from_desired) if from_desired is not None else None
+
+    async def _spawn(self, folder: Path, log: Path) -> None:
+        parent = model_parent(folder, Path(self._deployment.model_dir)) if self._deployment.kind == "script" else None
+        with open(log, "ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                self._deployment.python, str(SERVE), "--socket", str(paths.scorer_socket(self._home)),
+                "--spec", str(self._spec), cwd=folder / "work", stdin=asyncio.subprocess.DEVNULL, stdout=output,
+                stderr=output, env=environment.of_scorer(self._deployment, parent), start_new_session=True,
+            )  # fmt: skip
+        asyncio.create_task(self._reap(self._process, log))  # noqa: RUF006 - ends with the process
+
+    async def _reap(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        code = await process.wait()
+        self._spec.unlink(missing_ok=True)
+        if not self._loaded.done():
+            how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+            self._loaded.set_exception(
+                errors.Failed(f"the scorer ended {how} before its model was ready", cure=tail(log))
+            )
+        self.ended.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self._told:
+            self._told = True
+            self._died(self)
+
+    def connected(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def received(self, header: dict[str, Any], body: bytes) -> None:
+        op = header.get("op")
+        if op == "answer":
+            self.in_flight.pop(header["id"], None)
+            self._answered(header["id"], header, body)
+        elif op == "ready" and not self._loaded.done():
+            self._loaded.set_result(header["description"])
+        elif op == "failed" and not self._loaded.done():
+            report = header["error"]
+            self._loaded.set_exception(
+                errors.Failed(f"{report['kind']}: {report['message']}", details=report["traceback"])
+            )
+
+    def lost(self) -> None:
+        """The connection is gone, and with it every answer: make sure the process is, too."""
+        self._transport = None
+        self._signal(signal.SIGKILL)
+        self._tell()
+
+    def send(self, number: int, header: dict[str, Any], body: bytes) -> None:
+        self.in_flight[number] = None
+        if self._transport is not None:
+            self._transport.write(wire.encode({"op": "score", "id": number, **header}, body))
+
+    def cancel(self, number: int) -> bool:
+        """Drops a request that has not begun; False for the one being worked on."""
+        if self._transport is None or number not in self.in_flight or next(iter(self.in_flight)) == number:
+            return False
+        del self.in_flight[number]
+        self._transport.write(wire.encode({"op": "cancel", "id": number}))
+        return True
+
+    async def stop(self) -> None:
+        if self._process is None or self.ended.is_set():
+            return
+        if self._transport is not None:
+            self._transport.write(wire.encode({"op": "stop"}))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.ended.wait(), STOP_SECONDS)
+        await self.kill()
+
+    async def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+        if self._process is not None:
+            await self.ended.wait()
+
+    def _signal(self, number: int) -> None:
+        """To the whole group: a script may have started processes of its own."""
+        if self._process is not None and not self.ended.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+
+def model_parent(folder: Path, model: Path) -> Path:
+    """The folder for AZUREML_MODEL_DIR: the model's parent if nothing else is in it, else one of our own with a
+    link to the model under its own name (scripts may list the folder and take the first thing)."""
+    if len(os.listdir(model.parent)) == 1:
+        return model.parent
+    parent = folder / "model"
+    parent.mkdir(parents=True, exist_ok=True)
+    link = parent / model.name
+    if not link.is_symlink():
+        with contextlib.suppress(FileExistsError):
+            link.symlink_to(model)
+    return parent
+
+
+def tail(log: Path, lines: int = 20) -> str:
+    try:
+        text = log.read_bytes()[-8000:].decode(errors="replace")
+    except OSError:
+        return ""
+    return "the end of its log: " + " | ".join(text.strip().splitlines()[-lines:])

@@ -1,0 +1,205 @@
+"""The request path: read, check, score, log, answer. The log comes before the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import zlib
+from typing import Any
+
+import orjson
+
+from doubleloop.base import clock, errors
+from doubleloop.gateway import failures, messages, payloads, pool, records, request_ids, signatures, tables
+from doubleloop.gateway import limits as limit
+from doubleloop.gateway.routing import Route
+from doubleloop.gateway.running import Running
+
+logger = logging.getLogger(__name__)
+
+
+class Scoring:
+    def __init__(self, limits: limit.Limits) -> None:
+        self._limits = limits
+        self._ids = request_ids.RequestIds()
+        self._copies: set[asyncio.Task[messages.Response]] = set()
+
+    async def answer(self, request: messages.Request, route: Route) -> messages.Response:
+        """Never raises but for cancellation (the caller has gone)."""
+        request_id = self._ids.choose(request.headers)
+        try:
+            route.authenticate(request.header(b"authorization"))
+            if request.method != "POST":
+                raise failures.WrongMethod(f"{request.method} is not allowed here", cure="send a POST")
+            running = route.pick(request.header(b"azureml-model-deployment"))
+        except errors.DoubleloopError as error:
+            route.refused[error.status] += 1
+            return _identified(messages.failure(error, request_id), request, request_id)
+        for copy in route.mirrors(running):
+            task = asyncio.create_task(self._score(request, copy, request_id, mirrored=True))
+            self._copies.add(task)
+            task.add_done_callback(self._copies.discard)
+        response = await self._score(request, running, request_id)
+        response.headers += [
+            (b"azureml-model-deployment", running.name.encode()),
+            (b"x-model-version", running.deployment.model_version.encode("latin-1", "replace")),
+        ]
+        return _identified(response, request, request_id)
+
+    async def _score(
+        self, request: messages.Request, running: Running, request_id: str, mirrored: bool = False
+    ) -> messages.Response:
+        counts = running.counts
+        counts.in_flight += 1
+        try:
+            attempt = _Attempt(request, running, request_id, mirrored)
+            try:
+                response = await attempt.run(self._limits)
+            except errors.DoubleloopError as error:
+                response = attempt.failed(error)
+            except asyncio.CancelledError:
+                counts.cancelled += 1
+                raise
+            except Exception as error:
+                logger.exception("request %s to %s failed", request_id, running.name)
+                response = attempt.failed(errors.Failed(f"internal error: {type(error).__name__}"))
+            counts.answered(response.status, attempt.milliseconds())
+            return response
+        finally:
+            counts.in_flight -= 1
+
+
+class _Attempt:
+    """One request at one deployment. What is learnt on the way is kept for the log, also when it fails."""
+
+    def __init__(self, request: messages.Request, running: Running, request_id: str, mirrored: bool) -> None:
+        self._request, self._running, self._id, self._mirrored = request, running, request_id, mirrored
+        self._rows = 1
+        self._inputs: bytes | None = None
+        self._names: list[str] | None = None
+        self._output: bytes | None = None
+
+    def milliseconds(self) -> float:
+        return (time.perf_counter() - self._request.arrived) * 1000
+
+    async def run(self, limits: limit.Limits) -> messages.Response:
+        check_content_type(self._request)
+        contract = self._running.contract
+        assert contract is not None
+        if contract.checker is None:
+            response = await self._script(limits)
+        else:
+            response = await self._model(payloads.parse(self._request.body, limits), contract.checker)
+        self._log(response.status, None if response.status < 400 else "the script answered with this status")
+        return response
+
+    async def _model(self, payload: payloads.Payload, checker: signatures.Checker) -> messages.Response:
+        checked = checker.check(payload)
+        self._rows, self._inputs, self._names = checked.rows, checked.body, checked.header.get("names")
+        _, body = await self._send(checked.header, checked.body)
+        self._output = body
+        return messages.Response(200, body if checked.azure else b'{"predictions":' + body + b"}")
+
+    async def _script(self, limits: limit.Limits) -> messages.Response:
+        value = payloads.decode(self._request.body, limits)
+        self._rows = tables.raw_rows(value)
+        if self._rows > limits.max_rows:
+            raise errors.TooLarge(f"{self._rows} rows in one request, the limit is {limits.max_rows}")
+        self._inputs = orjson.dumps(value)
+        header: dict[str, Any] = {
+            "rows": self._rows, "headers": {"Content-Type": "application/json", "X-Request-Id": self._id},
+        }  # fmt: skip
+        answer, body = await self._send(header, self._request.body)
+        response = messages.Response(int(answer.get("status", 200)), body)
+        if answer.get("content_type"):
+            response.content_type = str(answer["content_type"]).encode("latin-1", "replace")
+        self._output = body if response.content_type.startswith(messages.JSON) and _is_json(body) else None
+        return response
+
+    async def _send(self, header: dict[str, Any], body: bytes) -> pool.Answer:
+        timeout = self._running.deployment.request_timeout_ms / 1000
+        answer, content = await self._running.pool.submit(header, body, timeout)
+        if not answer["ok"]:
+            report = answer["error"]
+            what = f"{report['kind']}: {report['message']}"
+            if answer.get("caller"):
+                raise errors.InvalidInput(what)
+            raise failures.ModelRaised(f"the model raised {what}", cure="the deployment's log has the traceback")
+        return answer, content
+
+    def failed(self, error: errors.DoubleloopError) -> messages.Response:
+        response = messages.failure(error, self._id)
+        try:
+            self._log(response.status, f"{error.code}: {error.what}")
+        except errors.Unavailable as worse:
+            return messages.failure(worse, self._id)
+        return response
+
+    def _log(self, status: int, error: str | None) -> None:
+        """Raises errors.Unavailable when the disk refuses: an answer that is not logged is not given."""
+        running = self._running
+        collect = running.deployment.collect
+        if error is None and not _sampled(self._id, collect.sampling_rate):
+            return
+        record = records.Record(
+            request_id=self._id, event_us=event_time(self._request), received_us=self._request.arrived_us,
+            status=status, latency_ms=self.milliseconds(), rows=self._rows, mirrored=self._mirrored,
+            inputs=self._inputs if collect.inputs else None, names=self._names if collect.inputs else None,
+            output=self._output if collect.outputs else None, error=error,
+        )  # fmt: skip
+        assert running.log is not None
+        try:
+            running.log.append(records.encode(record))
+        except OSError as problem:
+            logger.error("the inference log cannot be written: %s", problem)
+            raise errors.Unavailable("the answer cannot be logged, so it is not given", cure=str(problem)) from None
+
+
+def check_content_type(request: messages.Request) -> None:
+    """Raises failures.WrongMediaType unless the body is declared as JSON in UTF-8."""
+    given = request.headers.get(b"content-type", b"").lower()
+    kind, _, parameters = given.partition(b";")
+    if kind.strip() != messages.JSON:
+        shown = given.decode("latin-1") or "none"
+        raise failures.WrongMediaType(f"content type {shown}", cure="send 'Content-Type: application/json'")
+    charset = parameters.partition(b"charset=")[2].strip(b' "')
+    if charset and charset not in (b"utf-8", b"utf8", b"us-ascii"):
+        raise failures.WrongMediaType(f"charset {charset.decode('latin-1')}", cure="send UTF-8")
+    if b"content-encoding" in request.headers and request.headers[b"content-encoding"] != b"identity":
+        raise failures.WrongMediaType("compressed bodies are not read", cure="send the body without Content-Encoding")
+
+
+def event_time(request: messages.Request) -> int:
+    """Microseconds since 1970: the CloudEvents header ``ce-time`` if it is a valid time, else the arrival."""
+    given = request.headers.get(b"ce-time")
+    if given is not None:
+        try:
+            return int(clock.parse(given.decode("ascii").strip()).timestamp() * 1_000_000)
+        except (ValueError, OverflowError):
+            pass
+    return request.arrived_us
+
+
+def _sampled(request_id: str, rate: float) -> bool:
+    """By the id, so that a request and its copies are kept or left out together."""
+    return rate >= 1 or zlib.crc32(request_id.encode()) < rate * 2**32
+
+
+def _is_json(body: bytes) -> bool:
+    """Whether it can stand in a line of the log: JSON without line breaks."""
+    if b"\n" in body or not body:
+        return False
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _identified(response: messages.Response, request: messages.Request, request_id: str) -> messages.Response:
+    response.headers.append((b"x-request-id", request_id.encode()))
+    given = request.headers.get(request_ids.HEADERS[0])
+    if given is not None and request_ids.SANE.match(given):
+        response.headers.append((request_ids.HEADERS[0], given))
+    return response

@@ -1,0 +1,264 @@
+"""HTTP/1.1 on asyncio and httptools, no more than the gateway needs: keep-alive, pipelining, chunked bodies,
+``Expect: 100-continue``, limits on everything a caller can make large or slow, and a stop that loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import cast
+
+import httptools
+
+from doubleloop.base import errors
+from doubleloop.gateway import limits as limit
+from doubleloop.gateway import messages
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[messages.Request], Awaitable[messages.Response]]
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+PIPELINED = 16  # requests of one connection that may wait for their turn
+LINGER = 2.0  # seconds to read on after an early refusal, so that the caller gets to read the answer
+STOP_LINGER = 0.5  # seconds in which requests already on their way are still answered when stopping
+
+
+class Server:
+    """``handler`` gets one request at a time per connection; it is cancelled when the caller goes away."""
+
+    def __init__(self, handler: Handler, limits: limit.Limits) -> None:
+        self.handler, self.limits = handler, limits
+        self.connections: set[Connection] = set()
+        self.stopping = False
+        self._listener: asyncio.Server | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Returns the port (a free one was chosen for 0). Raises OSError when it is taken."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: Connection(self), host, port, backlog=1024)
+        self._sweeper = asyncio.create_task(self._sweep())
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Accept no connection, answer what has arrived (and what arrives within ``STOP_LINGER`` on open
+        connections, with ``Connection: close``), then close."""
+        assert self._listener is not None and self._sweeper is not None
+        self.stopping = True
+        self._listener.close()
+        linger = time.monotonic() + STOP_LINGER
+        deadline = time.monotonic() + self.limits.drain_timeout
+        while self.connections and time.monotonic() < deadline:
+            if time.monotonic() > linger:
+                for connection in list(self.connections):
+                    connection.close_if_idle()
+            await asyncio.sleep(0.01)
+        for connection in list(self.connections):
+            connection.abort()
+        self._sweeper.cancel()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            now = time.monotonic()
+            for connection in list(self.connections):
+                connection.check_time(now)
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._waiting: deque[tuple[messages.Request | messages.Response, bool]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._refused = False  # answered early: what still comes is thrown away
+        self._receiving = False
+        self._deadline = time.monotonic() + server.limits.read_timeout
+        self._begin()
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._header_bytes = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class
+        self._server.connections.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._server.connections.discard(self)
+        self._writable.set()
+        self._waiting.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # the request was taken; what was to follow the upgrade is not read
+        except httptools.HttpParserError as error:
+            # A callback's refusal arrives here, too; then the answer is on its way.
+            if not self._refused:
+                self._refuse(errors.InvalidInput(f"not a valid HTTP request: {error}"))
+
+    # httptools callbacks
+
+    def on_message_begin(self) -> None:
+        self._begin()
+        if not self._receiving:
+            self._receiving = True
+            self._deadline = time.monotonic() + self._server.limits.read_timeout
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        self._count_header(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_header(len(name) + len(value))
+        key = name.lower()
+        if key in self._headers and key in (b"authorization", b"content-type", b"azureml-model-deployment"):
+            self._refuse(errors.InvalidInput(f"the header {key.decode()} is given twice"))
+        self._headers[key] = value
+
+    def _count_header(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > self._server.limits.max_header_bytes:
+            self._refuse(_HeadersTooLarge(f"more than {self._server.limits.max_header_bytes} bytes of headers"))
+
+    def on_headers_complete(self) -> None:
+        length = self._headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > self._server.limits.max_body_bytes:
+            self._refuse(self._too_large(f"{int(length)} bytes"))
+        elif self._headers.get(b"expect", b"").lower() == b"100-continue" and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        if self._refused:
+            return
+        self._body_bytes += len(body)
+        if self._body_bytes > self._server.limits.max_body_bytes:
+            self._refuse(self._too_large(f"more than {self._server.limits.max_body_bytes} bytes"))
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        self._receiving = False
+        if self._refused:
+            return
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        path = self._url.partition(b"?")[0].decode("latin-1")
+        request = messages.Request(
+            self._parser.get_method().decode("latin-1"), path, self._headers, body,
+            time.perf_counter(), time.time_ns() // 1000,
+        )  # fmt: skip
+        self._waiting.append((request, self._parser.should_keep_alive()))
+        if len(self._waiting) >= PIPELINED and self._transport is not None:
+            self._transport.pause_reading()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._work())
+
+    # answering
+
+    async def _work(self) -> None:
+        while self._waiting:
+            request, keep = self._waiting.popleft()
+            if isinstance(request, messages.Response):  # refused before it was complete
+                self._write(request, keep)
+                return
+            response = await self._server.handler(request)
+            keep = keep and not (self._server.stopping and not self._waiting)
+            self._write(response, keep, request.method == "HEAD")
+            if not keep:
+                self._finish()
+                return
+            if not self._writable.is_set():
+                await self._writable.wait()
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.resume_reading()
+        self._deadline = time.monotonic() + self._server.limits.keep_alive
+        self._task = None
+
+    def _write(self, response: messages.Response, keep: bool, head_only: bool = False) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        reason = REASONS.get(response.status, b"")
+        lines = [b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n"
+                 % (response.status, reason, response.content_type, len(response.body))]  # fmt: skip
+        lines += [b"%b: %b\r\n" % (name, _one_line(value)) for name, value in response.headers]
+        if not keep:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        if not head_only:
+            lines.append(response.body)
+        self._transport.write(b"".join(lines))
+
+    def _refuse(self, error: errors.DoubleloopError) -> None:
+        """Answer now, before the request is complete; earlier requests of the connection are still answered."""
+        if self._refused:
+            return
+        self._refused = True
+        self._deadline = time.monotonic() + LINGER
+        if self._task is None:
+            self._write(messages.failure(error), keep=False)
+        else:
+            self._waiting.append((messages.failure(error), False))
+
+    def _finish(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _too_large(self, size: str) -> errors.TooLarge:
+        return errors.TooLarge(
+            f"the body has {size}, the limit is {self._server.limits.max_body_bytes}", cure="send fewer rows at a time"
+        )
+
+    # time
+
+    def check_time(self, now: float) -> None:
+        if now < self._deadline or self._transport is None:
+            return
+        if self._refused or (self._task is None and not self._receiving):
+            self._finish()
+        elif self._receiving:
+            self._receiving = False
+            self._refuse(_TooSlow(f"the request did not arrive within {self._server.limits.read_timeout:.0f} seconds"))
+
+    def close_if_idle(self) -> None:
+        if self._task is None and not self._waiting:
+            self._finish()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class _HeadersTooLarge(errors.InvalidInput):
+    code, status = "headers_too_large", 431
+
+
+class _TooSlow(errors.InvalidInput):
+    code, status = "request_timeout", 408
+
+
+def _one_line(value: bytes) -> bytes:
+    return value.replace(b"\r", b" ").replace(b"\n", b" ")

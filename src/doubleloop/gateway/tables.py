@@ -1,0 +1,282 @@
+"""Records of one segment as an Arrow table: one row per scored row, inputs as ``in.<name>``, outputs as
+``out.<name>``, in the signature's types where there is a signature, else in the narrowest type that holds all.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+import pyarrow
+
+from doubleloop.gateway import records
+
+TIME = pyarrow.timestamp("us", tz="UTC")
+FIXED = pyarrow.schema(
+    [
+        ("request_id", pyarrow.string()),
+        ("row", pyarrow.int64()),
+        ("time", TIME),
+        ("received_at", TIME),
+        ("deployment", pyarrow.string()),
+        ("deployment_id", pyarrow.string()),
+        ("model", pyarrow.string()),
+        ("model_version", pyarrow.string()),
+        ("status", pyarrow.int64()),
+        ("latency_ms", pyarrow.float64()),
+        ("mirrored", pyarrow.bool_()),
+        ("error", pyarrow.string()),
+    ]
+)
+ARROW = {
+    "boolean": pyarrow.bool_(), "integer": pyarrow.int32(), "long": pyarrow.int64(), "float": pyarrow.float32(),
+    "double": pyarrow.float64(), "string": pyarrow.string(), "binary": pyarrow.binary(),
+    "datetime": pyarrow.timestamp("us"),
+}  # fmt: skip
+NUMPY = {
+    "bool": pyarrow.bool_(), "float16": pyarrow.float32(), "float32": pyarrow.float32(),
+    "float64": pyarrow.float64(), "str": pyarrow.string(), "object": pyarrow.string(),
+    **{f"int{bits}": pyarrow.int64() for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": pyarrow.int64() for bits in (8, 16, 32)}, "uint64": pyarrow.uint64(),
+}  # fmt: skip
+WIDEST = 4096  # a tensor row of more values (an image) is kept as JSON text, not as thousands of columns
+
+
+def build(header: records.Header, lines: Sequence[dict[str, Any]]) -> pyarrow.Table:
+    if header.layout == "labels":
+        return _labels(lines)
+    counts = [max(1, int(line["n"])) for line in lines]
+    total = sum(counts)
+    shared = (header.deployment, header.deployment_id, header.model, header.model_version)
+    fixed: list[Any] = [
+        _spread([line["i"] for line in lines], counts),
+        [row for count in counts for row in range(count)],
+        _spread([line["t"] for line in lines], counts),
+        _spread([line["r"] for line in lines], counts),
+        *([value] * total for value in shared),
+        _spread([line["s"] for line in lines], counts),
+        _spread([line["l"] for line in lines], counts),
+        _spread([bool(line.get("m")) for line in lines], counts),
+        _spread([line.get("e") for line in lines], counts),
+    ]
+    arrays = [pyarrow.array(column, type=field.type) for column, field in zip(fixed, FIXED, strict=True)]
+    names = list(FIXED.names)
+    for prefix, sheet, types in (
+        ("in.", _inputs(header, lines, counts), _input_types(header)),
+        ("out.", _outputs(header, lines, counts), _output_types(header)),
+    ):
+        for name, values in sheet.columns.items():
+            names.append(prefix + name)
+            arrays.append(_array(values, types.get(name)))
+    return pyarrow.table(arrays, names=names)
+
+
+class _Sheet:
+    """Columns that grow record by record; a record without a column has nulls in it."""
+
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self.columns: dict[str, list[Any]] = {name: [] for name in names}
+        self._rows = 0
+
+    def add(self, rows: int, values: dict[str, Sequence[Any]]) -> None:
+        for name, column in values.items():
+            self.columns.setdefault(name, [None] * self._rows).extend(column)
+        self._rows += rows
+        for column in self.columns.values():
+            if len(column) < self._rows:
+                column.extend([None] * (self._rows - len(column)))
+
+
+def _spread(values: Sequence[Any], counts: Sequence[int]) -> list[Any]:
+    return [value for value, count in zip(values, counts, strict=True) for _ in range(count)]
+
+
+def _inputs(header: records.Header, lines: Sequence[dict[str, Any]], counts: Sequence[int]) -> _Sheet:
+    read: Callable[[records.Header, dict[str, Any], int], dict[str, Sequence[Any]]] = {
+        "columns": _named, "unsigned": _named, "tensor": _tensor, "raw": _raw
+    }[header.layout]  # fmt: skip
+    sheet = _Sheet()
+    for line, rows in zip(lines, counts, strict=True):
+        sheet.add(rows, read(header, line, rows) if line.get("c") is not None else {})
+    return sheet
+
+
+def _named(header: records.Header, line: dict[str, Any], rows: int) -> dict[str, Sequence[Any]]:
+    names = line.get("k") or [str(spec.get("name", n)) for n, spec in enumerate(header.inputs)]
+    columns = line["c"]
+    names = list(names) + [str(position) for position in range(len(names), len(columns))]
+    return {name: column for name, column in zip(names, columns, strict=False) if column is not None}
+
+
+def _tensor(header: records.Header, line: dict[str, Any], rows: int) -> dict[str, Sequence[Any]]:
+    value = line["c"]
+    tensors = value.items() if isinstance(value, dict) else [("", value)]
+    result: dict[str, Sequence[Any]] = {}
+    for name, tensor in tensors:
+        first = tensor[0]
+        if not isinstance(first, list):
+            result[name or "input"] = tensor
+        elif not isinstance(first[0] if first else [], list) and len(first) <= WIDEST:
+            prefix = f"{name}." if name else ""
+            result |= {f"{prefix}{n}": list(column) for n, column in enumerate(zip(*tensor, strict=True))}
+        else:
+            result[name or "input"] = [_text(row) for row in tensor]
+    return result
+
+
+def _raw(header: records.Header, line: dict[str, Any], rows: int) -> dict[str, Sequence[Any]]:
+    """A script's body: a table when it looks like one of the usual forms, else one JSON text."""
+    table = raw_table(line["c"])
+    if table is not None and len(next(iter(table.values()))) == rows:
+        return table
+    return {"raw": [_text(line["c"])] + [None] * (rows - 1)}
+
+
+def raw_rows(body: Any) -> int:
+    """How many rows a script's body holds, as far as can be seen."""
+    table = raw_table(body)
+    return len(next(iter(table.values()))) if table else 1
+
+
+def raw_table(body: Any) -> dict[str, Sequence[Any]] | None:
+    data, names = body, None
+    for _ in range(2):
+        if isinstance(data, dict):
+            names = data.get("columns", names)
+            inner = [data[key] for key in ("input_data", "data", "dataframe_split", "inputs", "instances")
+                     if key in data]  # fmt: skip
+            if len(inner) != 1:
+                break
+            data = inner[0]
+    if not isinstance(data, list) or not data:
+        return None
+    if all(isinstance(row, dict) for row in data):
+        keys = list(dict.fromkeys(key for row in data for key in row))
+        return {key: [row.get(key) for row in data] for key in keys} or None
+    if all(isinstance(row, list) for row in data):
+        width = len(data[0])
+        if not width or any(len(row) != width for row in data):
+            return None
+        if not isinstance(names, list) or len(names) != width:
+            names = list(range(width))
+        return {str(name): list(column) for name, column in zip(names, zip(*data, strict=True), strict=True)}
+    return None
+
+
+def _outputs(header: records.Header, lines: Sequence[dict[str, Any]], counts: Sequence[int]) -> _Sheet:
+    names = [str(spec["name"]) for spec in header.outputs if spec.get("name") is not None]
+    sheet = _Sheet()
+    for line, rows in zip(lines, counts, strict=True):
+        sheet.add(rows, _output(line["o"], rows, names) if "o" in line and line.get("e") is None else {})
+    return sheet
+
+
+def _output(value: Any, rows: int, names: Sequence[str]) -> dict[str, Sequence[Any]]:
+    if isinstance(value, str):  # scripts often answer with JSON inside a JSON text
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return {"prediction": [value] + [None] * (rows - 1)}
+    if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), list):
+        value = next(iter(value.values()))  # {"result": [...]}, {"predictions": [...]}
+    if not isinstance(value, list) or len(value) != rows:
+        if isinstance(value, dict) and rows == 1:
+            return _single({str(key): [item] for key, item in value.items()})
+        return {"prediction": [value] + [None] * (rows - 1)}
+    if all(isinstance(item, dict) for item in value):
+        keys = list(dict.fromkeys(str(key) for item in value for key in item))
+        return _single({key: [item.get(key) for item in value] for key in keys})
+    if all(isinstance(item, list) for item in value):
+        width = len(value[0])
+        if 0 < width <= WIDEST and all(len(item) == width for item in value):
+            labels = names if len(names) == width else [str(position) for position in range(width)]
+            return _single(dict(zip(labels, map(list, zip(*value, strict=True)), strict=True)))
+    return {"prediction": value}
+
+
+def _single(columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    return {"prediction": next(iter(columns.values()))} if len(columns) == 1 else columns
+
+
+def _input_types(header: records.Header) -> dict[str, pyarrow.DataType]:
+    if header.layout == "columns":
+        return {str(spec.get("name", n)): ARROW[spec["type"]] for n, spec in enumerate(header.inputs)
+                if spec.get("type") in ARROW}  # fmt: skip
+    if header.layout == "tensor":
+        types = {}
+        for spec in header.inputs:
+            inner, name = spec.get("tensor-spec") or {}, spec.get("name")
+            shape, kind = inner.get("shape") or [], NUMPY.get(str(inner.get("dtype")))
+            if kind is not None and len(shape) == 1:
+                types[name or "input"] = kind
+            elif kind is not None and len(shape) == 2:
+                prefix = f"{name}." if name else ""
+                types |= {f"{prefix}{n}": kind for n in range(shape[1] if shape[1] > 0 else WIDEST)}
+        return types
+    return {}
+
+
+def _output_types(header: records.Header) -> dict[str, pyarrow.DataType]:
+    outputs = header.outputs
+    if len(outputs) == 1:
+        spec = outputs[0]
+        inner = spec.get("tensor-spec") or {}
+        kind = ARROW.get(str(spec.get("type"))) or NUMPY.get(str(inner.get("dtype")))
+        wide = len(inner.get("shape") or []) == 2 and inner["shape"][1] > 1
+        names = [str(n) for n in range(inner["shape"][1])] if wide else ["prediction"]
+        return dict.fromkeys(names, kind) if kind is not None else {}
+    return {str(spec.get("name", n)): ARROW[spec["type"]] for n, spec in enumerate(outputs)
+            if spec.get("type") in ARROW}  # fmt: skip
+
+
+def _array(values: list[Any], kind: pyarrow.DataType | None) -> pyarrow.Array:
+    """In ``kind`` if every value fits it unchanged, else in the narrowest type that holds all."""
+    if kind is not None:
+        try:
+            return _typed(values, kind)
+        except (pyarrow.ArrowException, ValueError, TypeError, OverflowError):
+            pass  # a model that answers otherwise than its signature says: keep what it said
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return pyarrow.array(values, type=pyarrow.bool_())
+    if kinds == {int} and all(-(2**63) <= value < 2**63 for value in values if value is not None):
+        return pyarrow.array(values, type=pyarrow.int64())
+    if kinds and kinds <= {int, float}:
+        return pyarrow.array([None if v is None else float(v) for v in values], type=pyarrow.float64())
+    if kinds <= {str}:
+        return pyarrow.array(values, type=pyarrow.string())
+    return pyarrow.array([None if v is None else _text(v) for v in values], type=pyarrow.string())
+
+
+def _typed(values: list[Any], kind: pyarrow.DataType) -> pyarrow.Array:
+    if pyarrow.types.is_binary(kind):
+        return pyarrow.array([None if v is None else base64.b64decode(v) for v in values], type=kind)
+    if pyarrow.types.is_timestamp(kind):
+        return pyarrow.array([None if v is None else int(v) // 1000 for v in values], type=kind)
+    if pyarrow.types.is_floating(kind):
+        kinds = {type(value) for value in values if value is not None}
+        if not kinds <= {int, float}:
+            raise TypeError("not numbers")
+        return pyarrow.array([None if v is None else float(v) for v in values], type=kind)
+    return pyarrow.array(values, type=kind)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _labels(lines: Sequence[dict[str, Any]]) -> pyarrow.Table:
+    values = [line["v"] for line in lines]
+    if all(not isinstance(value, str) for value in values):
+        values = [float(value) for value in values]
+    return pyarrow.table(
+        {
+            "request_id": pyarrow.array([line["i"] for line in lines], type=pyarrow.string()),
+            "row": pyarrow.array([line["w"] for line in lines], type=pyarrow.int64()),
+            "value": _array(values, None),
+            "time": pyarrow.array([line["t"] for line in lines], type=TIME),
+            "received_at": pyarrow.array([line["r"] for line in lines], type=TIME),
+        }
+    )

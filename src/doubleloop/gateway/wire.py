@@ -1,0 +1,38 @@
+"""Frames between gateway and scorer: ``>II`` header and body length, header as JSON, body as bytes.
+
+The scorer has its own copy of this format (``scorer/wire.py``): it runs where this package is not installed.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+LENGTHS = struct.Struct(">II")
+
+
+def encode(header: dict[str, Any], body: bytes = b"") -> bytes:
+    head = orjson.dumps(header)
+    return LENGTHS.pack(len(head), len(body)) + head + body
+
+
+class Decoder:
+    """Bytes in as they come, whole frames out."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
+        self._buffer += data
+        while len(self._buffer) >= LENGTHS.size:
+            head, body = LENGTHS.unpack_from(self._buffer)
+            end = LENGTHS.size + head + body
+            if len(self._buffer) < end:
+                return
+            header = orjson.loads(self._buffer[LENGTHS.size : LENGTHS.size + head])
+            content = bytes(self._buffer[LENGTHS.size + head : end])
+            del self._buffer[:end]
+            yield header, content

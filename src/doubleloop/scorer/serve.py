@@ -1,0 +1,32 @@
+"""Entry point, run by file path inside the user's environment.
+
+The folder of this file must not stay on ``sys.path``: a user's ``wire.py`` or ``frames.py`` would meet ours.
+So the folder is loaded as a package with a private name, and its path entry is removed before anything else.
+"""
+
+import importlib.util
+import os
+import sys
+
+PACKAGE = "_doubleloop_scorer"
+
+
+def bootstrap():
+    # type: () -> None
+    folder = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.getcwd()) != folder]
+    spec = importlib.util.spec_from_file_location(
+        PACKAGE, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE] = module
+    spec.loader.exec_module(module)
+
+
+if __name__ == "__main__":
+    # Bytecode would be written beside our own files and into the user's code snapshot.
+    sys.dont_write_bytecode = True
+    bootstrap()
+    process = importlib.import_module(PACKAGE + ".process")
+    sys.exit(process.main(sys.argv[1:]))

@@ -1,0 +1,77 @@
+"""Frames on the socket between gateway and scorer.
+
+A frame is ``>II`` (length of the header, length of the body, both in bytes, big endian), the header as a JSON
+object, the body as bytes. The header's ``op`` says what it is; see ``process`` for the list.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import struct
+from typing import Any, Dict, List, Optional, Tuple
+
+LENGTHS = struct.Struct(">II")
+CHUNK = 1 << 18
+
+Frame = Tuple[Dict[str, Any], bytes]
+
+
+class Closed(Exception):
+    """The other side has gone."""
+
+
+class Connection:
+    """Blocking frames over one connected unix socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._buffer = bytearray()
+
+    def send(self, header: Dict[str, Any], body: bytes = b"") -> None:
+        head = json.dumps(header, separators=(",", ":")).encode("utf-8")
+        try:
+            self._sock.sendall(LENGTHS.pack(len(head), len(body)) + head + body)
+        except OSError as error:
+            raise Closed(str(error)) from error
+
+    def receive(self) -> Frame:
+        """The next frame; waits for it. Raises Closed."""
+        while True:
+            frame = self._take()
+            if frame is not None:
+                return frame
+            self._fill()
+
+    def waiting(self) -> List[Frame]:
+        """The frames that have arrived already; never waits. Raises Closed."""
+        while select.select([self._sock], [], [], 0)[0]:
+            self._fill()
+        frames = []  # type: List[Frame]
+        while True:
+            frame = self._take()
+            if frame is None:
+                return frames
+            frames.append(frame)
+
+    def _fill(self) -> None:
+        try:
+            data = self._sock.recv(CHUNK)
+        except OSError as error:
+            raise Closed(str(error)) from error
+        if not data:
+            raise Closed("the gateway closed the connection")
+        self._buffer += data
+
+    def _take(self) -> Optional[Frame]:
+        if len(self._buffer) < LENGTHS.size:
+            return None
+        head, body = LENGTHS.unpack_from(self._buffer)
+        end = LENGTHS.size + head + body
+        if len(self._buffer) < end:
+            return None
+        header = json.loads(bytes(self._buffer[LENGTHS.size : LENGTHS.size + head]).decode("utf-8"))
+        content = bytes(self._buffer[LENGTHS.size + head : end])
+        del self._buffer[:end]
+        return header, content
