@@ -16,6 +16,7 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 
 MAX_BODY = 1 << 20
+DEPOSITORS = frozenset({actors.service("releases")})
 
 
 def deposit(
@@ -28,12 +29,12 @@ def deposit(
 ) -> model.Evidence:
     """Put evidence before the gate, once: the first deposit of a check stays, later ones return it unchanged.
 
-    Only the system's own processes deposit: what a user's job reports is never evidence. ``check`` is
+    Only the process that measures deposits: what a user or a user's job reports is never evidence. ``check`` is
     ``<place>:<type>`` (``0.2:model_quality``). ``body`` is JSON without NaN, at most 1 MiB; long things are blobs
     named in ``attachments``. Raises NotPermitted, InvalidInput.
     """
     identity.permit(ctx, Action.RELEASE_WRITE)
-    if ctx.actor.kind is not actors.ActorKind.SERVICE:
+    if ctx.actor not in DEPOSITORS:
         raise errors.NotPermitted(
             f"{ctx.actor.id} cannot deposit evidence: checks are measured by the system itself",
             cure="Add the check to the release definition.",

@@ -12,7 +12,7 @@ from doubleloop.base import verdicts
 
 @dataclass(frozen=True)
 class Evidence:
-    """One deposited check. ``hash`` is the SHA-256 of its canonical JSON, which holds everything but ``id`` and ``hash``.
+    """One deposited check. ``hash`` is the SHA-256 of its canonical JSON: everything but ``id`` and ``hash``.
 
     ``subject`` is what was checked (``release:…``), ``check`` its name there (``0.2:model_quality``), ``attachments``
     maps a name to a blob reference (``blob:sha256:…``).

@@ -1,0 +1,168 @@
+"""Evidence and approvals on a real database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from doubleloop.base import clock, errors, verdicts
+from doubleloop.db.context import Contexts
+from doubleloop.events import queries as events
+from doubleloop.gates import commands, model, queries, rules
+from doubleloop.identity import commands as identity
+from doubleloop.identity import model as identities
+
+ENGINE = "service:releases"
+
+
+def deposit(
+    house: Any, check: str = "0.0:scan", verdict: verdicts.Verdict | None = None, **body: Any
+) -> model.Evidence:
+    with house.write(ENGINE, "staging") as ctx:
+        return commands.deposit(ctx, "release:r1", check, verdict or verdicts.passed("clean"), body)
+
+
+def ask(house: Any, count: int = 1, **changes: Any) -> model.Approval:
+    with house.write(ENGINE, "prod") as ctx:
+        digest = rules.digest(queries.evidence(ctx, "release:r1"))
+        values: dict[str, Any] = {
+            "personas": ["project_lead", "product_owner"], "count": count, "not_author": {"ada": "started the release"},
+            "expires_at": ctx.now + timedelta(days=7), "evidence_digest": digest, "notify": "flow-1", "gate": "1",
+        }  # fmt: skip
+        return commands.open_approval(ctx, "release:r1", **{**values, **changes})
+
+
+def decide(
+    house: Any, user: str, asked: model.Approval, decision: str = "approve", comment: str = "ok", **changes: Any
+):  # type: ignore[no-untyped-def]
+    with house.write(user, None) as ctx:
+        return commands.decide(ctx, asked.id, decision, comment, changes.get("digest", asked.evidence_digest))
+
+
+def test_evidence_is_hashed_kept_and_stands_in_the_sealed_log(house: Any) -> None:
+    made = deposit(house, rows=3)
+    with house.read("grace") as ctx:
+        assert queries.evidence(ctx, "release:r1") == [made]
+        assert queries.altered(ctx, "release:r1") == []
+        fact = events.facts(ctx, types=["release.evidence"])[0]
+    assert fact.data["hash"] == made.hash == rules.seal(made)
+
+
+def test_a_second_deposit_of_the_same_check_changes_nothing(house: Any) -> None:
+    first = deposit(house, verdict=verdicts.failed("slow"))
+    assert deposit(house, verdict=verdicts.passed("quick")) == first
+    with house.read("grace") as ctx:
+        assert len(events.facts(ctx, types=["release.evidence"])) == 1
+
+
+@pytest.mark.parametrize("user", ["ada", "grace", "linus", "service:jobs", "service:monitor"])
+def test_nobody_but_the_engine_deposits_evidence(house: Any, user: str) -> None:
+    with pytest.raises(errors.NotPermitted), house.write(user, "staging") as ctx:
+        commands.deposit(ctx, "release:r1", "0.0:scan", verdicts.passed(), {})
+
+
+@pytest.mark.parametrize("body", [{"x": float("nan")}, {"x": object()}, {"x": "y" * (2 << 20)}])
+def test_a_body_that_is_not_small_plain_json_is_refused(house: Any, body: Any) -> None:
+    with pytest.raises(errors.InvalidInput, match=r"0\.0:scan"):
+        deposit(house, **body)
+
+
+def test_one_approval_decides_and_wakes_the_release(house: Any) -> None:
+    deposit(house)
+    asked = ask(house)
+    decided = decide(house, "grace", asked)
+    assert decided.status is model.ApprovalStatus.APPROVED
+    assert decided.approvers == ("grace",)
+    with house.read("grace") as ctx:
+        facts = events.facts(ctx, subject="release:r1")
+        assert [fact.type for fact in facts][-3:] == ["approval.opened", "approval.given", "approval.closed"]
+        assert facts[-2].actor == "grace"
+        assert queries.waiting(ctx) == []
+
+
+def test_two_approvers_must_be_two_people(house: Any) -> None:
+    with house.write("service:setup", None) as ctx:
+        identity.create_user(ctx, "olga")
+        identity.put_group(ctx, identities.Group("owners", identities.Persona.PRODUCT_OWNER, ("olga",), ()))
+    asked = ask(house, count=2)
+    assert decide(house, "grace", asked).status is model.ApprovalStatus.OPEN
+    with pytest.raises(errors.Conflict, match="grace decided on release:r1 already"):
+        decide(house, "grace", asked)
+    assert decide(house, "olga", asked).status is model.ApprovalStatus.APPROVED
+
+
+def test_a_rejection_with_its_comment_ends_it(house: Any) -> None:
+    asked = ask(house)
+    decided = decide(house, "grace", asked, "reject", "worse for night riders")
+    assert (decided.status, decided.reason) == (model.ApprovalStatus.REJECTED, "worse for night riders")
+    with pytest.raises(errors.Conflict, match="decided already: rejected"):
+        decide(house, "grace", asked)
+
+
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ("ada", "ada started the release"),
+        ("eve", "none allows release.approve in production workspace prod"),
+        ("linus", "none allows release.approve"),
+        ("service:releases", "does not have release.approve"),
+        ("service:setup", "does not have release.approve"),
+        ("nobody", "not a user"),
+    ],
+)
+def test_who_may_not_approve_is_refused(house: Any, user: str, words: str) -> None:
+    asked = ask(house)
+    with pytest.raises(errors.NotPermitted, match=words):
+        decide(house, user, asked)
+    with house.read("grace") as ctx:
+        assert queries.approval(ctx, asked.id).status is model.ApprovalStatus.OPEN
+
+
+def test_being_administrator_approves_nothing(house: Any) -> None:
+    with house.write("service:setup", None) as ctx:
+        identity.create_user(ctx, "root", is_admin=True)
+    asked = ask(house)
+    with pytest.raises(errors.NotPermitted):
+        decide(house, "root", asked)
+
+
+def test_an_approval_of_other_evidence_is_a_conflict(house: Any) -> None:
+    deposit(house)
+    asked = ask(house)
+    with pytest.raises(errors.Conflict, match="other evidence"):
+        decide(house, "grace", asked, digest="0" * 64)
+
+
+def test_after_its_time_an_approval_takes_no_answer_and_expires(house: Any) -> None:
+    asked = ask(house)
+    later = Contexts(house.contexts.engine, house.contexts.ports, lambda: clock.now() + timedelta(days=8))
+    with pytest.raises(errors.Conflict, match="ran out"), later.write(house.actor("grace")) as ctx:
+        commands.decide(ctx, asked.id, "approve", "", asked.evidence_digest)
+    with house.write(ENGINE, "prod") as ctx:
+        assert commands.expire(ctx, asked.id).status is model.ApprovalStatus.OPEN
+    with later.write(house.actor(ENGINE), "prod") as ctx:
+        assert commands.expire(ctx, asked.id).status is model.ApprovalStatus.EXPIRED
+
+
+def test_a_withdrawn_approval_takes_no_answer(house: Any) -> None:
+    asked = ask(house)
+    with house.write(ENGINE, "prod") as ctx:
+        commands.withdraw(ctx, "release:r1", "superseded by release 8")
+    with pytest.raises(errors.Conflict, match="superseded by release 8"):
+        decide(house, "grace", asked)
+
+
+def test_asking_twice_is_asking_once(house: Any) -> None:
+    assert ask(house) == ask(house)
+    with house.read("grace", "prod") as ctx:
+        assert len(queries.waiting(ctx)) == 1
+
+
+def test_waiting_shows_only_what_the_reader_may_see(house: Any) -> None:
+    ask(house)
+    with house.read("eve", None) as ctx:
+        assert queries.waiting(ctx) == []
+    with house.read("grace", None) as ctx:
+        assert [each.subject for each in queries.waiting(ctx)] == ["release:r1"]
