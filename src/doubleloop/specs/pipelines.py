@@ -106,6 +106,9 @@ def check(document: Document) -> None:
     Steps of registered components are checked once the components are known: ``steps`` does it.
     """
     if document.kind in ("pipeline_job", "pipeline_component"):
+        if not document.model.jobs:
+            where = document.source.where("jobs")
+            raise errors.InvalidInput("the pipeline has no steps", where=where, cure="write them under 'jobs:'")
         reader = _Pipeline(document, None)
         for name in document.model.jobs:
             reader.check(name)
@@ -227,7 +230,7 @@ def _output(name: str, value: Any) -> OutputDef:
 def _check_command(
     document: Document, at: str, command: str, known_inputs: Mapping[str, Any], known_outputs: Mapping[str, Any]
 ) -> None:
-    """Every expression of a command must be an input or output that is declared; optional inputs stand in ``$[[ ]]``."""
+    """Every expression of a command must be declared as input or output; optional inputs stand in ``$[[ ]]``."""
     where = document.source.where(f"{at}.command" if at else "command")
     expressions.check(command, where)
     for expression in expressions.references(command, where):
@@ -291,8 +294,8 @@ class _Pipeline:
         if component is None and self._node(name).component is not None:
             for key, value in self._node(name).inputs.items():
                 self._bind(name, key, value)
-            for key, value in self._node(name).outputs.items():
-                self._step_output(name, key, value, None)
+            for key, output in self._node(name).outputs.items():
+                self._step_output(name, key, output, None)
             return
         self.step(name)
 
@@ -473,7 +476,7 @@ class _Pipeline:
     def _bind(self, step: str, key: str, value: Any, declared: values.ComponentInput | None = None) -> Binding | None:
         where = self._where(step, "inputs", key)
         written = value.path if isinstance(value, values.Input) and value.path is not None else value
-        mode = value.mode if isinstance(value, values.Input) else None
+        mode: str | None = value.mode if isinstance(value, values.Input) else None
         mode = mode or (declared.mode if declared else None)
         if isinstance(written, str) and "${{" in written:
             return self._expression(written, mode, where)

@@ -214,9 +214,9 @@ def _long(rest: str) -> Reference | None:
             return RegistryAsset(registry, kind, name, label=label)
     if "/datastores/" in path and parts[0] in ("subscriptions", "locations"):
         return _long("datastores/" + path.partition("/datastores/")[2])
-    match_ = _ARM.search("/" + path)
-    if match_ and parts[0] in ("subscriptions", "locations"):
-        version = match_["tail"] if match_["what"] == "versions" else None
-        label = match_["tail"] if match_["what"] == "labels" else None
-        return Asset(match_["name"], version, label, match_["kind"])
+    long = _ARM.search("/" + path)
+    if long and parts[0] in ("subscriptions", "locations"):
+        asset_version = long["tail"] if long["what"] == "versions" else None
+        asset_label = long["tail"] if long["what"] == "labels" else None
+        return Asset(long["name"], asset_version, asset_label, long["kind"])
     return None

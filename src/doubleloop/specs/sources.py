@@ -236,7 +236,7 @@ class _Reader:
         merged: list[Node] = []
         for key_node, value_node in node.value:
             key = self._key(key_node)
-            if key == "<<" and key_node.style is None:
+            if key == "<<" and isinstance(key_node, ScalarNode) and key_node.style is None:
                 merged += value_node.value if isinstance(value_node, SequenceNode) else [value_node]
                 continue
             if key in result:
@@ -266,10 +266,11 @@ class _Reader:
             raise errors.InvalidInput("a key must be a text", where=errors.Where(self.file, _line(node)))
         return str(node.value)
 
-    def _scalar(self, node: ScalarNode) -> Any:
+    def _scalar(self, node: Node) -> Any:
         tag = str(node.tag or "")
         if tag and not tag.startswith("tag:yaml.org,2002:"):
             raise errors.InvalidInput(
                 f"the YAML tag '{tag}' means nothing here", where=errors.Where(self.file, _line(node)), cure="remove it"
             )
-        return scalar(str(node.value)) if node.style is None else str(node.value)
+        plain = isinstance(node, ScalarNode) and node.style is None
+        return scalar(str(node.value)) if plain else str(node.value)

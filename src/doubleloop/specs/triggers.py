@@ -7,9 +7,9 @@ time. Intervals count from ``start_time``, or without one from Monday, 5 January
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadCronError, CroniterBadDateError, croniter
@@ -20,7 +20,7 @@ from doubleloop.specs.kinds import monitors, schedules
 
 Trigger = schedules.CronTrigger | schedules.RecurrenceTrigger
 
-_EPOCH = datetime(1970, 1, 5)
+_EPOCH = datetime(1970, 1, 5)  # noqa: DTZ001 - wall-clock time of whatever zone
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _HORIZON = 366 * 30  # days looked ahead before a trigger counts as one that never fires (29 February is within)
 
@@ -141,7 +141,13 @@ def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def _on_days(trigger, after, zone, fits, anchor: datetime = _EPOCH) -> datetime | None:  # type: ignore[no-untyped-def]
+def _on_days(
+    trigger: schedules.RecurrenceTrigger,
+    after: datetime,
+    zone: ZoneInfo,
+    fits: Callable[[date], bool],
+    anchor: datetime = _EPOCH,
+) -> datetime | None:
     first = after.astimezone(zone).date() - timedelta(days=1)
     for offset in range(_HORIZON):
         day = first + timedelta(days=offset)
@@ -158,7 +164,7 @@ def _times(day: date, trigger: schedules.RecurrenceTrigger, anchor: datetime) ->
         return
     for hour in trigger.schedule.hours:
         for minute in trigger.schedule.minutes:
-            yield datetime(day.year, day.month, day.day, hour, minute)
+            yield datetime.combine(day, time(hour, minute))
 
 
 @dataclass(frozen=True)

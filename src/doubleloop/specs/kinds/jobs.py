@@ -172,7 +172,7 @@ class PipelineJob(_Described):
     title: ClassVar[str] = "pipeline job"
 
     type: Annotated[Literal["pipeline"], Fold] = Field("pipeline", description="pipeline")
-    jobs: dict[str, Node] = Field(description="The steps, by name.")
+    jobs: dict[str, Node] = Field(default_factory=dict, description="The steps, by name.")
     inputs: dict[str, JobInput] = Field(default_factory=dict, description="Inputs, for ${{parent.inputs.X}}.")
     outputs: dict[str, JobOutput] = Field(default_factory=dict, description="Outputs, for ${{parent.outputs.X}}.")
     settings: Settings | None = Field(None, description="Defaults of the steps.")

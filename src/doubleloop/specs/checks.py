@@ -1,0 +1,106 @@
+"""What a kind of document must hold beyond the types of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from doubleloop.base import errors
+from doubleloop.specs import expressions, fields, parts, pipelines, problems, references, triggers
+from doubleloop.specs.model import Document
+
+
+def references_known(document: Document) -> None:
+    """Every path field must hold a reference of a known form."""
+    for visit in fields.walk(document.model):
+        if visit.path_role and isinstance(visit.value, str) and "${{" not in visit.value:
+            references.parse(visit.value, document.source.where(visit.pointer))
+
+
+def _check_release(document: Document) -> None:
+    where = document.source.where("model")
+    reference = references.parse(document.model.model, where)
+    if not isinstance(reference, references.Asset):
+        raise errors.InvalidInput(
+            f"'{document.model.model}' is not the name of a model", where=where, cure="write azureml:NAME"
+        )
+    if reference.version is not None:
+        raise errors.InvalidInput(
+            "a release is of every new version of a model, not of one",
+            where=where,
+            cure=f"write azureml:{reference.name}; start one version by hand with 'release start'",
+        )
+    workspaces = [stage.workspace for stage in document.model.stages]
+    for index, name in enumerate(workspaces):
+        if name in workspaces[:index]:
+            raise errors.InvalidInput(
+                f"two stages are in the workspace '{name}'", where=document.source.where(f"stages.{index}.workspace")
+            )
+    for index, stage in enumerate(document.model.stages):
+        retrain = stage.retrain
+        if retrain and not isinstance(retrain.job, str):
+            _check_known(document, f"stages.{index}.retrain.inputs", retrain.inputs, retrain.job.inputs)
+            job = parts.nested(document, f"stages.{index}.retrain.job")
+            pipelines.check(job)
+
+
+def _check_known(document: Document, path: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in known:
+            raise errors.InvalidInput(
+                f"the job has no input '{name}'",
+                where=document.source.where(f"{path}.{name}"),
+                cure=problems.nearest(name, list(known)),
+            )
+
+
+def _check_schedule(document: Document) -> None:
+    schedule = document.model
+    triggers.check(schedule.trigger, document.source.where("trigger"))
+    if (schedule.create_job is None) == (schedule.create_monitor is None):
+        raise errors.InvalidInput(
+            "a schedule starts one thing: 'create_job' or 'create_monitor'", where=document.source.where()
+        )
+    create = schedule.create_job
+    if create is None or isinstance(create, str) or isinstance(create.job, str):
+        return
+    _check_known(document, "create_job.inputs", create.inputs, create.job.inputs)
+
+
+def _check_setup(document: Document) -> None:
+    setup = document.model
+    known = [workspace.name for workspace in setup.workspaces]
+    groups = [group.name for group in setup.groups]
+    for index, group in enumerate(setup.groups):
+        for position, name in enumerate(group.workspaces or ()):
+            _check_listed(document, f"groups.{index}.workspaces.{position}", name, known, "workspace")
+    for index, assignment in enumerate(setup.assignments):
+        if assignment.group:
+            _check_listed(document, f"assignments.{index}.group", assignment.group, groups, "group")
+
+
+def _check_listed(document: Document, path: str, name: str, known: list[str], what: str) -> None:
+    if known and name not in known:
+        raise errors.InvalidInput(
+            f"'{name}' is not a {what} of this file",
+            where=document.source.where(path),
+            cure=problems.nearest(name, known),
+        )
+
+
+def _check_rule(document: Document) -> None:
+    for visit in fields.walk(document.model):
+        if isinstance(visit.value, str):
+            expressions.check(visit.value, document.source.where(visit.pointer))
+
+
+CHECKS: dict[str, tuple[Callable[[Document], None], ...]] = {
+    "command_job": (pipelines.check,),
+    "pipeline_job": (pipelines.check,),
+    "command_component": (pipelines.check,),
+    "pipeline_component": (pipelines.check,),
+    "schedule": (_check_schedule,),
+    "setup": (_check_setup,),
+    "release": (_check_release,),
+    "rule": (_check_rule,),
+}
