@@ -1,0 +1,142 @@
+"""Submitting, cancelling and retrying jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from doubleloop.base import errors, ids
+from doubleloop.db.context import Ctx
+from doubleloop.durable import commands as durable
+from doubleloop.events import commands as events
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.jobs import finishing, mapping, queries, store
+from doubleloop.jobs.model import ENDED, Job, Status
+from doubleloop.specs import model as specs
+
+# Names of jobs and steps become parts of folder, run and workflow names.
+MAX_NAME = 120
+
+
+def submit(
+    ctx: Ctx,
+    document: specs.Document,
+    *,
+    id: str | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    purpose: Mapping[str, Any] | None = None,
+    notify: str | None = None,
+    force_rerun: bool | None = None,
+) -> Job:
+    """Start a command or pipeline job in the context's workspace, once per ``id``.
+
+    ``inputs`` replaces inputs of the file by name; ``purpose`` says why the system started it; ``notify`` is a
+    workflow that gets a signal on topic ``job:<id>`` at the end. ``force_rerun`` None means what the file says: steps
+    of a pipeline reuse earlier results unless ``settings.force_rerun``; a command job always runs, as in Azure ML.
+    Raises InvalidInput and NotSupported with file and line, Conflict when the name is taken.
+    """
+    identity.permit(ctx, Action.JOB_SUBMIT)
+    assert ctx.workspace is not None
+    if id is not None and (known := store.get(ctx, id)) is not None:
+        if known.workspace == ctx.workspace:
+            return known
+        raise errors.Conflict(f"A job named {id} exists in {known.workspace}", cure="Use another name.")
+    document = mapping.with_inputs(document, inputs or {})
+    tasks = mapping.tasks(document)
+    wanted = document.model
+    name = _name(ctx, document, id or wanted.name)
+    settings = getattr(wanted, "settings", None)
+    job = Job(
+        id=name,
+        workspace=ctx.workspace,
+        display_name=wanted.display_name or name,
+        kind=mapping.KINDS[document.kind],
+        experiment=wanted.experiment_name or mapping.DEFAULT_EXPERIMENT,
+        status=Status.QUEUED,
+        created_by=ctx.actor.id,
+        created_at=ctx.now,
+        purpose=dict(purpose or {}),
+        inputs=document.spec().get("inputs", {}),
+        code=tasks[0].code if len(tasks) == 1 else None,
+        description=wanted.description or "",
+        tags=dict(wanted.tags),
+        notify=notify,
+        force_rerun=_force(document.kind, settings, force_rerun),
+        continue_on_step_failure=bool(settings and settings.continue_on_step_failure),
+    )
+    for task in tasks:
+        _check_name(document, task.name, f"jobs.{task.name}")
+    store.insert(ctx, job, tasks)
+    events.record(
+        ctx, "job.submitted", f"job:{job.id}", job=job.id, kind=job.kind, purpose=dict(job.purpose),
+        display_name=job.display_name, steps=[task.name for task in tasks],
+    )  # fmt: skip
+    durable.start(ctx, "jobs.run", job.workflow, {"job": job.id})
+    return job
+
+
+def _name(ctx: Ctx, document: specs.Document, wanted: str | None) -> str:
+    if wanted is None:
+        return ids.new_id("job")
+    _check_name(document, wanted, "name")
+    if store.get(ctx, wanted) is not None:
+        raise errors.Conflict(
+            f"A job named {wanted} exists already",
+            where=document.where("name"),
+            cure="Leave `name` out to have one made, or use another.",
+        )
+    return wanted
+
+
+def _check_name(document: specs.Document, name: str, place: str) -> None:
+    if not ids.is_name(name.lstrip("_") or "-") or len(name) > MAX_NAME:
+        raise errors.InvalidInput(
+            f"'{name}' cannot be the name of a job or step",
+            where=document.where(place),
+            cure=f"Use letters, digits, '.', '_' and '-', at most {MAX_NAME}.",
+        )
+
+
+def _force(kind: str, settings: Any, wanted: bool | None) -> bool:
+    if wanted is not None:
+        return wanted
+    return kind == "command_job" or bool(settings and settings.force_rerun)
+
+
+def cancel(ctx: Ctx, id_: str) -> Job:
+    """Ask for the end of a job: what runs is stopped, the rest never starts. Raises NotFound, Conflict when it ended.
+
+    Asking twice is harmless.
+    """
+    identity.permit(ctx, Action.JOB_CANCEL)
+    job = queries.show(ctx, id_)
+    if job.status in ENDED:
+        raise errors.Conflict(f"Job {id_} has ended: it is {job.status}")
+    if job.cancelled_by is None:
+        store.mark_cancelled(ctx, job, ctx.actor.id)
+        durable.signal(ctx, job.workflow, finishing.TOPIC, {"cancel": ctx.actor.id}, key=f"cancel/{job.workflow}")
+    return queries.show(ctx, id_)
+
+
+def retry(ctx: Ctx, id_: str) -> Job:
+    """Run the failed and cancelled steps of an ended job again, and those that were skipped for them.
+
+    What is completed stays. Raises NotFound, Conflict for a job that runs or has nothing to retry.
+    """
+    identity.permit(ctx, Action.JOB_SUBMIT)
+    queries.show(ctx, id_)
+    job = store.get(ctx, id_, lock=True)
+    assert job is not None
+    steps = [each for each in store.steps(ctx, id_) if each.status is not Status.COMPLETED]
+    if job.status not in ENDED:
+        raise errors.Conflict(f"Job {id_} is {job.status}", cure="Cancel it first, or wait for its end.")
+    if not steps:
+        raise errors.Conflict(f"Job {id_} is completed: there is nothing to retry", cure="Submit it again.")
+    for step in steps:
+        store.reset(ctx, step)
+    job = store.set_job(
+        ctx, job, Status.QUEUED, round=job.round + 1, error="", ended_at=None, cancelled_by=None, outputs={}
+    )
+    durable.start(ctx, "jobs.run", job.workflow, {"job": job.id})
+    return job

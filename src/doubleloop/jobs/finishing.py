@@ -1,0 +1,248 @@
+"""The end of an attempt: outputs stored, registered and linked, log kept, MLflow run ended, the parent told."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from doubleloop.base import errors
+from doubleloop.catalog import commands as catalog
+from doubleloop.compute import model as compute_model
+from doubleloop.compute import ports as compute
+from doubleloop.data import commands as data
+from doubleloop.data import queries as data_queries
+from doubleloop.db.context import Contexts
+from doubleloop.durable import commands as durable
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.jobs import logs, places, rules, running, store
+from doubleloop.jobs.model import ENDED, Job, Status, Step
+from doubleloop.jobs.preparing import ACTOR, find, load, owner
+from doubleloop.models import commands as models
+from doubleloop.storage import ports as storage
+from doubleloop.tracking import commands as notes
+from doubleloop.tracking import ports as tracking
+
+TOPIC = "step"
+_MLFLOW = {Status.COMPLETED: "FINISHED", Status.FAILED: "FAILED", Status.CANCELLED: "KILLED"}
+
+
+def finish(contexts: Contexts, job_id: str, name: str, attempt: int, outcome: dict[str, Any]) -> str:
+    """Keep what a run left and give the step its final status, which is returned."""
+    with contexts.read(ACTOR) as ctx:
+        job, step = find(ctx, job_id, name)
+    if step.attempt != attempt or step.status in ENDED:
+        return step.status
+    status, reason = judge(outcome)
+    outputs: dict[str, dict[str, Any]] = {}
+    try:
+        if status is Status.COMPLETED:
+            outputs = _store_outputs(contexts, job, step)
+            outputs = register(contexts, job, step, outputs)
+        if status is not Status.CANCELLED:
+            outputs |= _store_artifacts(contexts, step)
+    except errors.Unavailable:
+        raise
+    except errors.DoubleloopError as error:
+        status, reason = Status.FAILED, str(error)
+    found = {
+        "exit_code": outcome["exit_code"], "lost": outcome["state"] == compute_model.State.LOST,
+        "usage": outcome["usage"], "outputs": outputs,
+    }  # fmt: skip
+    return end(contexts, job_id, name, attempt, status, reason, **found)
+
+
+def judge(outcome: Mapping[str, Any]) -> tuple[Status, str]:
+    """The step's status and, unless it is completed, why."""
+    state = compute_model.State(outcome["state"])
+    if state is compute_model.State.SUCCEEDED:
+        return Status.COMPLETED, ""
+    if state is compute_model.State.CANCELLED:
+        return Status.CANCELLED, "cancelled while it ran"
+    message = outcome["message"] or outcome["reason"] or "it ended for an unknown reason"
+    return Status.FAILED, f"The command failed: {message}\n  {_CURES.get(outcome['reason'], _LOOK)}"
+
+
+_LOOK = "Its log says more: `doubleloop job stream`."
+_CURES = {
+    "timeout": "Give it more time (limits.timeout), or less to do.",
+    "disk quota": "Write less, or raise DOUBLELOOP_STEP_QUOTA.",
+    "killed": "It was not the command's fault; `doubleloop job retry` runs the step again.",
+    "terminated": "`doubleloop job retry` runs the step again.",
+    "setup": "The machine could not run it; look at free disk space, then retry.",
+}
+
+
+def reuse(contexts: Contexts, job_id: str, name: str, attempt: int, source: str) -> str:
+    """End the attempt with the outputs of ``source`` (``job/step``), whose digest is the same."""
+    with contexts.read(ACTOR) as ctx:
+        job, step = find(ctx, job_id, name)
+        earlier = store.step(ctx, *source.split("/"))
+    if step.attempt != attempt or step.status in ENDED:
+        return step.status
+    assert earlier is not None
+    outputs = {key: {k: v for k, v in each.items() if k != "asset"} for key, each in earlier.outputs.items()}
+    outputs = register(contexts, job, step, outputs)
+    with contexts.write(ACTOR, job.workspace) as ctx:
+        catalog.link(ctx, earlier.id, "reused", step.id)
+    return end(
+        contexts, job_id, name, attempt, Status.COMPLETED, "", outputs=outputs, exit_code=earlier.exit_code,
+        reused_from=earlier.reused_from or source, run_id=earlier.run_id,
+    )  # fmt: skip
+
+
+def fail(contexts: Contexts, job_id: str, name: str, attempt: int, reason: str) -> str:
+    return end(contexts, job_id, name, attempt, Status.FAILED, reason)
+
+
+def end(contexts: Contexts, job_id: str, name: str, attempt: int, status: Status, reason: str, **found: Any) -> str:
+    """The one place where a begun attempt ends: status, fact, token, signal to the job, all in one transaction."""
+    with contexts.read(ACTOR) as ctx:
+        _, step = find(ctx, job_id, name)
+    if step.attempt != attempt or step.status in ENDED:
+        return step.status
+    log = logs.close(contexts, step, reason)
+    with contexts.write(ACTOR) as anywhere:
+        job, step = load(anywhere, job_id, name)
+        if step.attempt != attempt or step.status in ENDED:
+            return step.status
+        ctx = anywhere.in_workspace(job.workspace)
+        running.revoke(ctx, step)
+        store.end_step(ctx, job, step, status, reason=reason, log=log, **found)
+        durable.signal(ctx, job.workflow, TOPIC, {"step": name, "status": status}, key=f"{job_id}/{name}/{attempt}")
+    return status
+
+
+def clear(contexts: Contexts, job_id: str, name: str, attempt: int) -> None:
+    """Remove the attempt's files; also of one that was cancelled before it ran, whose log is put away here."""
+    with contexts.read(ACTOR) as ctx:
+        job, step = find(ctx, job_id, name)
+    if step.attempt != attempt or step.status not in ENDED:
+        return
+    if step.log is None:
+        log = logs.close(contexts, step, step.reason)
+        with contexts.write(ACTOR, job.workspace) as ctx:
+            store.note_step(ctx, step, log=log)
+    if step.status is Status.COMPLETED:
+        _remove_code(contexts, step)
+    places.clear(contexts, step)
+
+
+def close_run(contexts: Contexts, job_id: str, name: str, attempt: int) -> None:
+    """End the MLflow run of an attempt that made one. The command may have ended it before; that is no matter.
+
+    Raises Unavailable.
+    """
+    with contexts.read(ACTOR) as ctx:
+        _, step = find(ctx, job_id, name)
+    if step.attempt == attempt and step.run_id and not step.reused_from and step.status in _MLFLOW:
+        contexts.port(tracking.Tracking).end_run(step.run_id, _MLFLOW[step.status])
+
+
+# -- outputs ----------------------------------------------------------------------------------------------------------
+
+
+def _store_outputs(contexts: Contexts, job: Job, step: Step) -> dict[str, dict[str, Any]]:
+    root = places.folder(contexts, step)
+    blobs = contexts.port(storage.Blobs)
+    stored = {}
+    for name, output in running.outputs_of(root, job, step).items():
+        if not _is_written(output):
+            raise errors.Failed(
+                f"Output '{name}' ({output.type}) is missing: the command ended well and wrote nothing there",
+                cure=f"Write to ${{{{outputs.{name}}}}} in the command, or take the output out of the file.",
+            )
+        stored[name] = {"type": output.type, "reference": data.store_path(blobs, output.path)}
+    return stored
+
+
+def _is_written(output: compute_model.Output) -> bool:
+    if not output.path.exists():
+        return False
+    return output.type not in rules.FILLED_TYPES or any(output.path.iterdir())
+
+
+def _store_artifacts(contexts: Contexts, step: Step) -> dict[str, dict[str, Any]]:
+    """What the command left in ./outputs and ./logs: the output ``artifacts`` that every job has."""
+    try:
+        code = contexts.port(compute.Compute).code(step.run, step.attempt)
+    except errors.NotFound:
+        return {}
+    blobs = contexts.port(storage.Blobs)
+    entries = [
+        storage.Entry(f"{name}/{entry.path}", entry.sha256, entry.size, entry.executable)
+        for name in ("outputs", "logs")
+        if (code / name).is_dir()
+        for entry in blobs.put_tree(code / name).entries
+    ]
+    if not entries or rules.ARTIFACTS in step.task.outputs:
+        return {}
+    tree = blobs.put_entries(tuple(entries))
+    return {rules.ARTIFACTS: {"type": "uri_folder", "reference": f"tree:sha256:{tree.sha256}"}}
+
+
+def register(contexts: Contexts, job: Job, step: Step, outputs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Copy outputs to the datastore paths they name, register those with an asset name; adds ``asset`` to them."""
+    done = {}
+    for name, output in outputs.items():
+        asked = step.task.outputs.get(name, {})
+        address = rules.output_address(asked, job.id)
+        if address and address.startswith("azureml://datastores/"):
+            _copy_to_datastore(contexts, job, step, output["reference"], address)
+        if asked.get("asset"):
+            output = {**output, "asset": _register_asset(contexts, job, step, output, asked)}
+        done[name] = output
+    return done
+
+
+def _register_asset(
+    contexts: Contexts, job: Job, step: Step, output: Mapping[str, Any], asked: Mapping[str, Any]
+) -> str:
+    name, version = str(asked["asset"]), asked.get("version")
+    if output["type"] in rules.MODEL_TYPES:
+        return _register_model(contexts, job, step, name, output["reference"])
+    with contexts.write(owner(job, step), job.workspace) as ctx:
+        asset = data.add_version(
+            ctx, name, output["reference"], output["type"], version=version, job=job.id,
+            description=str(asked.get("description") or ""),
+        )  # fmt: skip
+        catalog.link(ctx, step.id, "output", asset.id)
+    return asset.id
+
+
+def _register_model(contexts: Contexts, job: Job, step: Step, name: str, reference: str) -> str:
+    """Through MLflow's registry, under the step's run, so that the version is traced to this step."""
+    with contexts.read(owner(job, step), job.workspace) as ctx:
+        identity.permit(ctx, Action.MODEL_WRITE)
+    key = data.content_digest(contexts.port(storage.Blobs), reference)
+    with tempfile.TemporaryDirectory(prefix="doubleloop-model-") as scratch:
+        laid = data.materialise(contexts, reference, Path(scratch) / rules.file_name("model", reference), writable=True)
+        number = contexts.port(tracking.Tracking).register(name, laid, step.run_id, key)
+    with contexts.write(owner(job, step), job.workspace) as ctx:
+        notes.note_registration(ctx, name, number)
+    return models.record(contexts, name, number).id
+
+
+def _copy_to_datastore(contexts: Contexts, job: Job, step: Step, reference: str, address: str) -> None:
+    """Lay the files over what is there, file by file: other steps may write into the same folder."""
+    with contexts.read(owner(job, step), job.workspace) as ctx:
+        identity.permit(ctx, Action.DATA_WRITE)
+        target = data_queries.datastore_path(ctx, address)
+    blobs = contexts.port(storage.Blobs)
+    sha256, _, below = reference.split(":")[2].partition("/")
+    if reference.startswith("blob:") or below:
+        place = target / rules.file_name("content", reference) if address.endswith("/") else target
+        blobs.materialise(reference, place, writable=True)
+        return
+    for entry in blobs.tree(sha256).entries:
+        blobs.materialise(f"blob:sha256:{entry.sha256}", target / entry.path, writable=True)
+
+
+def _remove_code(contexts: Contexts, step: Step) -> None:
+    """The copy of the code of a run that went well is not looked at again."""
+    with contextlib.suppress(errors.NotFound):
+        shutil.rmtree(contexts.port(compute.Compute).code(step.run, step.attempt), ignore_errors=True)

@@ -1,0 +1,146 @@
+"""A job, its steps, and what a step is to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """Of a job (never skipped) and of a step. A step is queued until an attempt of it has begun."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.SKIPPED})
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a step is to do: its file with every binding followed to its source.
+
+    ``inputs``: name → ``{"type", "value"}`` (literal), ``{"type", "reference", "mode"}`` (data) or ``{"type", "step",
+    "output"}`` (what another step writes); a value of None is an optional input that is not set.
+    ``outputs``: name → ``{"type", "asset", "version", "path", "job_output"}``, the last the job's outputs that are it.
+    ``environment`` is a reference or an inline definition, ``code`` a content address or None, ``timeout`` seconds.
+    """
+
+    name: str
+    command: str
+    environment: str | Mapping[str, Any]
+    code: str | None = None
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    timeout: float = 0
+    is_deterministic: bool = True
+    display_name: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """``outputs`` are known once the job is completed: name → ``{"type", "reference", "step", "output"}``.
+
+    ``purpose`` says why the job exists when the system started it. ``error`` is what, where and cure as text.
+    ``round`` counts from 1 and grows with each retry.
+    """
+
+    id: str
+    workspace: str
+    display_name: str
+    kind: str
+    experiment: str
+    status: Status
+    created_by: str
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    error: str = ""
+    purpose: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    run_id: str | None = None
+    code: str | None = None
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    notify: str | None = None
+    force_rerun: bool = False
+    continue_on_step_failure: bool = False
+    cancelled_by: str | None = None
+    round: int = 1
+    pins: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def workflow(self) -> str:
+        """The id of the durable workflow of this round."""
+        return f"job/{self.id}/{self.round}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """The newest attempt of a step. ``attempt`` is 0 before the first has begun.
+
+    ``inputs``: name → what was really used (``{"type", "reference" or "value", "asset", "from"}``); ``outputs``:
+    name → ``{"type", "reference", "asset"}``. ``reused_from`` is ``job/step`` of the run whose outputs these are.
+    ``lost``: the runner was killed, the command did not fail. ``losses`` counts lost attempts of this round.
+    """
+
+    job: str
+    name: str
+    task: Task
+    status: Status
+    attempt: int = 0
+    digest: str | None = None
+    reused_from: str | None = None
+    run_id: str | None = None
+    environment_lock: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    exit_code: int | None = None
+    reason: str = ""
+    lost: bool = False
+    losses: int = 0
+    token: str | None = None
+    log: str | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        return f"step:{self.job}/{self.name}"
+
+    @property
+    def run(self) -> str:
+        """The name that compute knows this step's runs by."""
+        return f"{self.job}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """``output`` of step ``source`` goes into ``input`` of step ``target``; both empty for a mere order."""
+
+    source: str
+    target: str
+    output: str = ""
+    input: str = ""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A job's steps in the order of their file, and what flows between them."""
+
+    steps: tuple[Step, ...]
+    edges: tuple[Edge, ...]

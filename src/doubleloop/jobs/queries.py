@@ -1,0 +1,111 @@
+"""Looking at jobs: one, a page of them, their steps, the graph, the log as it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from doubleloop.base import errors, paging
+from doubleloop.db.context import Ctx
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.jobs import logs, planning, store
+from doubleloop.jobs.model import ENDED, Graph, Job, Status, Step
+
+
+def show(ctx: Ctx, id_: str) -> Job:
+    """Raises NotFound, also for a job of another workspace."""
+    identity.permit(ctx, Action.JOB_READ)
+    job = store.get(ctx, id_)
+    if job is None or (ctx.workspace is not None and job.workspace != ctx.workspace):
+        raise errors.NotFound(
+            f"There is no job {id_} in {ctx.workspace}", cure="`doubleloop job list` shows those there are."
+        )
+    return job
+
+
+def get(ctx: Ctx, id_: str) -> Job | None:
+    """The job, or None: for who started it and asks whether it is there."""
+    identity.permit(ctx, Action.JOB_READ)
+    return store.get(ctx, id_)
+
+
+def list(
+    ctx: Ctx,
+    *,
+    statuses: Sequence[str] = (),
+    kind: str | None = None,
+    created_by: str | None = None,
+    cursor: str | None = None,
+    limit: int = paging.DEFAULT_LIMIT,
+) -> paging.Page[Job]:
+    """Jobs of the context's workspace, newest first. Raises InvalidInput for a status or cursor that is none."""
+    identity.permit(ctx, Action.JOB_READ)
+    assert ctx.workspace is not None
+    if cursor is not None and not cursor.isdigit():
+        raise errors.InvalidInput(f"'{cursor}' is not a cursor", cure="Use the one that came with the page before.")
+    try:
+        wanted = tuple(Status(status) for status in statuses)
+    except ValueError as error:
+        raise errors.InvalidInput(str(error), cure=f"One of {', '.join(Status)}.") from None
+    limit = min(max(limit, 1), paging.MAX_LIMIT)
+    return store.page(ctx, ctx.workspace, statuses=wanted, kind=kind, created_by=created_by, cursor=cursor, limit=limit)
+
+
+def counts(ctx: Ctx) -> dict[Status, int]:
+    """How many jobs of the workspace have each status."""
+    identity.permit(ctx, Action.JOB_READ)
+    assert ctx.workspace is not None
+    return store.counts(ctx, ctx.workspace)
+
+
+def steps(ctx: Ctx, id_: str) -> tuple[Step, ...]:
+    """The newest attempt of each step, in the order of the file. Raises NotFound."""
+    return tuple(store.steps(ctx, show(ctx, id_).id))
+
+
+def step(ctx: Ctx, id_: str, name: str | None = None) -> Step:
+    """One step; without a name that of a command job. Raises NotFound, naming the steps there are."""
+    found = steps(ctx, id_)
+    if name is None and len(found) == 1:
+        return found[0]
+    for each in found:
+        if each.name == name:
+            return each
+    raise errors.NotFound(
+        f"Job {id_} has no step '{name}'" if name else f"Job {id_} has several steps",
+        cure=f"Its steps: {', '.join(each.name for each in found)}.",
+    )
+
+
+def attempts(ctx: Ctx, id_: str, name: str) -> tuple[dict[str, Any], ...]:
+    """Attempts of a step before the newest, oldest first: status, reason, exit_code, run_id, started_at, ended_at."""
+    return tuple(store.attempts(ctx, id_, step(ctx, id_, name).name))
+
+
+def graph(ctx: Ctx, id_: str) -> Graph:
+    """Steps and what flows between them. Raises NotFound."""
+    found = steps(ctx, id_)
+    return Graph(found, planning.edges(each.task for each in found))
+
+
+def log(ctx: Ctx, id_: str, name: str | None = None, offset: int = 0, *, attempt: int = 0) -> tuple[bytes, bool]:
+    """At most 1 MiB of a step's log from byte ``offset`` on, and whether that was the end.
+
+    Follow a step by asking again from ``offset + len(answer)`` until the end is told. ``attempt`` 0 is the newest.
+    Raises NotFound.
+    """
+    found = step(ctx, id_, name)
+    if attempt and attempt != found.attempt:
+        return _log_of_earlier(ctx, found, attempt, offset)
+    chunk = logs.read(ctx, found, offset)
+    over = found.status in ENDED and (found.log is not None or found.attempt == 0)
+    return chunk, over and len(chunk) < logs.CHUNK_BYTES
+
+
+def _log_of_earlier(ctx: Ctx, found: Step, attempt: int, offset: int) -> tuple[bytes, bool]:
+    for each in store.attempts(ctx, found.job, found.name):
+        if each["attempt"] == attempt:
+            chunk = logs.read_kept(ctx, each["log"], offset) if each["log"] else b""
+            return chunk, len(chunk) < logs.CHUNK_BYTES
+    raise errors.NotFound(f"Step {found.name} had no attempt {attempt}", cure=f"Its newest is {found.attempt}.")
