@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from doubleloop.automation import workflows as automation_workflows
 from doubleloop.compute import local as local_compute
 from doubleloop.compute import ports as compute
 from doubleloop.db import engine as engines
@@ -49,6 +50,7 @@ def contexts(settings: Settings, database: sa.Engine | None = None) -> Contexts:
 def workflows() -> dict[str, durable.Body]:
     """Every durable workflow by its frozen name."""
     return {
+        **automation_workflows.WORKFLOWS,
         **endpoint_workflows.WORKFLOWS,
         **job_workflows.WORKFLOWS,
         **monitoring_workflows.WORKFLOWS,

@@ -1,0 +1,133 @@
+"""Putting schedules and rules in place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from doubleloop.automation import model, store
+from doubleloop.base import actors, errors
+from doubleloop.db.context import Ctx
+from doubleloop.events import commands as events
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.jobs import commands as jobs
+from doubleloop.specs import documents, triggers
+
+
+def put_schedule(ctx: Ctx, document: documents.Document) -> model.Schedule:
+    """Create or replace a job's schedule. Raises InvalidInput for one that starts no job."""
+    identity.permit(ctx, Action.SCHEDULE_WRITE)
+    identity.permit(ctx, Action.JOB_SUBMIT)  # what it starts is started for its author
+    assert ctx.workspace is not None
+    spec = document.model
+    documents.scheduled_job(document)
+    before = store.schedule(ctx, ctx.workspace, spec.name)
+    made = model.Schedule(
+        ctx.workspace, spec.name, document.to_wire(), True, triggers.next_fire(spec.trigger, ctx.now),
+        before.last_at if before else None, before.last_run if before else None, ctx.actor.id,
+        before.created_at if before else ctx.now,
+    )  # fmt: skip
+    if before and before.document == made.document and before.enabled:
+        return before
+    store.put_schedule(ctx, made)
+    events.record(ctx, "schedule.changed" if before else "schedule.created", made.id)
+    return made
+
+
+def get_schedule(ctx: Ctx, name: str) -> model.Schedule:
+    assert ctx.workspace is not None
+    found = store.schedule(ctx, ctx.workspace, name)
+    if found is None:
+        names = ", ".join(each.name for each in store.schedules(ctx, ctx.workspace)) or "none yet"
+        raise errors.NotFound(f"No schedule is named '{name}' in {ctx.workspace}", cure=f"There are: {names}.")
+    return found
+
+
+def enable_schedule(ctx: Ctx, name: str, enabled: bool) -> model.Schedule:
+    identity.permit(ctx, Action.SCHEDULE_WRITE)
+    found = get_schedule(ctx, name)
+    if found.enabled != enabled:
+        spec = documents.from_wire(found.document).model
+        next_at = triggers.next_fire(spec.trigger, ctx.now) if enabled else None
+        store.update_schedule(ctx, found.workspace, name, enabled=enabled, next_at=next_at)
+        events.record(ctx, f"schedule.{'enabled' if enabled else 'disabled'}", found.id)
+    return get_schedule(ctx, name)
+
+
+def delete_schedule(ctx: Ctx, name: str) -> None:
+    identity.permit(ctx, Action.SCHEDULE_WRITE)
+    found = get_schedule(ctx, name)
+    store.delete_schedule(ctx, found.workspace, name)
+    events.record(ctx, "schedule.deleted", found.id)
+
+
+def fire_due(ctx: Ctx) -> list[str]:
+    """Submit the jobs whose time has come, each for its schedule's author; returns the jobs' ids.
+
+    A schedule whose job is refused (its author lost the right, a component is gone) says so in a fact and goes on.
+    """
+    started = []
+    for schedule in store.due(ctx, ctx.now):
+        assert schedule.next_at is not None
+        document = documents.from_wire(schedule.document)
+        id_ = f"{schedule.name}-{schedule.next_at:%Y%m%dT%H%M%S}"
+        author = replace(ctx.actor, id=schedule.created_by, kind=_kind(schedule.created_by))
+        place = ctx.in_workspace(schedule.workspace).acting_as(author)
+        try:
+            with ctx.tx.begin_nested():
+                job = documents.scheduled_job(document)
+                if isinstance(job, str):
+                    job = jobs.document_of(place, job)
+                jobs.submit(place, job, id=id_, purpose={"schedule": schedule.name})
+            started.append(id_)
+        except errors.DoubleloopError as error:
+            events.record(ctx.in_workspace(schedule.workspace), "schedule.failed", schedule.id, error=str(error))
+        # What was missed while the system was down is one run, not many.
+        store.update_schedule(
+            ctx, schedule.workspace, schedule.name, last_at=schedule.next_at, last_run=id_,
+            next_at=triggers.next_fire(document.model.trigger, ctx.now),
+        )  # fmt: skip
+    return started
+
+
+def _kind(user: str) -> actors.ActorKind:
+    return actors.ActorKind.SERVICE if user.startswith("service:") else actors.ActorKind.PERSON
+
+
+def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
+    """Create or replace a rule; what it does is done by the system in its author's name."""
+    identity.permit(ctx, Action.RULE_WRITE)
+    assert ctx.workspace is not None
+    spec = document.model
+    for index, action in enumerate(spec.do):
+        if action.verb == "open_labeling":
+            raise errors.NotSupported(
+                "Labelling projects are not there yet", where=document.source.where(f"do.{index}"),
+                cure="Use notify to tell the people who label.",
+            )  # fmt: skip
+    before = store.rule(ctx, ctx.workspace, spec.name)
+    made = model.Rule(
+        ctx.workspace, spec.name, document.to_wire(), bool(spec.enabled), before.last_fired_at if before else None,
+        ctx.actor.id, before.created_at if before else ctx.now,
+    )  # fmt: skip
+    if before and before.document == made.document:
+        return before
+    store.put_rule(ctx, made)
+    events.record(ctx, "rule.changed" if before else "rule.created", made.id, on=spec.on)
+    return made
+
+
+def get_rule(ctx: Ctx, name: str) -> model.Rule:
+    assert ctx.workspace is not None
+    found = store.rule(ctx, ctx.workspace, name)
+    if found is None:
+        names = ", ".join(each.name for each in store.rules(ctx, ctx.workspace)) or "none yet"
+        raise errors.NotFound(f"No rule is named '{name}' in {ctx.workspace}", cure=f"There are: {names}.")
+    return found
+
+
+def delete_rule(ctx: Ctx, name: str) -> None:
+    identity.permit(ctx, Action.RULE_WRITE)
+    found = get_rule(ctx, name)
+    store.delete_rule(ctx, found.workspace, name)
+    events.record(ctx, "rule.deleted", found.id)

@@ -1,0 +1,107 @@
+"""Watching the log of facts and the clock. Each reaction commits together with the place marker, so it happens once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from doubleloop.automation import commands, model, store
+from doubleloop.base import actors, clock
+from doubleloop.db.context import Contexts, Ctx
+from doubleloop.durable import commands as durable
+from doubleloop.events import commands as events
+from doubleloop.events.model import Fact
+from doubleloop.monitoring import commands as monitoring
+from doubleloop.releases import commands as releases
+from doubleloop.specs import documents
+from doubleloop.specs.kinds import rules as specs
+
+LOG = logging.getLogger("doubleloop.automation")
+
+ACTOR = actors.service("automation")
+CONSUMER = "automation"
+BATCH = 50
+# A reaction's own facts never start another one: a loop that feeds itself would never end.
+OWN_FACTS = ("rule.", "schedule.")
+
+
+class Loop:
+    """``run`` until stopped; ``tick`` is one look."""
+
+    def __init__(self, contexts: Contexts, interval: float) -> None:
+        self._contexts = contexts
+        self._interval = interval
+
+    def run(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            try:
+                busy = self.tick()
+            except Exception:
+                LOG.exception("a look at facts and schedules failed; trying again")
+                busy = 0
+                stopping.wait(2.0)
+            if not busy:
+                stopping.wait(self._interval)
+
+    def tick(self) -> int:
+        """React to new facts and fire what is due; returns how much there was to do."""
+        return self._react() + self._fire()
+
+    def _react(self) -> int:
+        with self._contexts.read(ACTOR) as ctx:
+            waiting = events.unread(ctx, CONSUMER, limit=BATCH)
+        for fact in waiting:
+            with self._contexts.write(ACTOR, fact.workspace) as ctx:
+                react(ctx, fact)
+                events.advance(ctx, CONSUMER, fact.seq)
+        return len(waiting)
+
+    def _fire(self) -> int:
+        with self._contexts.read(ACTOR) as ctx:
+            if not store.due(ctx, ctx.now) and not monitoring.store.due(ctx, ctx.now):
+                return 0
+        with self._contexts.write(ACTOR) as ctx:
+            return len(commands.fire_due(ctx)) + len(monitoring.fire_due(ctx))
+
+
+def react(ctx: Ctx, fact: Fact) -> None:
+    """What a fact leads to: a release of a newly registered model, and every rule that it fits."""
+    if fact.type.startswith(OWN_FACTS):
+        return
+    if fact.type == "model.registered":
+        releases.on_registered(ctx, fact)
+    for rule in store.rules(ctx):
+        spec = documents.from_wire(rule.document).model
+        if rule.enabled and _concerns(rule, fact) and specs.fits(spec, fact.type, fact.data):
+            _act(ctx, rule, spec, fact)
+
+
+def _concerns(rule: model.Rule, fact: Fact) -> bool:
+    """A rule hears the facts of its own workspace, and those that belong to none."""
+    return fact.workspace is None or fact.workspace == rule.workspace
+
+
+def _act(ctx: Ctx, rule: model.Rule, spec: specs.Rule, fact: Fact) -> None:
+    place = ctx.in_workspace(rule.workspace)
+    quiet = _quiet(place, rule, spec)
+    if quiet:
+        events.record(place, "rule.skipped", rule.id, fact=fact.seq, why=quiet)
+        return
+    if not store.add_firing(place, rule, fact.seq):
+        return
+    events.record(place, "rule.fired", rule.id, fact=fact.seq, on=fact.type, do=[action.verb for action in spec.do])
+    durable.start(
+        place, "automation.act", f"act-{rule.workspace}-{rule.name}-{fact.seq}",
+        {"workspace": rule.workspace, "rule": rule.name, "fact": fact.seq, "document": rule.document},
+    )  # fmt: skip
+
+
+def _quiet(ctx: Ctx, rule: model.Rule, spec: specs.Rule) -> str:
+    """Why the rule must not act now; empty when it may."""
+    if spec.cool_down and rule.last_fired_at and ctx.now < rule.last_fired_at + clock.duration(spec.cool_down):
+        return f"cooling down since {clock.iso(rule.last_fired_at)} for {spec.cool_down}"
+    if spec.limit:
+        done = store.firings(ctx, rule, ctx.now - clock.duration(spec.limit.per))
+        if done >= spec.limit.count:
+            return f"acted {done} times in {spec.limit.per} already"
+    return ""

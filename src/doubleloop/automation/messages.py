@@ -1,0 +1,53 @@
+"""Words for people: filling in a fact's fields, and sending."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import apprise
+
+from doubleloop.base import errors
+from doubleloop.events.model import Fact
+
+_FIELD = re.compile(r"\$\{\{\s*fact\.([A-Za-z0-9_.]+)\s*\}\}")
+
+
+def fill(value: Any, fact: Fact) -> Any:
+    """``${{fact.endpoint}}`` and the like in a text; other values as they are. Raises InvalidInput."""
+    if not isinstance(value, str):
+        return value
+    return _FIELD.sub(lambda match: _lookup(match[1], fact), value)
+
+
+def _lookup(name: str, fact: Fact) -> str:
+    found: Any = {**fact.data, "type": fact.type, "workspace": fact.workspace, "subject": fact.subject}
+    for part in name.split("."):
+        if not isinstance(found, dict) or part not in found:
+            raise errors.InvalidInput(
+                f"The fact {fact.type} has no field '{name}'", cure=f"It has: {', '.join(fact.data)}."
+            )
+        found = found[part]
+    return str(found)
+
+
+def describe(fact: Fact) -> str:
+    """A fact in a few lines."""
+    lines = [f"{fact.type}: {fact.subject}"]
+    lines += [f"  {name}: {value}" for name, value in fact.data.items() if value not in (None, "", [], {})]
+    return "\n".join(lines)
+
+
+def send(targets: list[str], title: str, text: str) -> str:
+    """Send through apprise (mail, chat, webhook … by address). Raises InvalidInput, Unavailable."""
+    post = apprise.Apprise()
+    for target in targets:
+        address = f"mailto://{target}" if "@" in target and "://" not in target else target
+        if not post.add(address):
+            raise errors.InvalidInput(
+                f"'{target.partition('://')[0]}…' is not an address that messages can be sent to",
+                cure="See the list of apprise addresses: mailto://, slack://, json://…",
+            )
+    if not post.notify(title=title, body=text):
+        raise errors.Unavailable("Not every notification could be delivered")
+    return f"told {len(targets)}"

@@ -1,0 +1,176 @@
+"""Carrying out what a rule says, one action after the other; each is a durable step of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from doubleloop.automation import messages
+from doubleloop.base import actors, canonical, clock, errors
+from doubleloop.db.context import Contexts
+from doubleloop.durable import ports as flows
+from doubleloop.endpoints import commands as endpoints
+from doubleloop.endpoints import model as endpoint_model
+from doubleloop.endpoints import queries as endpoint_queries
+from doubleloop.events import commands as events
+from doubleloop.events import queries as facts
+from doubleloop.events.model import Fact
+from doubleloop.jobs import commands as jobs
+from doubleloop.monitoring import commands as monitoring
+from doubleloop.releases import commands as releases
+from doubleloop.secrets import ports as secrets
+from doubleloop.specs import documents
+
+ACTOR = actors.service("automation")
+ATTEMPTS = 3
+PAUSE_SECONDS = 5.0
+
+
+async def act(flow: flows.Flow, argument: dict[str, Any]) -> Any:
+    results = []
+    verbs = [action.verb for action in documents.from_wire(argument["document"]).model.do]
+    for index, verb in enumerate(verbs):
+        result: dict[str, Any] = {}
+        for attempt in range(1, ATTEMPTS + 1):
+            result = await flow.step(f"{index} {verb} {attempt}", _do, flow.contexts, argument, index)
+            if not result.get("again"):
+                break
+            await flow.sleep(PAUSE_SECONDS * attempt)
+        results.append(result)
+    await flow.step("record", _record, flow.contexts, argument, verbs, results)
+    return results
+
+
+WORKFLOWS: dict[str, flows.Body] = {"automation.act": act}
+
+
+def _do(contexts: Contexts, argument: dict[str, Any], index: int) -> dict[str, Any]:
+    """``{"done": what}`` or ``{"error": why, "again": whether trying again may help}``."""
+    with contexts.read(ACTOR) as ctx:
+        fact = facts.facts(ctx, after=argument["fact"] - 1, limit=1)[0]
+    action = documents.from_wire(argument["document"]).model.do[index]
+    key = f"{argument['rule']}-{argument['fact']}-{index}"
+    try:
+        body = getattr(action, action.verb)
+        return {"done": _VERBS[action.verb](contexts, argument["workspace"], fact, body, key)}
+    except (errors.Unavailable, httpx.HTTPError) as error:
+        return {"error": str(error) or type(error).__name__, "again": True}
+    except errors.DoubleloopError as error:
+        return {"error": str(error)}
+
+
+def _retrain(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str) -> str:
+    """Make data of what production saw (when asked), then start the release; its first stage trains on it."""
+    trigger: dict[str, Any] = {"kind": "rule", "fact": fact.seq, "type": fact.type, "rule": key.rsplit("-", 2)[0]}
+    inputs = {name: _plain(value) for name, value in body.inputs.items()}
+    if body.data is not None:
+        until = _as_of(fact)
+        collected = monitoring.collect(
+            contexts, ACTOR, workspace, str(fact.data.get("endpoint")), body.data.asset, target=body.data.target,
+            since=until - clock.duration(body.data.window), until=until, label=_label(body.data.asset),
+        )  # fmt: skip
+        trigger["data"] = collected.asset.id
+        if body.data.input:
+            inputs[body.data.input] = {
+                "type": "uri_file",
+                "path": f"azureml:{collected.asset.name}:{collected.asset.version}",
+            }
+    with contexts.write(ACTOR, workspace) as ctx:
+        release = releases.start(
+            ctx, body.release, trigger={**trigger, **({"inputs": inputs} if inputs else {})}, id_=f"release-{key}"
+        )
+    return f"release {release.id}"
+
+
+def _as_of(fact: Fact) -> datetime:
+    """The moment that the fact speaks of: an alert's window end, in event time."""
+    text = fact.data.get("as_of")
+    return clock.parse(text) if isinstance(text, str) else fact.at
+
+
+def _label(reference: str) -> str | None:
+    return reference.partition("@")[2] or None
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(by_alias=True, exclude_unset=True) if hasattr(value, "model_dump") else value
+
+
+def _roll_back(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str) -> str:
+    """All traffic to the named deployment, or to the newest ready one that has none."""
+    name = messages.fill(body.endpoint, fact)
+    with contexts.write(ACTOR, workspace) as ctx:
+        endpoint = endpoint_queries.get(ctx, name)
+        ready = [
+            each
+            for each in endpoint_queries.deployments(ctx, name)
+            if each.status is endpoint_model.Status.READY and not endpoint.traffic.get(each.name)
+        ]
+        chosen = [each for each in ready if body.deployment in (None, each.name)]
+        if not chosen:
+            raise errors.Conflict(f"Endpoint {name} has no other ready deployment to go back to")
+        target = max(chosen, key=lambda each: each.created_at).name
+        endpoints.set_traffic(ctx, name, {target: 100}, reason=f"rule {key}: {fact.type}")
+    return f"traffic of {name} to {target}"
+
+
+def _run_job(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str) -> str:
+    with contexts.write(ACTOR, body.workspace or workspace) as ctx:
+        if isinstance(body.job, str):
+            document = jobs.document_of(ctx, body.job)
+        else:
+            kind = "pipeline_job" if body.job.type == "pipeline" else "command_job"
+            document = documents.from_model(kind, _plain(body.job), f"rule {key}")
+        inputs = {name: messages.fill(_plain(value), fact) for name, value in body.inputs.items()}
+        job = jobs.submit(ctx, document, id=f"job-{key}", inputs=inputs, purpose={"rule": key, "fact": fact.seq})
+    return f"job {job.id}"
+
+
+def _notify(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str) -> str:
+    title = messages.fill(body.title_ or f"Doubleloop: {fact.type} in {workspace}", fact)
+    text = messages.fill(body.message, fact) if body.message else messages.describe(fact)
+    return messages.send(list(body.to), title, text)
+
+
+def _webhook(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str) -> str:
+    """The fact as a CloudEvent; signed when a secret is named. A 5xx or no answer is tried again."""
+    event = {
+        "specversion": "1.0", "id": key, "source": f"doubleloop/{workspace}", "type": f"doubleloop.{fact.type}",
+        "time": clock.iso(fact.at), "subject": fact.subject, "datacontenttype": "application/json", "data": fact.data,
+    }  # fmt: skip
+    content = canonical.dumps(event).encode()
+    headers = {"content-type": "application/cloudevents+json", **dict(body.headers)}
+    if body.secret:
+        secret = contexts.port(secrets.Keys).derive(f"webhook/{workspace}/{body.secret}")
+        headers["x-doubleloop-signature"] = "sha256=" + hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
+    seconds = clock.duration(body.timeout).total_seconds()
+    answer = httpx.post(body.url, content=content, headers=headers, timeout=seconds)
+    if answer.status_code >= 500:
+        raise errors.Unavailable(f"{body.url} answered {answer.status_code}")
+    if answer.status_code >= 400:
+        raise errors.Failed(f"{body.url} answered {answer.status_code}: {answer.text[:200]}")
+    return f"{body.url} answered {answer.status_code}"
+
+
+_VERBS = {
+    "retrain": _retrain,
+    "roll_back": _roll_back,
+    "run_job": _run_job,
+    "notify": _notify,
+    "webhook": _webhook,
+}
+
+
+def _record(contexts: Contexts, argument: dict[str, Any], verbs: list[str], results: list[dict[str, Any]]) -> None:
+    failed = any("error" in result for result in results)
+    body = [json.loads(canonical.dumps({"do": verb, **result})) for verb, result in zip(verbs, results, strict=True)]
+    with contexts.write(ACTOR, argument["workspace"]) as ctx:
+        events.record(
+            ctx, "rule.failed" if failed else "rule.done", f"rule:{argument['workspace']}/{argument['rule']}",
+            fact=argument["fact"], results=body,
+        )  # fmt: skip

@@ -1,0 +1,204 @@
+"""Putting monitors in place, running them, and making data of what production saw."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from doubleloop.base import actors, errors, ids
+from doubleloop.catalog import model as catalog
+from doubleloop.data import commands as data
+from doubleloop.data import frames
+from doubleloop.data import queries as datasets
+from doubleloop.db.context import Contexts, Ctx
+from doubleloop.durable import commands as durable
+from doubleloop.endpoints import queries as endpoints
+from doubleloop.events import commands as events
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.monitoring import model, rules, store
+from doubleloop.specs import documents, triggers
+from doubleloop.storage import ports as storage
+
+
+def put(ctx: Ctx, document: documents.Document) -> model.Monitor:
+    """Create or replace a monitor from its schedule file. Raises InvalidInput when it watches no endpoint."""
+    identity.permit(ctx, Action.MONITOR_WRITE)
+    assert ctx.workspace is not None
+    spec = document.model
+    if spec.create_monitor is None:
+        raise errors.InvalidInput("The schedule has no create_monitor", where=document.source.where("create_monitor"))
+    target = spec.create_monitor.monitoring_target
+    if target is None or not target.endpoint_deployment_id:
+        raise errors.InvalidInput(
+            "The monitor names no endpoint", where=document.source.where("create_monitor.monitoring_target"),
+            cure="Add monitoring_target: {endpoint_deployment_id: azureml:ENDPOINT:DEPLOYMENT}.",
+        )  # fmt: skip
+    endpoint, _, deployment = target.endpoint_deployment_id.removeprefix("azureml:").partition(":")
+    before = store.monitor(ctx, ctx.workspace, spec.name)
+    made = model.Monitor(
+        ctx.workspace, spec.name, document.to_wire(), endpoint, deployment, True,
+        triggers.next_fire(spec.trigger, ctx.now), before.last_at if before else None, ctx.actor.id,
+        before.created_at if before else ctx.now,
+    )  # fmt: skip
+    if before and (before.document, before.enabled) == (made.document, made.enabled):
+        return before
+    store.put_monitor(ctx, made)
+    events.record(ctx, "monitor.changed" if before else "monitor.created", made.id, endpoint=endpoint)
+    return made
+
+
+def delete(ctx: Ctx, name: str) -> None:
+    """The monitor goes; what it found stays. Raises NotFound."""
+    identity.permit(ctx, Action.MONITOR_WRITE)
+    found = get(ctx, name)
+    store.delete_monitor(ctx, found.workspace, name)
+    events.record(ctx, "monitor.deleted", found.id)
+
+
+def enable(ctx: Ctx, name: str, enabled: bool) -> model.Monitor:
+    identity.permit(ctx, Action.MONITOR_WRITE)
+    found = get(ctx, name)
+    if found.enabled != enabled:
+        spec = documents.from_wire(found.document).model
+        next_at = triggers.next_fire(spec.trigger, ctx.now) if enabled else None
+        store.update_monitor(ctx, found.workspace, name, enabled=enabled, next_at=next_at)
+        events.record(ctx, f"monitor.{'enabled' if enabled else 'disabled'}", found.id)
+    return get(ctx, name)
+
+
+def get(ctx: Ctx, name: str) -> model.Monitor:
+    assert ctx.workspace is not None
+    found = store.monitor(ctx, ctx.workspace, name)
+    if found is None:
+        names = ", ".join(each.name for each in store.monitors(ctx, ctx.workspace)) or "none yet"
+        raise errors.NotFound(f"No monitor is named '{name}' in {ctx.workspace}", cure=f"There are: {names}.")
+    return found
+
+
+def run_now(ctx: Ctx, name: str, as_of: datetime | None = None, id_: str | None = None) -> model.MonitorRun:
+    """Start a run that looks back from ``as_of`` (default: now). The same ``id_`` again is the same run."""
+    identity.permit(ctx, Action.MONITOR_RUN)
+    monitor = get(ctx, name)
+    id_ = id_ or ids.new_id("monitor")
+    known = store.run(ctx, id_)
+    if known:
+        return known
+    moment = as_of or ctx.now
+    spec = documents.from_wire(monitor.document).model
+    window = rules.production_window(None, spec.trigger, moment)
+    run = model.MonitorRun(
+        id_, monitor.workspace, name, model.RunStatus.RUNNING, moment, window.start, window.end, [], "", ctx.now, None,
+        ctx.actor.id,
+    )  # fmt: skip
+    store.insert_run(ctx, run)
+    durable.start(ctx, "monitoring.run", f"monitor-run-{id_}", {"run": id_})
+    return run
+
+
+def fire_due(ctx: Ctx) -> list[model.MonitorRun]:
+    """Start every monitor whose time has come; its next time is set in the same transaction."""
+    started = []
+    for monitor in store.due(ctx, ctx.now):
+        assert monitor.next_at is not None
+        place = ctx.in_workspace(monitor.workspace)
+        fired = monitor.next_at
+        spec = documents.from_wire(monitor.document).model
+        started.append(run_now(place, monitor.name, fired, f"{monitor.name}-{fired:%Y%m%dT%H%M%S}"))
+        # What was missed while the system was down is one run, not many.
+        store.update_monitor(
+            ctx, monitor.workspace, monitor.name, last_at=fired, next_at=triggers.next_fire(spec.trigger, ctx.now)
+        )
+    return started
+
+
+@dataclass(frozen=True)
+class Collected:
+    """``rows`` labelled rows were added to what the version before held."""
+
+    asset: catalog.Asset
+    rows: int
+
+
+def collect(
+    contexts: Contexts,
+    actor: actors.Actor,
+    workspace: str,
+    endpoint: str,
+    reference: str,
+    *,
+    target: str | None,
+    since: datetime,
+    until: datetime,
+    label: str | None = None,
+) -> Collected:
+    """A new version of a data asset: its rows and, behind them, what ``endpoint`` was asked with the true values.
+
+    Only rows whose true value has come are taken. Equal rows are kept once, so that collecting twice is harmless.
+    Raises InvalidInput when a column of the asset was neither asked nor is the target, or when nothing is labelled.
+    """
+    with contexts.read(actor, workspace) as ctx:
+        before = datasets.resolve(ctx, reference)
+    labelled = labelled_rows(contexts, workspace, endpoint, since, until)
+    if labelled.is_empty():
+        raise errors.InvalidInput(
+            f"Endpoint {endpoint} has no labelled rows between {since:%Y-%m-%d} and {until:%Y-%m-%d}",
+            cure="Send true values to the endpoint's /labels address.",
+        )
+    blobs = contexts.port(storage.Blobs)
+    name = PurePosixPath(before.reference.partition("/")[2] or "data.parquet").name
+    with tempfile.TemporaryDirectory(prefix="doubleloop-collect-") as scratch:
+        old = frames.read(blobs.materialise(before.reference, Path(scratch) / name))
+    new = _in_shape(labelled, old, target, reference)
+    both = pl.concat([old, new], how="vertical_relaxed").unique(maintain_order=True)
+    suffix = PurePosixPath(name).suffix.lower()
+    content = frames.to_csv(both) if suffix == ".csv" else frames.to_parquet(both)
+    kept = data.store_bytes(blobs, name if suffix in (".csv", ".parquet") else "data.parquet", content)
+    with contexts.write(actor, before.asset.workspace) as ctx:
+        asset = data.add_version(
+            ctx, before.asset.name, kept, "uri_file",
+            description=f"version {before.asset.version} and what {workspace}/{endpoint} saw until {until:%Y-%m-%d}",
+            sources=(before.id, f"endpoint:{workspace}/{endpoint}"), label=label, rows=both.height,
+        )  # fmt: skip
+    return Collected(asset, both.height - old.height)
+
+
+def labelled_rows(
+    contexts: Contexts, workspace: str, endpoint: str, since: datetime, until: datetime, deployment: str = ""
+) -> pl.DataFrame:
+    """Answered rows of the window joined with their true values (column ``label``), whenever those came."""
+    rows = endpoints.inferences(contexts, workspace, endpoint, since=since, until=until)
+    rows = rows.filter(pl.col("status") == 200)
+    if deployment:
+        names = [name for name in rows["deployment"].unique().to_list() if rules.watches(deployment, name)]
+        rows = rows.filter(pl.col("deployment").is_in(names))
+    labels = endpoints.labels(contexts, workspace, endpoint).select("request_id", "row", pl.col("value").alias("label"))
+    return rows.join(labels, on=["request_id", "row"], how="inner")
+
+
+def _in_shape(labelled: pl.DataFrame, old: pl.DataFrame, target: str | None, reference: str) -> pl.DataFrame:
+    """The labelled rows with the asset's columns in its order and types."""
+    chosen = []
+    for name, kind in old.schema.items():
+        if name == target:
+            chosen.append(pl.col("label").cast(kind, strict=False).alias(name))
+        elif f"in.{name}" in labelled.columns:
+            chosen.append(_cast(labelled, f"in.{name}", kind).alias(name))
+        else:
+            raise errors.InvalidInput(
+                f"Column '{name}' of {reference} is not among the endpoint's inputs, so that new rows cannot have it",
+                cure="Give the model that input, name the target column, or prepare the asset without the column.",
+            )
+    return labelled.select(chosen)
+
+
+def _cast(frame: pl.DataFrame, name: str, kind: pl.DataType) -> pl.Expr:
+    if frame.schema[name] == pl.String and kind in (pl.Datetime, pl.Date):
+        return pl.col(name).str.to_datetime(strict=False).cast(kind, strict=False)
+    if isinstance(kind, pl.Datetime) and isinstance(frame.schema[name], pl.Datetime) and kind.time_zone is None:
+        return pl.col(name).dt.replace_time_zone(None).cast(kind)
+    return pl.col(name).cast(kind, strict=False)

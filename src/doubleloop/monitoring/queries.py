@@ -1,0 +1,60 @@
+"""Looking at monitors, runs, the course of a signal, and alerts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doubleloop.base import errors
+from doubleloop.db.context import Ctx
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.monitoring import commands, model, store
+
+
+def monitors(ctx: Ctx) -> list[model.Monitor]:
+    identity.permit(ctx, Action.MONITOR_READ)
+    return store.monitors(ctx, ctx.workspace)
+
+
+def get(ctx: Ctx, name: str) -> model.Monitor:
+    identity.permit(ctx, Action.MONITOR_READ)
+    return commands.get(ctx, name)
+
+
+def runs(ctx: Ctx, name: str, limit: int = 100) -> list[model.MonitorRun]:
+    """Newest first."""
+    identity.permit(ctx, Action.MONITOR_READ)
+    found = commands.get(ctx, name)
+    return store.runs(ctx, found.workspace, name, limit)
+
+
+def run(ctx: Ctx, id_: str) -> model.MonitorRun:
+    found = store.run(ctx, id_)
+    if found is None:
+        raise errors.NotFound(f"There is no monitor run {id_}")
+    identity.permit(ctx, Action.MONITOR_READ, found.workspace)
+    return found
+
+
+def series(
+    ctx: Ctx, name: str, signal: str | None = None, metric: str | None = None, column: str | None = None
+) -> list[dict[str, Any]]:
+    """One item per signal, metric and column: {signal, metric, column, threshold, points: [[at, value, alert], …]}.
+
+    Points are oldest first; a window whose value could not be computed has None.
+    """
+    identity.permit(ctx, Action.MONITOR_READ)
+    found = commands.get(ctx, name)
+    lines: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for row in store.values(ctx, found.workspace, name, signal, metric, column):
+        key = (row["signal"], row["metric"], row["column"])
+        line = lines.setdefault(key, {"signal": key[0], "metric": key[1], "column": key[2], "points": []})
+        line["threshold"] = row["threshold"]
+        line["points"].append([row["at"], row["value"], row["alert"]])
+    return list(lines.values())
+
+
+def alerts(ctx: Ctx, name: str | None = None, only_open: bool = False, limit: int = 100) -> list[model.Alert]:
+    """Newest first; of the context's workspace."""
+    identity.permit(ctx, Action.MONITOR_READ)
+    return store.alerts(ctx, ctx.workspace, name, only_open, limit)

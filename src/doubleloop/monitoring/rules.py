@@ -1,0 +1,116 @@
+"""Windows, thresholds and verdicts of signals: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from doubleloop.base import clock
+from doubleloop.monitoring.model import Measured, Window
+from doubleloop.statistics import signals
+
+# Azure ML's default length of the production window, by how often the monitor runs.
+_DAYS = {"day": 1, "week": 7, "month": 30}
+_CRON_DAYS = 7
+# Numerical columns are cut into this many parts to see how much of the target they explain.
+IMPORTANCE_BINS = 20
+
+
+def default_size(trigger: Any) -> timedelta:
+    """The production window when the file gives none: the last period (Azure: cron P7D, minute and hour P1D)."""
+    if trigger.type == "cron":
+        return timedelta(days=_CRON_DAYS)
+    return timedelta(days=_DAYS.get(trigger.frequency, 1) * (trigger.interval if trigger.frequency in _DAYS else 1))
+
+
+def production_window(data: Any, trigger: Any, as_of: datetime) -> Window:
+    """The window of ``production_data``; ``data`` may be None."""
+    window = data.data_window if data is not None else None
+    if window is not None and window.window_start is not None:
+        return _fixed(window, as_of)
+    size, offset = _span(window, "lookback_window_size"), _span(window, "lookback_window_offset")
+    length = size if size is not None else default_size(trigger)
+    end = as_of - (offset or timedelta(0))
+    return Window(end - length, end)
+
+
+def reference_window(data: Any, production: Window, trigger: Any, as_of: datetime) -> Window:
+    """Of reference data that is earlier production data: by default twice as long, ending where production begins."""
+    window = data.data_window if data is not None else None
+    if window is not None and window.window_start is not None:
+        return _fixed(window, as_of)
+    length = production.end - production.start
+    size, offset = _span(window, "lookback_window_size"), _span(window, "lookback_window_offset")
+    end = as_of - offset if offset is not None else production.start
+    return Window(end - (size if size is not None else 2 * length), end)
+
+
+def _fixed(window: Any, as_of: datetime) -> Window:
+    start = _moment(window.window_start)
+    end = _moment(window.window_end) + timedelta(days=1) if window.window_end is not None else as_of
+    return Window(start, end)
+
+
+def _moment(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else clock.parse(str(value))
+
+
+def _span(window: Any, field: str) -> timedelta | None:
+    text = getattr(window, field) if window is not None else None
+    return None if text in (None, "default") else clock.duration(text)
+
+
+def thresholds(written: Any, default: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, float | None]]:
+    """``{"numerical": {metric: threshold}, "categorical": …}`` as written, or the default when nothing is."""
+    if written is None:
+        return {kind: dict(values) for kind, values in default.items()}
+    found: dict[str, dict[str, float | None]] = {}
+    for kind in ("numerical", "categorical", "classification", "regression"):
+        group = getattr(written, kind, None)
+        if group is not None:
+            found[kind] = {name: value for name, value in group.model_dump(exclude_none=True).items()}
+    return found
+
+
+def measured(value: signals.Value, threshold: float | None) -> Measured:
+    alert = value.value is not None and threshold is not None and signals.breached(value.metric, value.value, threshold)
+    return Measured(value.metric, value.column, value.value, threshold, alert, value.reason)
+
+
+def importances(reference: pl.DataFrame, features: Iterable[str], target: str) -> dict[str, float]:
+    """How much of the target's variance each feature explains: the correlation ratio η² over quantile bins or labels.
+
+    Pearson (1905), "On the general theory of skew correlation". Between 0 and 1; a text target is coded by rank.
+    """
+    truth = reference[target]
+    if not truth.dtype.is_numeric():
+        truth = truth.cast(pl.String).rank("dense")
+    found = {}
+    for name in features:
+        if name == target:
+            continue
+        column = reference[name]
+        numeric = column.dtype.is_numeric() and column.n_unique() > IMPORTANCE_BINS
+        groups = (
+            column.qcut(IMPORTANCE_BINS, allow_duplicates=True).cast(pl.String) if numeric else column.cast(pl.String)
+        )
+        frame = pl.DataFrame({"group": groups, "truth": truth.cast(pl.Float64)}).drop_nulls()
+        total = frame["truth"].var(ddof=0)
+        if not isinstance(total, float) or total == 0:
+            found[name] = 0.0
+            continue
+        within = frame.group_by("group").agg(pl.col("truth").var(ddof=0).alias("v"), pl.len().alias("n"))
+        explained = 1 - float((within["v"] * within["n"]).sum()) / (frame.height * total)
+        found[name] = max(0.0, explained)
+    return found
+
+
+def watches(deployment: str, name: str) -> bool:
+    """Whether a logged deployment is one that a monitor of ``deployment`` means.
+
+    A release names its deployments after the file's, with its number behind: ``blue`` means ``blue-7`` too.
+    """
+    return not deployment or name == deployment or name.startswith(f"{deployment}-")

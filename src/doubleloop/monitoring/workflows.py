@@ -1,0 +1,116 @@
+"""One run of a monitor: measure, then record values, alerts and facts in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from doubleloop.base import clock, errors
+from doubleloop.db.context import Contexts, Ctx
+from doubleloop.durable import ports as flows
+from doubleloop.events import commands as events
+from doubleloop.monitoring import model, signals, store
+
+ACTOR = signals.ACTOR
+ATTEMPTS = 5
+PAUSE_SECONDS = 3.0
+
+
+async def run(flow: flows.Flow, argument: dict[str, Any]) -> Any:
+    id_ = argument["run"]
+    for attempt in range(1, ATTEMPTS + 1):
+        found = await flow.step(f"measure {attempt}", _measure, flow.contexts, id_)
+        if not found.get("again") or attempt == ATTEMPTS:
+            break
+        await flow.sleep(PAUSE_SECONDS)
+    await flow.step("record", _record, flow.contexts, id_, found)
+    return {"run": id_, "error": found.get("error", "")}
+
+
+WORKFLOWS: dict[str, flows.Body] = {"monitoring.run": run}
+
+
+def _measure(contexts: Contexts, id_: str) -> dict[str, Any]:
+    """``{"signals": [...]}`` or ``{"error": why, "again": whether trying again may help}``."""
+    with contexts.read(ACTOR) as ctx:
+        found = store.run(ctx, id_)
+        assert found is not None
+        monitor = store.monitor(ctx, found.workspace, found.monitor)
+    if monitor is None:
+        return {"error": f"monitor {found.monitor} is gone"}
+    try:
+        return {"signals": [asdict(each) for each in signals.measure(contexts, monitor, found)]}
+    except errors.Unavailable as error:
+        return {"error": error.what, "again": True}
+    except errors.DoubleloopError as error:
+        return {"error": str(error)}
+
+
+def _record(contexts: Contexts, id_: str, found: dict[str, Any]) -> None:
+    with contexts.write(ACTOR) as ctx:
+        run_ = store.run(ctx, id_)
+        assert run_ is not None
+        ctx = ctx.in_workspace(run_.workspace)
+        error = found.get("error", "")
+        status = model.RunStatus.FAILED if error else model.RunStatus.COMPLETED
+        results: list[dict[str, Any]] = found.get("signals", [])
+        if not store.end_run(ctx, id_, status, results, error):
+            return
+        store.insert_values(ctx, [row for result in results for row in _rows(run_, result)])
+        for result in results:
+            _update_alerts(ctx, run_, result)
+        events.record(
+            ctx, f"monitor.{status.value}", f"monitor:{run_.workspace}/{run_.monitor}", run=id_, error=error,
+            as_of=clock.iso(run_.as_of), signals={each["signal"]: each["status"] for each in results},
+        )  # fmt: skip
+
+
+def _rows(run_: model.MonitorRun, result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "run": run_.id, "signal": result["signal"], "metric": each["metric"], "column": each["column"],
+            "workspace": run_.workspace, "monitor": run_.monitor, "at": run_.as_of, "value": each["value"],
+            "threshold": each["threshold"], "alert": each["alert"],
+        }
+        for each in result["metrics"]
+    ]  # fmt: skip
+
+
+def _update_alerts(ctx: Ctx, run_: model.MonitorRun, result: dict[str, Any]) -> None:
+    """Open an alert per metric that crossed its threshold, once; close one whose metric is good again."""
+    for metric in dict.fromkeys(each["metric"] for each in result["metrics"]):
+        values = [each for each in result["metrics"] if each["metric"] == metric and each["value"] is not None]
+        if not values:
+            continue  # nothing was learnt: an open alert stays open
+        crossed = [each for each in values if each["alert"]] if result["status"] == "alert" else []
+        known = store.open_alert(ctx, run_.workspace, run_.monitor, result["signal"], metric)
+        if crossed and known is None:
+            _raise(ctx, run_, result, metric, crossed)
+        elif known is not None and not crossed:
+            store.resolve_alert(ctx, known.id)
+            events.record(
+                ctx, "monitor.resolved", f"monitor:{run_.workspace}/{run_.monitor}", alert=known.id,
+                signal=result["signal"], metric=metric, run=run_.id,
+            )  # fmt: skip
+
+
+def _raise(
+    ctx: Ctx, run_: model.MonitorRun, result: dict[str, Any], metric: str, crossed: list[dict[str, Any]]
+) -> None:
+    worst = max(crossed, key=lambda each: abs(each["value"] - (each["threshold"] or 0.0)))
+    monitor = store.monitor(ctx, run_.workspace, run_.monitor)
+    assert monitor is not None
+    columns = [each["column"] for each in crossed if each["column"]]
+    details = {"values": crossed, "moved": result["moved"]}
+    alert = model.Alert(
+        f"alert-{run_.id}-{result['signal']}-{metric}", run_.workspace, run_.monitor, result["signal"], metric,
+        columns, worst["value"], worst["threshold"], run_.window_start, run_.window_end, ctx.now, None, details,
+    )  # fmt: skip
+    store.insert_alert(ctx, alert)
+    events.record(
+        ctx, "monitor.alert", f"monitor:{run_.workspace}/{run_.monitor}", alert=alert.id, monitor=run_.monitor,
+        endpoint=monitor.endpoint, deployment=monitor.deployment, signal=result["signal"], signal_type=result["type"],
+        metric=metric, value=worst["value"], threshold=worst["threshold"], columns=columns, run=run_.id,
+        window={"start": clock.iso(run_.window_start), "end": clock.iso(run_.window_end)},
+        as_of=clock.iso(run_.as_of), moved=[each["sentence"] for each in result["moved"][:3]],
+    )  # fmt: skip
