@@ -40,7 +40,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
 
     def save(name: str, model: Any, signature: Any = None, **more: Any) -> None:
         mlflow.sklearn.save_model(
-            model, str(folder / name), serialization_format="cloudpickle", signature=signature, **more
+            model,
+            str(folder / name),
+            serialization_format="cloudpickle",
+            signature=signature,
+            pip_requirements=["scikit-learn"],
+            **more,
         )
 
     infer = mlflow.models.infer_signature

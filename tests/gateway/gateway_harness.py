@@ -96,7 +96,7 @@ class Client:
         return answer
 
     def score(self, endpoint: str, value: Any, key: str | None = KEY, **headers: str) -> Answer:
-        sent = {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        sent = {"content-type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
         if key is not None:
             sent["Authorization"] = f"Bearer {key}"
         body = value if isinstance(value, bytes) else json.dumps(value).encode()

@@ -137,7 +137,7 @@ def _split(key: str, value: dict[str, Any], params: dict[str, Any] | None) -> Pa
         _check_names(f"{key}.columns", names)
         if form is Form.RECORDS:
             raise failures.shape(f"'{key}.data' holds objects; with 'columns' each row is a list of values")
-        if form is Form.VALUES:
+        if form is Form.VALUES and data:
             raise failures.shape(f"'{key}.data' holds bare values; with 'columns' each row is a list of values")
     if index is not None and (not isinstance(index, list) or len(index) != len(data)):
         count = len(index) if isinstance(index, list) else failures.describe(index)
