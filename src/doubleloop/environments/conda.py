@@ -84,7 +84,7 @@ def parse(text: str, file: str, read: Reader | None = None) -> model.CondaSpec:
         line = _line(body["dependencies"], index)
         if isinstance(entry, dict):
             _take_sections(entry, file, found)
-        else:
+        elif entry is not None:
             _take_conda(str(entry), file, line, found)
     if body.get("variables"):
         found.notices.append(f"{file}: 'variables' are not set; write them as the job's environment_variables")
@@ -138,13 +138,13 @@ class _Found:
 
 def _load(text: str, file: str) -> Any:
     try:
-        body = ruamel.yaml.YAML().load(io.StringIO(text))
+        body: Any = ruamel.yaml.YAML().load(io.StringIO(text))
     except ruamel.yaml.error.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise errors.InvalidInput(f"not YAML: {error.problem}", where=errors.Where(file, line)) from error
     if body is None:
         return {}
-    if not isinstance(body, dict):
+    if not hasattr(body, "keys"):
         raise errors.InvalidInput("a conda file is a mapping with 'dependencies'", where=errors.Where(file, 1))
     for key in body:
         if key not in _KEYS:
@@ -183,7 +183,7 @@ def _take_sections(entry: Any, file: str, found: _Found) -> None:
         if not isinstance(lines, list):
             raise errors.InvalidInput("'pip' must be a list", where=errors.Where(file, line, "dependencies.pip"))
         for index, item in enumerate(lines):
-            _take_pip(str(item), file, _line(lines, index), found)
+            _take_pip("" if item is None else str(item), file, _line(lines, index), found)
 
 
 def _take_conda(entry: str, file: str, line: int, found: _Found) -> None:

@@ -105,16 +105,9 @@ def _ask_uv(
         folder = Path(name)
         written = [each.text for each in (*spec.options, *spec.requirements)]
         (folder / "requirements.in").write_text("\n".join([*written, *base]) + "\n")
-        (folder / "constraints.in").write_text("\n".join(each.text for each in spec.constraints) + "\n")
-        arguments = [
-            "pip",
-            "compile",
-            "requirements.in",
-            "--constraints",
-            "constraints.in",
-            "--python",
-            str(python.path),
-        ]
+        (folder / "constraints.in").write_text("".join(f"{each.text}\n" for each in spec.constraints))
+        arguments = ["pip", "compile", "requirements.in", "--python", str(python.path)]
+        arguments += ["--constraints", "constraints.in"] if spec.constraints else []
         arguments += ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
         # pip's own rule, because the file was written for pip: the best version over all the indexes it names.
         arguments += ["--index-strategy", "unsafe-best-match"]
@@ -143,7 +136,7 @@ def _explain(refused: installer.Refused, spec: model.CondaSpec) -> errors.Double
             cure="Try again when it does. Environments that were built before need no network.",
         )
     blamed = _blamed(refused.message, spec)
-    what = "the requirements cannot be met together" if blamed is None else f"'{blamed.text}' cannot be had"
+    what = "the requirements cannot be met together" if blamed is None else f"'{blamed.text}' cannot be installed"
     return errors.InvalidInput(
         f"{what}: {said}",
         where=blamed.where if blamed else _whole_file(spec),
