@@ -1,0 +1,111 @@
+"""The verbs that all assets share: list, show, labels, archive, restore."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from doubleloop.base import errors
+from doubleloop.cli import options, output
+
+if TYPE_CHECKING:
+    from doubleloop.cli.session import Session
+    from doubleloop.sdk.assets import Assets
+
+COLUMNS = (
+    output.Column("Name", "name"),
+    output.Column("Version", "version"),
+    output.Column("Type", "type"),
+    output.Column("Labels", "labels"),
+    output.Column("Workspace", "workspace"),
+    output.Column("Created", "created_at", output.when),
+    output.Column("By", "created_by"),
+)
+
+
+def add(group: click.Group, plural: str, columns: Sequence[output.Column] = COLUMNS) -> None:
+    """Give ``group`` the shared verbs of the assets under the route ``plural``."""
+    for verb in (_list(plural, columns), _show(plural), _label(plural), _archive(plural), _restore(plural)):
+        group.add_command(verb)
+
+
+def assets(session: Session, plural: str) -> Assets:
+    found: Assets = getattr(session.workspace, plural)
+    return found
+
+
+def _list(plural: str, columns: Sequence[output.Column]) -> click.Command:
+    @click.command("list", cls=options.Verb)
+    @options.name(required=False)
+    @click.option("--include-archived", "archived", is_flag=True, help="Archived ones too.")
+    @options.limit()
+    @options.shared()
+    def list_(session: Session, name: str | None, archived: bool, limit: int | None) -> output.Shown:
+        """The newest version of each name; with -n all versions of one."""
+        kind = assets(session, plural)
+        found = kind.versions(name, limit) if name else kind.list(archived=archived, limit=limit)
+        return output.Shown(found, columns)
+
+    return list_
+
+
+def _show(plural: str) -> click.Command:
+    @click.command("show", cls=options.Verb)
+    @options.name()
+    @options.version()
+    @options.shared()
+    def show(session: Session, name: str, version: str | None, label: str | None) -> Any:
+        """One version: -n NAME -v VERSION, or NAME:VERSION, or NAME@LABEL."""
+        return assets(session, plural).show(*options.asset(session, name, version, label))
+
+    return show
+
+
+def _label(plural: str) -> click.Command:
+    @click.command("label", cls=options.Verb)
+    @options.name()
+    @click.option("-v", "--version", metavar="VERSION", help="Version that gets the label  [default: newest]")
+    @click.option("-l", "--label", metavar="LABEL", required=True, help="The label, such as production.")
+    @options.shared()
+    def label_(session: Session, name: str, version: str | None, label: str) -> Any:
+        """Point a label at a version."""
+        kind = assets(session, plural)
+        plain, wanted = options.asset(session, name, version, None)
+        number = kind.show(plain, wanted)["version"] if wanted.startswith("@") else wanted
+        return kind.set_label(plain, label, str(number))
+
+    return label_
+
+
+def _archive(plural: str) -> click.Command:
+    @click.command("archive", cls=options.Verb)
+    @options.name()
+    @options.version()
+    @options.shared()
+    def archive(session: Session, name: str, version: str | None, label: str | None) -> Any:
+        """Leave a version out of listings; what uses it goes on."""
+        plain, wanted = options.asset(session, name, _needed(name, version, label), label)
+        return assets(session, plural).archive(plain, wanted)
+
+    return archive
+
+
+def _restore(plural: str) -> click.Command:
+    @click.command("restore", cls=options.Verb)
+    @options.name()
+    @options.version()
+    @options.shared()
+    def restore(session: Session, name: str, version: str | None, label: str | None) -> Any:
+        """Undo archive."""
+        plain, wanted = options.asset(session, name, _needed(name, version, label), label)
+        return assets(session, plural).restore(plain, wanted)
+
+    return restore
+
+
+def _needed(name: str, version: str | None, label: str | None) -> str | None:
+    if not (version or label or ":" in name.removeprefix("azureml:") or "@" in name):
+        raise errors.InvalidInput("Which version?", cure="Give it with -v VERSION or -l LABEL.")
+    return version

@@ -1,0 +1,200 @@
+"""``doubleloop job``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from doubleloop.base import errors
+from doubleloop.cli import options, output, tree
+
+if TYPE_CHECKING:
+    from doubleloop.cli.session import Session
+
+_COLUMNS = (
+    output.Column("Name", "id"),
+    output.Column("Display name", "display_name"),
+    output.Column("Kind", "kind"),
+    output.Column("Status", "status"),
+    output.Column("Experiment", "experiment"),
+    output.Column("Started", "started_at", output.when),
+    output.Column("Ended", "ended_at", output.when),
+    output.Column("By", "created_by"),
+)
+_STEPS = (
+    output.Column("Step", "name"),
+    output.Column("Status", "status"),
+    output.Column("Attempt", "attempt"),
+    output.Column("Reused from", "reused_from"),
+    output.Column("Exit", "exit_code"),
+    output.Column("Started", "started_at", output.when),
+    output.Column("Ended", "ended_at", output.when),
+    output.Column("Reason", "reason"),
+)
+
+
+@click.group("job", cls=tree.Verbs)
+def GROUP() -> None:
+    """Command and pipeline jobs."""
+
+
+@GROUP.command("create", cls=options.Verb)
+@options.file()
+@options.name(required=False)
+@click.option("-e", "--experiment-name", "experiment", metavar="NAME", help="Experiment of the run.")
+@click.option("--force-rerun", is_flag=True, help="Run every step, also where an equal one has completed before.")
+@click.option("-s", "--stream", is_flag=True, help="Show the logs until it ends; exit 1 when it fails.")
+@click.option("--web", is_flag=True, help="Open the job's page.")
+@options.shared()
+def create(
+    session: Session, file: str | None, sets: tuple[str, ...], name: str | None, experiment: str | None,
+    force_rerun: bool, stream: bool, web: bool,
+) -> Any:  # fmt: skip
+    """Submit a job."""
+    from doubleloop.cli import files, follow
+
+    document = files.read(session, file, "job", options.pairs(sets, "--set"), name=name)
+    id_ = getattr(document.model, "name", None)
+    if id_:
+        _is_free(session, id_)
+    found = session.workspace.jobs.submit(
+        files.ship(session, document), id_=id_, experiment=experiment, force_rerun=force_rerun or None
+    )
+    session.note(f"Job {found['id']} is {found['status']}. Its log: `doubleloop job stream -n {found['id']}`.")
+    if web:
+        _open(session, found)
+    return follow.job(session, found["id"]) if stream else found
+
+
+def _is_free(session: Session, id_: str) -> None:
+    """A name that was chosen by hand must be new: the server would answer with the job that has it."""
+    try:
+        session.workspace.jobs.show(id_)
+    except errors.NotFound:
+        return
+    raise errors.Conflict(f"There is a job {id_} already", cure="Leave the name out, or choose another.")
+
+
+def _open(session: Session, found: dict[str, Any]) -> None:
+    import webbrowser
+
+    address = output.at(found, "services.Studio.endpoint") or f"{session.client.url}/jobs/{found['id']}"
+    session.note(f"Its page: {address}")
+    webbrowser.open(address)
+
+
+@GROUP.command("list", cls=options.Verb)
+@click.option("--status", metavar="STATUS", help="queued, running, completed, failed or cancelled.")
+@click.option("-e", "--experiment-name", "experiment", metavar="NAME", help="Of one experiment.")
+@click.option("--created-by", metavar="USER", help="Of one user.")
+@options.limit()
+@options.shared()
+def list_(
+    session: Session, status: str | None, experiment: str | None, created_by: str | None, limit: int | None
+) -> output.Shown:  # fmt: skip
+    """Jobs, newest first (50 unless -r says otherwise)."""
+    found = session.workspace.jobs.list(
+        status=status.lower() if status else None, experiment=experiment, created_by=created_by, limit=limit or 50
+    )
+    return output.Shown(found, _COLUMNS)
+
+
+@GROUP.command("show", cls=options.Verb)
+@options.name()
+@click.option("--web", is_flag=True, help="Open the job's page.")
+@options.shared()
+def show(session: Session, name: str, web: bool) -> output.Shown:
+    """One job and its steps."""
+    found = session.workspace.jobs.show(name)
+    found["steps"] = session.workspace.jobs.steps(name)
+    if web:
+        _open(session, found)
+    return output.Shown(found, text=_page)
+
+
+def _page(found: dict[str, Any]) -> str:
+    steps = found.get("steps") or []
+    page = output.fields({key: value for key, value in found.items() if key not in ("steps", "services", "name")})
+    cells = [[column.text(step) for column in _STEPS] for step in steps]
+    return page + ("\n" + output.rows([column.title for column in _STEPS], cells) if steps else "")
+
+
+@GROUP.command("stream", cls=options.Verb)
+@options.name()
+@options.shared()
+def stream(session: Session, name: str) -> Any:
+    """Show the logs until the job ends; exit 1 when it failed."""
+    from doubleloop.cli import follow
+
+    found = follow.job(session, name)
+    return found if session.machine else None
+
+
+@GROUP.command("cancel", cls=options.Verb)
+@options.name()
+@options.shared()
+def cancel(session: Session, name: str) -> Any:
+    """Stop a job: its processes end, its finished steps stay."""
+    return session.workspace.jobs.cancel(name)
+
+
+@GROUP.command("retry", cls=options.Verb)
+@options.name()
+@click.option("-s", "--stream", is_flag=True, help="Show the logs until it ends.")
+@options.shared()
+def retry(session: Session, name: str, stream: bool) -> Any:
+    """Submit it again as a new job; completed steps are reused."""
+    from doubleloop.cli import follow
+
+    found = session.workspace.jobs.retry(name)
+    session.note(f"Job {found['id']} is {found['status']}.")
+    return follow.job(session, found["id"]) if stream else found
+
+
+@GROUP.command("download", cls=options.Verb)
+@options.name()
+@click.option("--output-name", metavar="NAME", help="One output  [default: the job's own folder]")
+@click.option("--all", "everything", is_flag=True, help="Every output.")
+@click.option("-p", "--download-path", "target", metavar="FOLDER", default=".", help="Where to  [default: here]")
+@options.shared()
+def download(session: Session, name: str, output_name: str | None, everything: bool, target: str) -> Any:
+    """Outputs, into FOLDER/named-outputs/NAME; the job's own folder into FOLDER/artifacts."""
+    outputs = dict(session.workspace.jobs.show(name).get("outputs") or {})
+    chosen = list(outputs) if everything else [output_name or "artifacts"]
+    unknown = [each for each in chosen if each not in outputs]
+    if unknown:
+        known = ", ".join(sorted(outputs)) or "none yet"
+        raise errors.NotFound(f"Job {name} has no output {unknown[0]}", cure=f"It has: {known}.")
+    fetched = {}
+    for each in chosen:
+        folder = Path(target) / ("artifacts" if each == "artifacts" else f"named-outputs/{each}")
+        folder.mkdir(parents=True, exist_ok=True)
+        progress = session.progress.bytes(f"Downloading {each}:")
+        session.client.blobs.fetch(str(outputs[each]["reference"]), folder, progress, each)
+        fetched[each] = str(folder)
+    return fetched
+
+
+@GROUP.command("validate", cls=options.Verb)
+@options.file(required=True)
+@options.shared()
+def validate(session: Session, file: str, sets: tuple[str, ...]) -> output.Shown:
+    """Check a job without running it: the file here, and what it refers to on the server."""
+    from doubleloop.cli import files
+
+    document = files.read(session, file, "job", options.pairs(sets, "--set"))
+    found = session.workspace.jobs.validate(document.to_wire())
+    if not found["ok"]:
+        first = errors.from_dict({"error": {"code": "invalid_input", **found["problems"][0]}})
+        for each in found["problems"][1:]:
+            session.note(f"also: {each.get('message')}")
+        raise first
+    return output.Shown(found, text=lambda value: "\n".join(["The job can run. Its steps:", *_order(value["steps"])]))
+
+
+def _order(steps: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"  {step['name']}" + (f" (after {', '.join(step['needs'])})" if step.get("needs") else "") for step in steps
+    ]

@@ -1,0 +1,196 @@
+"""``doubleloop online-endpoint``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from doubleloop.base import errors
+from doubleloop.cli import options, output, tree
+
+if TYPE_CHECKING:
+    from doubleloop.cli.session import Session
+    from doubleloop.sdk.transport import Answer
+
+_COLUMNS = (
+    output.Column("Name", "name"),
+    output.Column("Traffic", "traffic", output.shares),
+    output.Column("Auth", "auth_mode"),
+    output.Column("Scoring URI", "scoring_uri"),
+    output.Column("Created", "created_at", output.when),
+    output.Column("By", "created_by"),
+)
+_TRAFFIC = click.option("--traffic", "traffic", multiple=True, metavar="SHARES", help='Such as "blue=90 green=10".')
+_MIRROR = click.option(
+    "--mirror-traffic", "mirror", multiple=True, metavar="SHARES", help='Copies, such as "green=10".'
+)
+
+
+@click.group("online-endpoint", cls=tree.Verbs)
+def GROUP() -> None:
+    """Endpoints and their traffic."""
+
+
+@GROUP.command("create", cls=options.Verb)
+@options.file()
+@options.name(required=False)
+@click.option("--auth-mode", metavar="MODE", help="key or aml_token  [default: key]")
+@options.no_wait()
+@click.option("--local", is_flag=True, hidden=True, expose_value=False)
+@options.shared()
+def create(
+    session: Session, file: str | None, sets: tuple[str, ...], name: str | None, auth_mode: str | None, no_wait: bool
+) -> Any:  # fmt: skip
+    """Make an endpoint. An existing one is changed to what the file says."""
+    from doubleloop.cli import files
+
+    pairs = options.pairs(sets, "--set")
+    document = files.read(session, file, "online_endpoint", pairs, name=name, auth_mode=auth_mode)
+    return session.workspace.endpoints.put(files.ship(session, document))
+
+
+@GROUP.command("update", cls=options.Verb)
+@options.file()
+@options.name(required=False)
+@_TRAFFIC
+@_MIRROR
+@options.no_wait()
+@click.option("--local", is_flag=True, hidden=True, expose_value=False)
+@options.shared()
+def update(
+    session: Session, file: str | None, sets: tuple[str, ...], name: str | None, traffic: tuple[str, ...],
+    mirror: tuple[str, ...], no_wait: bool,
+) -> Any:  # fmt: skip
+    """Change the traffic, or whatever the file says."""
+    from doubleloop.cli import files
+
+    found = None
+    if file:
+        document = files.read(session, file, "online_endpoint", options.pairs(sets, "--set"), name=name)
+        name = document.model.name
+        found = session.workspace.endpoints.put(files.ship(session, document))
+    shares, mirrored = options.shares(traffic), options.shares(mirror, "--mirror-traffic")
+    if not name:
+        raise errors.InvalidInput("The name is missing", cure="Give it with -n NAME, or a file with -f FILE.")
+    if shares is not None or mirrored is not None:
+        present = shares if shares is not None else session.workspace.endpoints.show(name).get("traffic") or {}
+        found = session.workspace.endpoints.set_traffic(name, present, mirrored)
+    if found is None:
+        raise errors.InvalidInput("There is nothing to change", cure='Give --traffic "blue=90 green=10", or -f FILE.')
+    return found
+
+
+@GROUP.command("list", cls=options.Verb)
+@options.limit()
+@options.shared()
+def list_(session: Session, limit: int | None) -> output.Shown:
+    """All endpoints of the workspace."""
+    return output.Shown(session.workspace.endpoints.list(limit), _COLUMNS)
+
+
+@GROUP.command("show", cls=options.Verb)
+@options.name()
+@click.option("--local", is_flag=True, hidden=True, expose_value=False)
+@options.shared()
+def show(session: Session, name: str) -> Any:
+    """One endpoint."""
+    return session.workspace.endpoints.show(name)
+
+
+@GROUP.command("delete", cls=options.Verb)
+@options.name()
+@options.yes()
+@options.no_wait()
+@click.option("--local", is_flag=True, hidden=True, expose_value=False)
+@options.shared()
+def delete(session: Session, name: str, yes: bool, no_wait: bool) -> None:
+    """Delete an endpoint with its deployments."""
+    session.confirm(f"Delete endpoint {name} and everything that it serves?", yes)
+    session.workspace.endpoints.delete(name)
+    session.note(f"Endpoint {name} is deleted.")
+
+
+@GROUP.command("invoke", cls=options.Verb)
+@options.name()
+@click.option("-r", "--request-file", "request", metavar="FILE", help="JSON to send; - reads standard input.")
+@click.option(
+    "-d",
+    "--deployment-name",
+    "--deployment",
+    "deployment",
+    metavar="NAME",
+    help="One deployment, whatever the traffic.",
+)
+@click.option("--local", is_flag=True, hidden=True, expose_value=False)
+@options.shared()
+def invoke(session: Session, name: str, request: str | None, deployment: str | None) -> Any:
+    """Send a request and print the answer. The request id, for `doubleloop trace`, goes to stderr."""
+    if request is None:
+        raise errors.InvalidInput("There is nothing to send", cure="Give it with --request-file FILE.")
+    answer = session.workspace.endpoints.invoke(name, _content(request), deployment)
+    _raise_for(answer)
+    id_, served = answer.headers.get("x-request-id"), answer.headers.get("azureml-model-deployment")
+    session.note(f"Request {id_ or '?'}" + (f" was answered by {served}." if served else " was answered."))
+    try:
+        return json.loads(answer.body)
+    except ValueError:
+        return answer.body.decode(errors="replace")
+
+
+def _content(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise errors.InvalidInput(
+            f"The request cannot be read: {error.strerror}", where=errors.Where(file), cure="Correct the path."
+        ) from error
+
+
+def _raise_for(answer: Answer) -> None:
+    """The gateway's refusal, or the model's own, as an error with its words."""
+    if answer.status < 400:
+        return
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        body = None
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        raise errors.from_dict(body)
+    text = answer.body[:2000].decode(errors="replace").strip()
+    kind = next((kind for kind in errors.BY_CODE.values() if kind.status == answer.status), None)
+    chosen = kind or (errors.InvalidInput if answer.status < 500 else errors.Failed)
+    id_ = answer.headers.get("x-request-id")
+    raise chosen(f"The endpoint answered {answer.status}: {text}", cure=f"The request id is {id_}." if id_ else "")
+
+
+@GROUP.command("get-credentials", cls=options.Verb)
+@options.name()
+@options.shared()
+def get_credentials(session: Session, name: str) -> Any:
+    """The two keys."""
+    return session.workspace.endpoints.keys(name)
+
+
+@GROUP.command("regenerate-keys", cls=options.Verb)
+@options.name()
+@click.option(
+    "--key-type", type=click.Choice(["primary", "secondary"]), default="primary", help="Which  [default: primary]"
+)
+@options.no_wait()
+@options.shared()
+def regenerate_keys(session: Session, name: str, key_type: str, no_wait: bool) -> Any:
+    """Make one key anew; the old one stops working at once."""
+    return session.workspace.endpoints.regenerate_key(name, key_type)
+
+
+@GROUP.command("metrics", cls=options.Verb)
+@options.name()
+@click.option("-d", "--deployment-name", "deployment", metavar="NAME", help="Of one deployment.")
+@options.shared()
+def metrics(session: Session, name: str, deployment: str | None) -> Any:
+    """Requests, errors and latency."""
+    return session.workspace.endpoints.metrics(name, deployment)

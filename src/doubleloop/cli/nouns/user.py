@@ -1,0 +1,86 @@
+"""``doubleloop user``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from doubleloop.cli import options, output, passwords, tree
+
+if TYPE_CHECKING:
+    from doubleloop.cli.session import Session
+
+_COLUMNS = (
+    output.Column("Name", "name"),
+    output.Column("Display name", "display_name"),
+    output.Column("Admin", "is_admin"),
+    output.Column("Disabled", "disabled"),
+    output.Column("Created", "created_at", output.when),
+)
+_STDIN = click.option("--password-stdin", "stdin", is_flag=True, help="Read the password from standard input.")
+
+
+@click.group("user", cls=tree.Verbs)
+def GROUP() -> None:
+    """People of this installation. What they may do follows from their groups: `doubleloop role list`."""
+
+
+@GROUP.command("create", cls=options.Verb)
+@options.name("user's name")
+@click.option("--display-name", metavar="TEXT", help="Name for people.")
+@click.option("--admin", is_flag=True, help="May set up the installation; approves nothing by it.")
+@click.option("--no-password", is_flag=True, help="Cannot log in until a password is set.")
+@_STDIN
+@options.shared(workspace=False)
+def create(
+    session: Session, name: str, display_name: str | None, admin: bool, no_password: bool, stdin: bool
+) -> Any:  # fmt: skip
+    """Make a user."""
+    password = None if no_password else passwords.new(name, stdin)
+    return session.client.users.create(name, display_name=display_name, password=password, is_admin=admin)
+
+
+@GROUP.command("list", cls=options.Verb)
+@options.shared(workspace=False)
+def list_(session: Session) -> output.Shown:
+    """Everybody."""
+    return output.Shown(session.client.users.list(), _COLUMNS)
+
+
+@GROUP.command("set-password", cls=options.Verb)
+@options.name("user's name", required=False)
+@_STDIN
+@options.shared(workspace=False)
+def set_password(session: Session, name: str | None, stdin: bool) -> None:
+    """Change a password  [default: your own]."""
+    who = name or str(session.client.me()["user"])
+    session.client.users.set_password(who, passwords.new(who, stdin))
+    session.note(f"The password of {who} is changed.")
+
+
+@GROUP.command("show", cls=options.Verb)
+@options.shared(workspace=False)
+def show(session: Session) -> Any:
+    """Who you are here, and your groups."""
+    return session.client.me()
+
+
+@GROUP.command("create-token", cls=options.Verb)
+@options.name("token's name")
+@click.option("--lifetime", metavar="TIME", help="Such as 90d or PT8H  [default: no end]")
+@click.option("--of", "owner", metavar="USER", help="For somebody else.")
+@options.shared()
+def create_token(session: Session, name: str, lifetime: str | None, owner: str | None) -> Any:
+    """A token for a program; it is shown this once."""
+    seconds = passwords.seconds(lifetime) if lifetime else None
+    return session.client.create_token(name, user=owner, workspace=session.flags.workspace, lifetime=seconds)
+
+
+@GROUP.command("revoke-token", cls=options.Verb)
+@options.name("token's id")
+@options.shared(workspace=False)
+def revoke_token(session: Session, name: str) -> None:
+    """Make a token worthless."""
+    session.client.revoke_token(name)
+    session.note(f"Token {name} is revoked.")
