@@ -52,7 +52,8 @@ def turn(nodes: Sequence[Node], states: Mapping[str, State], *, cancelled: bool,
     """
     if cancelled:
         unstarted = (Status.QUEUED, Status.PREPARING)
-        return _with_end(nodes, states, Turn(cancel=tuple(n.name for n in nodes if states[n.name].status in unstarted)))
+        now = Turn(cancel=tuple(node.name for node in nodes if states[node.name].status in unstarted))
+        return _with_end(nodes, states, now, True)
     again = {node.name for node in nodes if _may_run_again(states[node.name])}
     waiting = [node for node in nodes if states[node.name].status is Status.QUEUED]
     skip = _skipped(waiting, _causes(states, again), go_on)
@@ -61,7 +62,8 @@ def turn(nodes: Sequence[Node], states: Mapping[str, State], *, cancelled: bool,
         for node in waiting
         if node.name not in skip and all(states[need].status is Status.COMPLETED for need in node.needs)
     }
-    return _with_end(nodes, states, Turn(tuple(n.name for n in nodes if n.name in ready | again), skip))
+    now = Turn(tuple(node.name for node in nodes if node.name in ready | again), skip)
+    return _with_end(nodes, states, now, False)
 
 
 def _may_run_again(state: State) -> bool:
@@ -97,13 +99,13 @@ def _skipped(waiting: Iterable[Node], causes: Mapping[str, str], go_on: bool) ->
     return skip
 
 
-def _with_end(nodes: Sequence[Node], states: Mapping[str, State], now: Turn) -> Turn:
+def _with_end(nodes: Sequence[Node], states: Mapping[str, State], now: Turn, cancelled: bool) -> Turn:
     after = {node.name: states[node.name].status for node in nodes}
     after |= dict.fromkeys(now.skip, Status.SKIPPED) | dict.fromkeys(now.cancel, Status.CANCELLED)
     if now.start or any(status not in ENDED for status in after.values()):
         return now
     found = set(after.values())
-    if Status.CANCELLED in found:
+    if cancelled or Status.CANCELLED in found:
         end = Status.CANCELLED
     elif found & {Status.FAILED, Status.SKIPPED}:
         end = Status.FAILED
