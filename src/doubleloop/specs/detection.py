@@ -223,7 +223,7 @@ def _is_component(data: Data) -> bool:
 
 
 _SHAPES: tuple[tuple[str, Callable[[Data], bool]], ...] = (
-    ("schedule", lambda data: "trigger" in data and any(key.startswith(("create_", "import_")) for key in data)),
+    ("schedule", lambda data: isinstance(data.get("trigger"), dict)),
     ("release", lambda data: "stages" in data and "model" in data),
     ("rule", lambda data: "on" in data and "do" in data),
     ("component", lambda data: ("command" in data or "jobs" in data) and _is_component(data)),

@@ -84,8 +84,6 @@ def _problems(item: Any, data: Any) -> list[Problem]:
     name = pointers.join(pointer) or "the file"
     if kind in ("union_tag_invalid", "literal_error"):
         return [_unknown_choice(item, pointer, name)]
-    if kind == "union_tag_not_found":
-        return [Problem(f"'type' is missing in '{name}'", pointer, f"add 'type: ...'; one of {_tags(context)}")]
     if kind == "value_error":
         return [Problem(f"{name}: {context['error']}", pointer)]
     if kind in _EXPECTED:
@@ -95,16 +93,14 @@ def _problems(item: Any, data: Any) -> list[Problem]:
     ]
 
 
-def _tags(context: dict[str, Any]) -> str:
-    return str(context.get("expected_tags", context.get("discriminator", ""))).replace("<", "").replace(">", "")
-
-
 def _unknown_choice(item: Any, pointer: pointers.Pointer, name: str) -> Problem:
     context = item["ctx"]
     if item["type"] == "union_tag_invalid":
         known = [tag.strip(" '<>") for tag in context["expected_tags"].split(",")]
-        given, name = context["tag"].strip("<>"), f"{name}.type"
-        pointer = (*pointer, "type")
+        given = context["tag"].strip("<>")
+        if not given:
+            return Problem(f"'type' is missing in '{name}'", pointer, f"add 'type: ...', one of {', '.join(known)}")
+        name, pointer = f"{name}.type", (*pointer, "type")
     else:
         known = [tag.strip(" '") for tag in context["expected"].replace(" or ", ", ").split(",")]
         given = str(item["input"])

@@ -176,6 +176,8 @@ def _compose(text: str, file: str) -> Node:
 
 def _syntax_error(error: MarkedYAMLError, text: str, file: str) -> errors.InvalidInput:
     mark = error.problem_mark or error.context_mark
+    if error.context_mark and "stream" in str(error.problem):
+        mark = error.context_mark  # something is never closed: say where it was opened
     line = mark.line + 1 if mark else 0
     written = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
     if "expected a single document" in str(error.context):

@@ -258,10 +258,10 @@ class UnservedSignal(Spec):
 _UNSERVED = ("feature_attribution_drift", "custom", "generation_safety_quality", "generation_token_statistics")
 
 
-def _signal_type(value: Any) -> str | None:
+def _signal_type(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    kind = str(kind).strip().lower() if kind else None
-    return "<other>" if kind in _UNSERVED else f"<{kind}>" if kind else None
+    kind = str(kind or "").strip().lower()
+    return "<other>" if kind in _UNSERVED else f"<{kind}>"
 
 
 Signal = Annotated[

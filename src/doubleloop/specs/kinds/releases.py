@@ -151,9 +151,9 @@ class ScanCheck(_Check):
     allow: list[Text] = Field(default_factory=list, description="Identifiers of advisories that are accepted.")
 
 
-def _check_type(value: Any) -> str | None:
+def _check_type(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    return f"<{str(kind).strip().lower()}>" if kind else None
+    return f"<{str(kind or '').strip().lower()}>"
 
 
 Check = Annotated[

@@ -67,9 +67,9 @@ class RecurrenceTrigger(Spec):
     time_zone: Zone = Field("UTC", description="Windows name (Pacific Standard Time) or IANA name (Europe/Rome).")
 
 
-def _trigger_type(value: Any) -> str | None:
+def _trigger_type(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    return f"<{str(kind).strip().lower()}>" if kind else None
+    return f"<{str(kind or '').strip().lower()}>"
 
 
 Trigger = Annotated[
