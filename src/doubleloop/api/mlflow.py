@@ -64,7 +64,7 @@ class Proxy:
             headers["content-length"] = length
         has_body = length not in (None, "0") or "transfer-encoding" in request.headers
         outgoing = self._http.build_request(
-            request.method, path, params=request.query_params.multi_items(), headers=headers,
+            request.method, path, params=httpx.QueryParams(request.url.query), headers=headers,
             content=request.stream() if has_body else None,
         )  # fmt: skip
         try:

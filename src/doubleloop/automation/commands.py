@@ -20,7 +20,9 @@ def put_schedule(ctx: Ctx, document: documents.Document) -> model.Schedule:
     identity.permit(ctx, Action.JOB_SUBMIT)  # what it starts is started for its author
     assert ctx.workspace is not None
     spec = document.model
-    documents.scheduled_job(document)
+    job = documents.scheduled_job(document)
+    if isinstance(job, str):
+        raise past_job(job)
     before = store.schedule(ctx, ctx.workspace, spec.name)
     made = model.Schedule(
         ctx.workspace, spec.name, document.to_wire(), True, triggers.next_fire(spec.trigger, ctx.now),
@@ -77,7 +79,7 @@ def fire_due(ctx: Ctx) -> list[str]:
             with ctx.tx.begin_nested():
                 job = documents.scheduled_job(document)
                 if isinstance(job, str):
-                    job = jobs.document_of(place, job)
+                    raise past_job(job)
                 jobs.submit(place, job, id=id_, purpose={"schedule": schedule.name})
             started.append(id_)
         except errors.DoubleloopError as error:
@@ -88,6 +90,13 @@ def fire_due(ctx: Ctx) -> list[str]:
             next_at=triggers.next_fire(document.model.trigger, ctx.now),
         )  # fmt: skip
     return started
+
+
+def past_job(reference: str) -> errors.NotSupported:
+    """What to say of a reference to a job that ran before."""
+    return errors.NotSupported(
+        f"Starting a past job again by its name ({reference}) is not there yet", cure="Name the job's file instead."
+    )
 
 
 def _kind(user: str) -> actors.ActorKind:

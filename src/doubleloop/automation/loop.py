@@ -6,13 +6,14 @@ import logging
 import threading
 
 from doubleloop.automation import commands, model, store
-from doubleloop.base import actors, clock
+from doubleloop.base import actors, clock, errors
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import commands as durable
 from doubleloop.events import commands as events
 from doubleloop.events.model import Fact
 from doubleloop.monitoring import commands as monitoring
-from doubleloop.releases import commands as releases
+from doubleloop.releases import commands as release_commands
+from doubleloop.releases import queries as releases
 from doubleloop.specs import documents
 from doubleloop.specs.kinds import rules as specs
 
@@ -69,11 +70,29 @@ def react(ctx: Ctx, fact: Fact) -> None:
     if fact.type.startswith(OWN_FACTS):
         return
     if fact.type == "model.registered":
-        releases.on_registered(ctx, fact)
+        _release(ctx, fact)
     for rule in store.rules(ctx):
         spec = documents.from_wire(rule.document).model
         if rule.enabled and _concerns(rule, fact) and specs.fits(spec, fact.type, fact.data):
             _act(ctx, rule, spec, fact)
+
+
+def _release(ctx: Ctx, fact: Fact) -> None:
+    """A new version of a model starts the releases that wait for one."""
+    name, version = fact.data["name"], fact.data["version"]
+    for definition in releases.starts_on(ctx, name, fact.data.get("job")):
+        trigger = {"type": fact.type, "fact": fact.seq, "author": fact.data["created_by"]}
+        try:
+            with ctx.tx.begin_nested():
+                release_commands.start(
+                    ctx.in_workspace(None), definition, model_version=version, trigger=trigger,
+                    id=f"{definition}-{name}-{version}"[:80],
+                )  # fmt: skip
+        except errors.DoubleloopError as error:
+            events.record(
+                ctx.in_workspace(None), "release.not_started", f"definition:{definition}", model=name, version=version,
+                error=str(error),
+            )  # fmt: skip
 
 
 def _concerns(rule: model.Rule, fact: Fact) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from doubleloop.automation import messages
+from doubleloop.automation import commands, messages, queries
 from doubleloop.base import actors, canonical, clock, errors
 from doubleloop.db.context import Contexts
 from doubleloop.durable import ports as flows
@@ -66,7 +66,15 @@ def _do(contexts: Contexts, argument: dict[str, Any], index: int) -> dict[str, A
 
 def _retrain(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str) -> str:
     """Make data of what production saw (when asked), then start the release; its first stage trains on it."""
-    trigger: dict[str, Any] = {"kind": "rule", "fact": fact.seq, "type": fact.type, "rule": key.rsplit("-", 2)[0]}
+    with contexts.read(ACTOR, workspace) as ctx:
+        author = queries.rule(ctx, key.rsplit("-", 2)[0]).created_by
+    trigger: dict[str, Any] = {
+        "type": "rule",
+        "author": author,
+        "fact": fact.seq,
+        "on": fact.type,
+        "rule": key.rsplit("-", 2)[0],
+    }
     inputs = {name: _plain(value) for name, value in body.inputs.items()}
     if body.data is not None:
         until = _as_of(fact)
@@ -82,7 +90,7 @@ def _retrain(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str
             }
     with contexts.write(ACTOR, workspace) as ctx:
         release = releases.start(
-            ctx, body.release, trigger={**trigger, **({"inputs": inputs} if inputs else {})}, id_=f"release-{key}"
+            ctx, body.release, trigger={**trigger, **({"inputs": inputs} if inputs else {})}, id=f"release-{key}"
         )
     return f"release {release.id}"
 
@@ -122,10 +130,9 @@ def _roll_back(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: s
 def _run_job(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str) -> str:
     with contexts.write(ACTOR, body.workspace or workspace) as ctx:
         if isinstance(body.job, str):
-            document = jobs.document_of(ctx, body.job)
-        else:
-            kind = "pipeline_job" if body.job.type == "pipeline" else "command_job"
-            document = documents.from_model(kind, _plain(body.job), f"rule {key}")
+            raise commands.past_job(body.job)
+        kind = "pipeline_job" if body.job.type == "pipeline" else "command_job"
+        document = documents.from_model(kind, _plain(body.job), f"rule {key}")
         inputs = {name: messages.fill(_plain(value), fact) for name, value in body.inputs.items()}
         job = jobs.submit(ctx, document, id=f"job-{key}", inputs=inputs, purpose={"rule": key, "fact": fact.seq})
     return f"job {job.id}"

@@ -64,6 +64,14 @@ def label(ctx: Ctx, reference: str, name: str) -> assets.Asset:
     return asset
 
 
+def archive(ctx: Ctx, reference: str, archived: bool) -> assets.Asset:
+    """Hide a version from listings and from ``latest``, or show it again. Raises NotFound."""
+    asset = found.resolve(ctx, "data", reference)
+    identity.permit(ctx, Action.DATA_WRITE, asset.workspace)
+    catalog.archive(ctx.in_workspace(asset.workspace), asset, archived)
+    return found.resolve(ctx, "data", f"{asset.name}:{asset.version}")
+
+
 def put_datastore(ctx: Ctx, name: str, spec: dict[str, Any]) -> None:
     """Name a place. ``spec`` is {type, path|url, …}; secrets do not belong in it."""
     identity.permit(ctx, Action.DATA_WRITE)

@@ -205,6 +205,12 @@ def keys(ctx: Ctx, name: str) -> tuple[str, str]:
     return keys_of(ctx, get_endpoint(ctx, name))
 
 
+def permit_invoke(ctx: Ctx, name: str) -> str:
+    """The key to call an endpoint with, for an actor who may call it. Raises NotPermitted, NotFound."""
+    identity.permit(ctx, Action.ENDPOINT_INVOKE)
+    return keys_of(ctx, get_endpoint(ctx, name))[0]
+
+
 def keys_of(ctx: Ctx, endpoint: model.Endpoint) -> tuple[str, str]:
     source = ctx.port(secrets.Keys)
     return (

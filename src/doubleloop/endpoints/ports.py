@@ -29,3 +29,6 @@ class Serving(Protocol):
 
     def folder(self, kind: str) -> Path:
         """Where files that serving needs are laid: ``models``, ``code``."""
+
+    def log(self, deployment_id: str, lines: int) -> str:
+        """The newest lines of a deployment's scorers; empty when there are none."""

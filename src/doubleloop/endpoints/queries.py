@@ -93,3 +93,8 @@ def labels(
 ) -> pl.DataFrame:
     """True values that came later: request_id, row, value, time, received_at."""
     return contexts.port(ports.Serving).labels(workspace, endpoint, since=since, until=until)
+
+
+def log(contexts: Contexts, deployment: model.Deployment, lines: int) -> str:
+    """The newest lines that a deployment's scoring processes printed."""
+    return contexts.port(ports.Serving).log(deployment.id, lines)

@@ -10,7 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from doubleloop.gateway import log, protocol
+from doubleloop.gateway import log, paths, protocol
+
+LOG_TAIL_BYTES = 4 << 20
 
 
 class GatewayServing:
@@ -47,3 +49,11 @@ class GatewayServing:
 
     def folder(self, kind: str) -> Path:
         return self._home / "serving" / kind
+
+    def log(self, deployment_id: str, lines: int) -> str:
+        file = paths.scorer_folder(self._home, deployment_id) / "scorer.log"
+        if not file.exists():
+            return ""
+        with file.open("rb") as stream:
+            stream.seek(max(0, file.stat().st_size - LOG_TAIL_BYTES))
+            return "".join(stream.read().decode(errors="replace").splitlines(keepends=True)[-lines:])

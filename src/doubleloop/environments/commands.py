@@ -36,6 +36,11 @@ def create(ctx: Ctx, name: str, version: str | None, spec: Mapping[str, Any]) ->
     return catalog.add(ctx, "environment", name, version, canonical.sha256(content), dict(spec))
 
 
+def permit_build(ctx: Ctx) -> None:
+    """Raise unless the actor may have environments built in the context's workspace."""
+    identity.permit(ctx, Action.ENVIRONMENT_WRITE)
+
+
 def source_of_model(model_dir: Path) -> EnvironmentSource:
     """What an MLflow model says it needs: its ``conda.yaml``, else ``requirements.txt``. Raises InvalidInput."""
     conda_file, plain = model_dir / "conda.yaml", model_dir / "requirements.txt"

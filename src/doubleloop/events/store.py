@@ -75,10 +75,16 @@ def select(
     types: Sequence[str] = (),
     subject: str | None = None,
     workspace: str | None = None,
+    actor: str | None = None,
+    before: int | None = None,
     newest_first: bool = False,
     limit: int = 500,
 ) -> list[model.Fact]:
     query = sa.select(FACTS).where(FACTS.c.seq > after)
+    if before is not None:
+        query = query.where(FACTS.c.seq < before)
+    if actor is not None:
+        query = query.where(FACTS.c.actor == actor)
     if types:
         query = query.where(FACTS.c.type.in_(types))
     if subject is not None:

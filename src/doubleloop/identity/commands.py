@@ -32,6 +32,13 @@ def decide(ctx: Ctx, action: Action, workspace: str | None = None) -> model.Deci
     return rules.decide(user.name, user.is_admin, store.groups(ctx), action, place, kind)
 
 
+def explain(ctx: Ctx, user: str, action: Action, workspace: str | None) -> model.Decision:
+    """What ``decide`` would say of ``user``, and why. One's own, or with identity.read."""
+    if user != ctx.actor.id:
+        permit(ctx, Action.IDENTITY_READ, workspace)
+    return decide(ctx.acting_as(actors.Actor(user)), action, workspace)
+
+
 def permit(ctx: Ctx, action: Action, workspace: str | None = None) -> None:
     """Raise NotPermitted unless the actor may. The first line of every command and query."""
     decision = decide(ctx, action, workspace)

@@ -81,7 +81,14 @@ SERVICES: dict[str, frozenset[Action]] = {
     "service:releases": _DEVELOP,
     "service:monitor": _READ_DEVELOPMENT | {Action.MONITOR_RUN, Action.DATA_WRITE},
     "service:automation": _READ_DEVELOPMENT
-    | {Action.DATA_WRITE, Action.JOB_SUBMIT, Action.MONITOR_RUN, Action.RELEASE_START, Action.ENDPOINT_WRITE},
+    | {
+        Action.DATA_WRITE,
+        Action.ENDPOINT_WRITE,
+        Action.JOB_SUBMIT,
+        Action.MONITOR_RUN,
+        Action.RELEASE_START,
+        Action.RULE_READ,
+    },
     "service:tracking": frozenset({Action.MODEL_READ, Action.MODEL_WRITE, Action.RELEASE_READ}),
     "service:durable": frozenset(),
     "service:setup": frozenset(Action) - {Action.RELEASE_APPROVE},

@@ -1,4 +1,4 @@
-"""Tables of users, tokens, sessions and groups. Passwords are argon2 hashes; tokens and sessions SHA-256 of 256 bits."""
+"""Tables of users, tokens and groups. Passwords are argon2 hashes; tokens and sessions SHA-256 of 256 bits."""
 
 from __future__ import annotations
 

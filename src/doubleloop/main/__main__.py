@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from doubleloop.base import errors
 from doubleloop.main import processes, server, worker
 from doubleloop.settings import model
 
-ENTRIES = {"up": processes.up, "api": server.run, "worker": worker.run}
+ENTRIES: dict[str, Callable[[model.Settings], Any]] = {"up": processes.up, "api": server.run, "worker": worker.run}
 
 
 def main() -> int:

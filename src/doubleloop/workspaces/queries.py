@@ -42,6 +42,13 @@ def registries(ctx: Ctx) -> list[str]:
     return [workspace.name for workspace in store.select(ctx) if workspace.is_registry]
 
 
+def permit_computes(ctx: Ctx) -> None:
+    """Raise unless the actor may look at the computes of the context's workspace."""
+    assert ctx.workspace is not None
+    get(ctx, ctx.workspace)
+    identity.permit(ctx, Action.COMPUTE_READ)
+
+
 class Kinds:
     """Fills ``identity.ports.WorkspaceKinds``."""
 

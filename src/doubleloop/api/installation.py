@@ -1,0 +1,228 @@
+"""The installation: health, logins, users, roles, set-up, audit."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import sqlalchemy as sa
+from fastapi import APIRouter, Body, Query, Request
+
+from doubleloop import __version__
+from doubleloop.api import render, requests
+from doubleloop.api.routing import OPEN, OWN, needs
+from doubleloop.base import errors
+from doubleloop.endpoints import ports as endpoints
+from doubleloop.events import queries as events
+from doubleloop.identity import commands as identity
+from doubleloop.identity import queries as identities
+from doubleloop.identity import rules
+from doubleloop.identity import store as users
+from doubleloop.identity.actions import Action
+from doubleloop.identity.model import Persona, WorkspaceKind
+from doubleloop.settings.model import Settings
+from doubleloop.setups import commands as setups
+
+router = APIRouter(prefix="/api/v1")
+
+WORKER_SILENT_SECONDS = 10.0
+
+
+@router.get("/health", openapi_extra=needs(OPEN))
+def health(request: Request) -> dict[str, Any]:
+    parts = {
+        "database": _database(request),
+        "gateway": _gateway(request),
+        "mlflow": _mlflow(requests.settings(request)),
+        "worker": _worker(requests.settings(request)),
+    }
+    status = "ok" if all(state == "ok" for state in parts.values()) else "degraded"
+    return {"status": status, "version": __version__, "parts": {"api": "ok", **parts}}
+
+
+def _database(request: Request) -> str:
+    try:
+        with requests.contexts(request).read(requests.GATE) as ctx:
+            ctx.tx.execute(sa.text("select 1"))
+        return "ok"
+    except sa.exc.SQLAlchemyError:
+        return "failed"
+
+
+def _gateway(request: Request) -> str:
+    try:
+        requests.contexts(request).port(endpoints.Serving).status()
+        return "ok"
+    except errors.Unavailable:
+        return "starting"
+
+
+def _mlflow(settings: Settings) -> str:
+    try:
+        transport = httpx.HTTPTransport(uds=str(settings.mlflow_socket))
+        with httpx.Client(transport=transport, timeout=2) as client:
+            return "ok" if client.get("http://localhost/health").status_code == 200 else "starting"
+    except httpx.HTTPError:
+        return "starting"
+
+
+def _worker(settings: Settings) -> str:
+    try:
+        beat = json.loads((settings.home / "run" / "worker.json").read_text())["at"]
+    except (OSError, ValueError, KeyError):
+        return "starting"
+    return "ok" if time.time() - beat < WORKER_SILENT_SECONDS else "silent"
+
+
+@router.post("/login", openapi_extra=needs(OPEN))
+def login(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "user", "password")
+    lifetime = timedelta(hours=requests.settings(request).session_hours)
+    with requests.contexts(request).write(requests.GATE) as ctx:
+        actor, secret = identity.login(ctx, str(body.get("user", "")), str(body.get("password", "")), lifetime)
+        return {"token": secret, "user": actor.id, "expires_at": render.plain(ctx.now + lifetime)}
+
+
+@router.post("/logout", openapi_extra=needs(OWN))
+def logout(request: Request) -> dict[str, Any]:
+    with requests.writing(request) as ctx:
+        identity.end_session(ctx, requests.secret_of(request) or "")
+    return {}
+
+
+@router.post("/tokens", openapi_extra=needs(Action.IDENTITY_WRITE))
+def create_token(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "name", "user", "workspace", "lifetime")
+    lifetime = timedelta(seconds=float(body["lifetime"])) if body.get("lifetime") else None
+    with requests.writing(request) as ctx:
+        owner = body.get("user") or ctx.actor.id
+        name = str(body.get("name") or "token")
+        if name.startswith("job:"):
+            raise errors.InvalidInput("Names that begin with 'job:' belong to the tokens of jobs")
+        token, secret = identity.create_token(ctx, owner, name, lifetime=lifetime, workspace=body.get("workspace"))
+        return {**render.plain(token), "token": secret}
+
+
+@router.delete("/tokens/{id}", openapi_extra=needs(Action.IDENTITY_WRITE))
+def revoke_token(request: Request, id: str) -> dict[str, Any]:
+    with requests.writing(request) as ctx:
+        identity.revoke_token(ctx, id)
+    return {}
+
+
+@router.get("/me", openapi_extra=needs(OWN))
+def me(request: Request) -> dict[str, Any]:
+    with requests.reading(request) as ctx:
+        user = users.user(ctx, ctx.actor.id)
+        groups = [each for each in users.groups(ctx) if ctx.actor.id in each.members]
+    return {
+        "user": ctx.actor.id, "display_name": user.display_name if user else ctx.actor.id,
+        "is_admin": bool(user and user.is_admin),
+        "groups": [{"name": g.name, "persona": g.persona.value, "workspaces": list(g.workspaces)} for g in groups],
+    }  # fmt: skip
+
+
+@router.get("/users", openapi_extra=needs(Action.IDENTITY_READ))
+def list_users(request: Request) -> dict[str, Any]:
+    with requests.reading(request) as ctx:
+        return requests.listing(identities.users(ctx), render.user)
+
+
+@router.post("/users", openapi_extra=needs(Action.IDENTITY_WRITE))
+def create_user(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "name", "display_name", "password", "is_admin")
+    with requests.writing(request) as ctx:
+        user = identity.create_user(
+            ctx, str(body.get("name", "")), body.get("display_name") or "", is_admin=bool(body.get("is_admin"))
+        )
+        if body.get("password"):
+            identity.set_password(ctx, user.name, str(body["password"]))
+        return render.user(user)
+
+
+@router.put("/users/{name}/password", openapi_extra=needs(Action.IDENTITY_WRITE))
+def set_password(request: Request, name: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "password")
+    with requests.writing(request) as ctx:
+        identity.set_password(ctx, name, str(body.get("password", "")))
+    return {}
+
+
+@router.get("/roles", openapi_extra=needs(Action.IDENTITY_READ))
+def roles(request: Request) -> dict[str, Any]:
+    with requests.reading(request) as ctx:
+        groups = identities.groups(ctx)
+    table = {
+        persona.value: {kind.value: sorted(rules.allowed_actions(persona, kind)) for kind in WorkspaceKind}
+        for persona in Persona
+    }
+    return {"items": [render.plain(group) for group in groups], "next": None, "personas": table}
+
+
+@router.get("/roles/explain", openapi_extra=needs(Action.IDENTITY_READ))
+def explain_role(
+    request: Request, action: str, user: str | None = None, workspace: str | None = None
+) -> dict[str, Any]:
+    try:
+        wanted = Action(action)
+    except ValueError:
+        raise errors.InvalidInput(f"'{action}' is not an action", cure=f"One of {', '.join(Action)}.") from None
+    with requests.reading(request) as ctx:
+        name = user or ctx.actor.id
+        decision = identity.explain(ctx, name, wanted, workspace)
+    return {"user": name, "action": action, "workspace": workspace, "allowed": decision.allowed, "why": decision.why}
+
+
+@router.post("/setup/plan", openapi_extra=needs(Action.WORKSPACE_WRITE))
+def plan(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "document")
+    with requests.reading(request) as ctx:
+        return render.plan(setups.plan(ctx, requests.document(body, "setup")))
+
+
+@router.post("/setup/apply", openapi_extra=needs(Action.WORKSPACE_WRITE))
+def apply(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "document", "digest")
+    document = requests.document(body, "setup")
+    with requests.writing(request) as ctx:
+        return render.plan(setups.apply(ctx, document, body.get("digest")))
+
+
+@router.get("/audit", openapi_extra=needs(Action.AUDIT_READ))
+def audit(
+    request: Request,
+    type: str | None = None,
+    subject: str | None = None,
+    workspace: str | None = None,
+    actor: str | None = None,
+    after: int = 0,
+    order: str = "newest",
+    limit: int = Query(100, ge=1, le=1000),
+) -> dict[str, Any]:
+    with requests.reading(request, workspace) as ctx:
+        identity.permit(ctx, Action.AUDIT_READ)
+        found = events.audit(
+            ctx, types=[type] if type else (), subject=subject, workspace=workspace, actor=actor, cursor=after,
+            newest_first=order != "oldest", limit=limit,
+        )  # fmt: skip
+    following = str(found[-1].seq) if len(found) == limit else None
+    return requests.listing(found, render.fact, following)
+
+
+@router.get("/audit/head", openapi_extra=needs(Action.AUDIT_READ))
+def audit_head(request: Request) -> dict[str, Any]:
+    with requests.reading(request) as ctx:
+        identity.permit(ctx, Action.AUDIT_READ)
+        seq, digest = events.head(ctx)
+    return {"seq": seq, "hash": digest}
+
+
+@router.get("/audit/verify", openapi_extra=needs(Action.AUDIT_READ))
+def audit_verify(request: Request) -> dict[str, Any]:
+    with requests.reading(request) as ctx:
+        identity.permit(ctx, Action.AUDIT_READ)
+        report = events.verify(ctx)
+    return {**render.plain(report), "whole": report.whole}

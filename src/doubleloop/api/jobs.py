@@ -1,0 +1,100 @@
+"""Jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Body, Query, Request, Response
+
+from doubleloop.api import render, requests
+from doubleloop.api.routing import needs
+from doubleloop.base import errors
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.jobs import commands, mapping, queries
+from doubleloop.jobs.model import ENDED, Job
+
+router = APIRouter(prefix="/api/v1/workspaces/{ws}/jobs")
+
+KINDS = ("command_job", "pipeline_job")
+
+
+def _job(request: Request, job: Job) -> dict[str, Any]:
+    settings = requests.settings(request)
+    return render.job(job, f"http://{settings.host}:{settings.port}")
+
+
+@router.post("", openapi_extra=needs(Action.JOB_SUBMIT))
+def submit(request: Request, ws: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "document", "id", "experiment", "force_rerun")
+    document = requests.document(body, *KINDS)
+    if body.get("experiment"):
+        document = mapping.with_experiment(document, str(body["experiment"]))
+    with requests.writing(request, ws) as ctx:
+        return _job(request, commands.submit(ctx, document, id=body.get("id"), force_rerun=body.get("force_rerun")))
+
+
+@router.post("/validate", openapi_extra=needs(Action.JOB_SUBMIT))
+def validate(request: Request, ws: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    with requests.reading(request, ws) as ctx:
+        identity.permit(ctx, Action.JOB_SUBMIT)
+    try:
+        document = requests.document(body, *KINDS)
+        tasks = mapping.tasks(document)
+    except (errors.InvalidInput, errors.NotSupported) as error:
+        return {"ok": False, "steps": [], "problems": [error.to_dict()["error"]], "notes": []}
+    notes = [f"{notice.where}: {notice.field}: {notice.why}" for notice in document.notices]
+    return {
+        "ok": True,
+        "steps": [{"name": t.name, "needs": list(t.needs)} for t in tasks],
+        "problems": [],
+        "notes": notes,
+    }
+
+
+@router.get("", openapi_extra=needs(Action.JOB_READ))
+def list_jobs(
+    request: Request,
+    ws: str,
+    status: str | None = None,
+    created_by: str | None = None,
+    after: str | None = None,
+    limit: int = Query(100, ge=1, le=1000),
+) -> dict[str, Any]:
+    with requests.reading(request, ws) as ctx:
+        page = queries.list(ctx, statuses=[status] if status else (), created_by=created_by, cursor=after, limit=limit)
+        return requests.listing(page.items, lambda job: _job(request, job), page.next)
+
+
+@router.get("/{id}", openapi_extra=needs(Action.JOB_READ))
+def show(request: Request, ws: str, id: str) -> dict[str, Any]:
+    with requests.reading(request, ws) as ctx:
+        return _job(request, queries.show(ctx, id))
+
+
+@router.get("/{id}/steps", openapi_extra=needs(Action.JOB_READ))
+def steps(request: Request, ws: str, id: str) -> dict[str, Any]:
+    with requests.reading(request, ws) as ctx:
+        return requests.listing(list(queries.steps(ctx, id)), render.step)
+
+
+@router.get("/{id}/steps/{step}/log", openapi_extra=needs(Action.JOB_READ))
+def log(request: Request, ws: str, id: str, step: str, offset: int = Query(0, ge=0)) -> Response:
+    with requests.reading(request, ws) as ctx:
+        chunk, end = queries.log(ctx, id, step, offset)
+    headers = {"x-next-offset": str(offset + len(chunk)), "x-end": "true" if end else "false"}
+    return Response(chunk, media_type="application/octet-stream", headers=headers)
+
+
+@router.post("/{id}/cancel", openapi_extra=needs(Action.JOB_CANCEL))
+def cancel(request: Request, ws: str, id: str) -> dict[str, Any]:
+    with requests.writing(request, ws) as ctx:
+        job = queries.show(ctx, id)
+        identity.permit(ctx, Action.JOB_CANCEL)
+        return _job(request, job if job.status in ENDED else commands.cancel(ctx, id))
+
+
+@router.post("/{id}/retry", openapi_extra=needs(Action.JOB_SUBMIT))
+def retry(request: Request, ws: str, id: str) -> dict[str, Any]:
+    with requests.writing(request, ws) as ctx:
+        return _job(request, commands.retry(ctx, id))

@@ -1,0 +1,188 @@
+"""Values of the rooms as JSON of docs/http-api.md."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from doubleloop.automation import model as automation
+from doubleloop.base import clock
+from doubleloop.catalog import model as catalog
+from doubleloop.endpoints import model as endpoints
+from doubleloop.events import model as events
+from doubleloop.identity import model as identity
+from doubleloop.jobs import model as jobs
+from doubleloop.models import model as models
+from doubleloop.monitoring import model as monitoring
+from doubleloop.setups import commands as setups
+from doubleloop.specs import documents
+from doubleloop.specs import model as specs
+from doubleloop.workspaces import model as workspaces
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, enums and times as JSON values, all the way down."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, datetime):
+        return clock.iso(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if hasattr(value, "items"):
+        return {key: plain(each) for key, each in value.items()}
+    return value
+
+
+def fact(value: events.Fact) -> dict[str, Any]:
+    return dict(plain(value))
+
+
+def user(value: identity.User) -> dict[str, Any]:
+    return dict(plain(value))
+
+
+def workspace(value: workspaces.Workspace) -> dict[str, Any]:
+    return dict(plain(value))
+
+
+def asset(value: catalog.Asset) -> dict[str, Any]:
+    spec = value.spec
+    return {
+        "id": value.id, "kind": value.kind, "name": value.name, "version": value.version,
+        "workspace": value.workspace, "digest": value.digest, "labels": list(value.labels),
+        "description": spec.get("description") or "", "tags": spec.get("tags") or {}, "type": spec.get("type"),
+        "path": spec.get("reference"), "created_by": value.created_by, "created_at": plain(value.created_at),
+        "job": value.job, "archived": value.archived, "spec": spec,
+    }  # fmt: skip
+
+
+def model_version(value: models.ModelVersion) -> dict[str, Any]:
+    kind = "mlflow_model" if value.flavor == "mlflow" else "custom_model"
+    return {
+        "id": value.id, "kind": "model", "name": value.name, "version": value.version, "workspace": value.workspace,
+        "digest": value.digest, "labels": list(value.labels), "description": value.description, "tags": value.tags,
+        "type": kind, "path": value.reference, "created_by": value.created_by, "created_at": plain(value.created_at),
+        "job": value.job, "archived": False, "spec": {}, "flavor": value.flavor, "run_id": value.run_id,
+        "signature": value.signature, "training_data": list(value.training_data), "authors": list(value.authors),
+    }  # fmt: skip
+
+
+def environment(value: catalog.Asset) -> dict[str, Any]:
+    return {**asset(value), "image": value.spec.get("image")}
+
+
+def job(value: jobs.Job, url: str) -> dict[str, Any]:
+    body = plain(value)
+    page = f"{url}/jobs/{value.workspace}/{value.id}"
+    error = {"code": "failed", "message": value.error} if value.error else None
+    return {**body, "name": value.id, "error": error, "purpose": body["purpose"] or None,
+            "services": {"Studio": {"endpoint": page}}}  # fmt: skip
+
+
+def step(value: jobs.Step) -> dict[str, Any]:
+    body = plain(value)
+    left_out = ("task", "token", "log")
+    return {**{key: each for key, each in body.items() if key not in left_out}, "needs": list(value.task.needs)}
+
+
+def endpoint(value: endpoints.Endpoint, url: str, names: list[str]) -> dict[str, Any]:
+    body = plain(value)
+    left_out = ("primary_generation", "secondary_generation")
+    return {
+        **{key: each for key, each in body.items() if key not in left_out},
+        "scoring_uri": url, "provisioning_state": "Succeeded", "deployments": names,
+    }  # fmt: skip
+
+
+_PROVISIONING = {
+    "preparing": "Creating", "starting": "Creating", "ready": "Succeeded", "failed": "Failed", "deleted": "Deleting",
+    "replaced": "Deleting",
+}  # fmt: skip
+
+
+def deployment(value: endpoints.Deployment, traffic: int) -> dict[str, Any]:
+    spec = value.spec.get("spec", {})
+    return {
+        "id": value.id, "name": value.name, "endpoint_name": value.endpoint, "workspace": value.workspace,
+        "status": value.status.value, "provisioning_state": _PROVISIONING[value.status.value], "error": value.error,
+        "model": value.model_id, "environment_lock": value.environment_lock,
+        "instance_count": spec.get("instance_count", 1), "traffic": traffic, "release": value.release,
+        "signed": value.signature is not None, "created_by": value.created_by, "created_at": plain(value.created_at),
+        "ready_at": plain(value.ready_at),
+    }  # fmt: skip
+
+
+def metrics(value: endpoints.Metrics) -> dict[str, Any]:
+    return {
+        "requests": value.requests, "errors_4xx": value.errors_4xx, "errors_5xx": value.errors_5xx,
+        "throttled": value.throttled, "state": value.state, "ready_instances": value.ready_instances,
+        "latency_ms": {"p50": value.p50_ms, "p95": value.p95_ms, "p99": value.p99_ms},
+    }  # fmt: skip
+
+
+def monitor(value: monitoring.Monitor, last: monitoring.MonitorRun | None, open_alerts: int) -> dict[str, Any]:
+    schedule = specs.plain(documents.from_wire(value.document).model)
+    create = schedule.get("create_monitor", {})
+    return {
+        "name": value.name, "workspace": value.workspace, "endpoint": value.endpoint, "deployment": value.deployment,
+        "signals": create.get("monitoring_signals", {}), "enabled": value.enabled, "trigger": schedule["trigger"],
+        "next_run_at": plain(value.next_at), "last_run": monitor_run(last) if last else None,
+        "open_alerts": open_alerts, "created_by": value.created_by, "created_at": plain(value.created_at),
+    }  # fmt: skip
+
+
+def monitor_run(value: monitoring.MonitorRun) -> dict[str, Any]:
+    body = plain(value)
+    window = {"start": body.pop("window_start"), "end": body.pop("window_end")}
+    return {**body, "window": window, "error": body["error"] or None}
+
+
+def alert(value: monitoring.Alert) -> dict[str, Any]:
+    body = plain(value)
+    return {**body, "window": {"start": body.pop("window_start"), "end": body.pop("window_end")}}
+
+
+def schedule(value: automation.Schedule) -> dict[str, Any]:
+    body = specs.plain(documents.from_wire(value.document).model)
+    return {
+        "name": value.name, "workspace": value.workspace, "kind": "job", "display_name": body.get("display_name"),
+        "description": body.get("description"), "enabled": value.enabled, "trigger": body["trigger"],
+        "next_run_at": plain(value.next_at), "last_run_at": plain(value.last_at), "last_run": value.last_run,
+        "created_by": value.created_by, "created_at": plain(value.created_at),
+    }  # fmt: skip
+
+
+def monitor_schedule(value: monitoring.Monitor, last: monitoring.MonitorRun | None) -> dict[str, Any]:
+    body = specs.plain(documents.from_wire(value.document).model)
+    return {
+        "name": value.name, "workspace": value.workspace, "kind": "monitor", "display_name": body.get("display_name"),
+        "description": body.get("description"), "enabled": value.enabled, "trigger": body["trigger"],
+        "next_run_at": plain(value.next_at), "last_run_at": plain(value.last_at), "last_run": last.id if last else None,
+        "created_by": value.created_by, "created_at": plain(value.created_at),
+    }  # fmt: skip
+
+
+def rule(value: automation.Rule) -> dict[str, Any]:
+    body = specs.plain(documents.from_wire(value.document).model)
+    return {
+        "name": value.name, "workspace": value.workspace, "on": body["on"], "where": body.get("where"),
+        "do": body["do"], "enabled": value.enabled, "default": False, "last_fired_at": plain(value.last_fired_at),
+        "created_by": value.created_by, "created_at": plain(value.created_at),
+    }  # fmt: skip
+
+
+def plan(value: setups.Plan) -> dict[str, Any]:
+    return {
+        "digest": value.digest,
+        "changes": [
+            {"action": each.action, "kind": each.kind, "name": each.name,
+             "fields": {name: list(pair) for name, pair in each.fields.items()}}
+            for each in value.changes
+        ],
+    }  # fmt: skip
