@@ -14,11 +14,14 @@ from doubleloop.sdk import automation, endpoints, jobs, releases, routes
 
 # Between two looks while nothing happens, rising from the first to the last.
 _FIRST, _LAST = 0.15, 1.0
+# How long a server may take to come back, in seconds.
+_RESTART = 180.0
 
 
 @contextmanager
 def leaving(session: Session, hint: str) -> Iterator[None]:
-    """On Ctrl-C say that the work itself goes on."""
+    """Sit out a restart of the server; on Ctrl-C say that the work itself goes on."""
+    session.be_patient(_RESTART)
     try:
         yield
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 """Printing an answer: a table for people, JSON, YAML or tab-separated values for programs.
 
-``json``, ``yaml`` and ``tsv`` print what ``az`` prints for the same value.
+``tsv`` and the values of ``json`` and ``yaml`` are those that ``az`` prints for the same answer.
 """
 
 from __future__ import annotations
@@ -83,9 +83,16 @@ def as_yaml(value: Any) -> str:
     writer.default_flow_style = False
     writer.allow_unicode = True
     writer.width = 4096
+    writer.representer.add_representer(str, _yaml_text)
     stream = io.StringIO()
     writer.dump(value, stream)
     return stream.getvalue().removesuffix("...\n")
+
+
+def _yaml_text(representer: Any, text: str) -> Any:
+    """Quotes words that YAML 1.1 readers, which are many, take for booleans: the field ``on`` of a rule."""
+    style = "'" if text.lower() in ("y", "n", "yes", "no", "on", "off") else None
+    return representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 def tsv(value: Any) -> str:
@@ -120,6 +127,10 @@ def table(shown: Shown) -> str:
     if isinstance(value, list):
         if not value:
             return "" if not shown.columns else "Nothing there.\n"
+        if isinstance(value[0], list):
+            width = max(len(row) for row in value if isinstance(row, list))
+            cells = [[plain(cell) for cell in [*row, *[None] * (width - len(row))]] for row in value]
+            return rows([f"Column{number + 1}" for number in range(width)], cells)
         if not isinstance(value[0], dict):
             return rows(["Result"], [[plain(item)] for item in value])
         columns = shown.columns or [Column(_title(key), key) for key in _scalar_keys(value)]

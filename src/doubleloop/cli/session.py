@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import click
 from doubleloop.base import errors
 from doubleloop.cli import progress
 from doubleloop.sdk import client as clients
-from doubleloop.sdk import profiles
+from doubleloop.sdk import profiles, transport
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,12 @@ class Session:
 
     @cached_property
     def client(self) -> clients.Client:
-        return clients.Client(self.profile.url, self.profile.token)
+        patience = transport.Patience(waiting=lambda why: self.progress.say(f"{why} Trying again."))
+        return clients.Client(self.profile.url, self.profile.token, patience=patience)
+
+    def be_patient(self, seconds: float) -> None:
+        """Go on trying for so long when the server goes away: what is waited for goes on without us."""
+        self.client.link.patience = dataclasses.replace(self.client.link.patience, seconds=seconds)
 
     @cached_property
     def workspace(self) -> clients.Workspace:

@@ -85,7 +85,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """``Did you mean 'job'?``, or the list of what there is."""
     names = sorted(known)
     begun = [name for name in names if len(word) > 1 and (name.startswith(word) or word.startswith(name))]
-    near = list(dict.fromkeys([*difflib.get_close_matches(word, names, 3, 0.5), *begun]))[:3]
+    near = list(dict.fromkeys([*difflib.get_close_matches(word, names, 3), *begun]))[:3]
     if near:
         return "Did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
     return f"There are: {', '.join(names)}."

@@ -22,13 +22,19 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to go on trying: ``seconds`` in all, waits doubling from ``first`` to ``longest``, each jittered."""
+    """How long to go on trying: ``seconds`` in all, waits doubling from ``first`` to ``longest``, each jittered.
+
+    ``unknown`` is for a server that has not answered yet: nobody listening there is then an error soon. ``waiting`` is
+    told why before each wait.
+    """
 
     seconds: float = 20.0
+    unknown: float = 1.0
     first: float = 0.2
     longest: float = 3.0
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    waiting: Callable[[str], None] = lambda why: None
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ class Transport:
         self._prefix = parts.path.rstrip("/")
         self._timeout = timeout
         self.patience = patience or Patience()
+        self._reached = False
         self._local = threading.local()
 
     def json(
@@ -108,24 +115,7 @@ class Transport:
     @contextmanager
     def open(self, request: Request, *, raw: bool = False) -> Iterator[http.client.HTTPResponse]:
         """The answer as a stream. Retries cover the time until its headers are there."""
-        deadline = self.patience.clock() + self.patience.seconds
-        attempt = 0
-        while True:
-            try:
-                response = self._once(request)
-            except (OSError, http.client.HTTPException, _NotSent) as error:
-                sent = not isinstance(error, _NotSent)
-                if (sent and not request.repeatable) or not self._wait(attempt, deadline, None):
-                    raise self._unreachable(request, error) from error
-                attempt += 1
-                continue
-            if response.status == 503 and not raw:
-                answer = _answer(response, response.read())
-                if self._wait(attempt, deadline, answer.headers.get("retry-after")):
-                    attempt += 1
-                    continue
-                raise _error(answer)
-            break
+        response = self._persist(request, raw)
         try:
             if response.status >= 400 and not raw:
                 raise _error(_answer(response, response.read()))
@@ -136,9 +126,31 @@ class Transport:
             if not response.isclosed():
                 self._drop()
 
+    def _persist(self, request: Request, raw: bool) -> http.client.HTTPResponse:
+        """The answer's head, after as many tries as patience allows."""
+        begun = self.patience.clock()
+        attempt = 0
+        while True:
+            try:
+                response = self._once(request)
+                self._reached = True
+            except (OSError, http.client.HTTPException, _NotSent) as error:
+                unreachable = self._unreachable(request, error)
+                again = request.repeatable or isinstance(error, _NotSent)
+                if not again or not self._wait(attempt, begun, None, unreachable.what):
+                    raise unreachable from error
+            else:
+                if response.status != 503 or raw:
+                    return response
+                answer = _answer(response, response.read())
+                refusal = _error(answer)
+                if not self._wait(attempt, begun, answer.headers.get("retry-after"), refusal.what):
+                    raise refusal
+            attempt += 1
+
     def _once(self, request: Request) -> http.client.HTTPResponse:
         kept = getattr(self._local, "connection", None)
-        if kept is not None and request.repeatable:
+        if kept is not None and kept.sock is not None and request.repeatable:
             try:
                 return self._exchange(kept, request)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
@@ -205,12 +217,15 @@ class Transport:
         """Close this thread's connection."""
         self._drop()
 
-    def _wait(self, attempt: int, deadline: float, retry_after: str | None) -> bool:
+    def _wait(self, attempt: int, begun: float, retry_after: str | None, why: str) -> bool:
         """Sleep before the next try; False when the time is up."""
         asked = float(retry_after) if retry_after and retry_after.replace(".", "", 1).isdigit() else 0.0
-        pause = max(asked, min(self.patience.longest, self.patience.first * 2**attempt) * random.uniform(0.7, 1.0))
-        if self.patience.clock() + pause > deadline:
+        jitter = random.uniform(0.7, 1.0)
+        pause = max(asked, min(self.patience.longest, self.patience.first * 2**attempt) * jitter)
+        allowed = self.patience.seconds if self._reached else min(self.patience.unknown, self.patience.seconds)
+        if self.patience.clock() + pause > begun + allowed:
             return False
+        self.patience.waiting(why)
         self.patience.sleep(pause)
         return True
 
