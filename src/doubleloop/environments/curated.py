@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from doubleloop.environments import model
 
-_AZURE = ("azureml-mlflow", "azureml-core")
+# MLflow 3 saves scikit-learn models with skops, which these environments do not have and which refuses tree models.
+_AZURE = ("azureml-mlflow", "azureml-core", "mlflow-skinny>=2.16,<3")
 _TOOLS = ("ipykernel~=6.0", "matplotlib~=3.5", "psutil", "tensorboard", "tqdm~=4.66")
 _SKLEARN = ("numpy~=1.22", "scipy~=1.10", "joblib~=1.2", "azureml-inference-server-http", *_AZURE, *_TOOLS)
 
