@@ -13,6 +13,7 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands, mapping, queries
 from doubleloop.jobs.model import ENDED, Job
+from doubleloop.specs import documents
 
 router = APIRouter(prefix="/api/v1/workspaces/{ws}/jobs")
 
@@ -29,7 +30,7 @@ def submit(request: Request, ws: str, body: dict[str, Any] = Body()) -> dict[str
     requests.refuse_unknown(body, "document", "id", "experiment", "force_rerun")
     document = requests.document(body, *KINDS)
     if body.get("experiment"):
-        document = mapping.with_experiment(document, str(body["experiment"]))
+        document = documents.with_changes(document, {"experiment_name": str(body["experiment"])})
     with requests.writing(request, ws) as ctx:
         return _job(request, commands.submit(ctx, document, id=body.get("id"), force_rerun=body.get("force_rerun")))
 

@@ -12,6 +12,7 @@ from doubleloop.base import errors
 from doubleloop.db.context import Ctx
 from doubleloop.events import queries as events
 from doubleloop.gates import model as gate_model
+from doubleloop.gates import queries as gates
 from doubleloop.gates import rules as gate_rules
 from doubleloop.identity.actions import Action
 from doubleloop.releases import commands, model, queries, trace
@@ -189,7 +190,7 @@ def approvals(request: Request) -> dict[str, Any]:
     with requests.reading(request) as ctx:
         items = []
         for each in queries.waiting(ctx):
-            may, why = queries.may_decide(ctx, each.approval)
+            may, why = gates.may_decide(ctx, each.approval)
             items.append({**_approval(each.approval), "may_decide": may, "why": why, "model_name": each.release.model,
                           "model_version": each.release.candidate, "number": each.release.number})  # fmt: skip
     return {"items": items, "next": None}

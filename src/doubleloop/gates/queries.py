@@ -57,3 +57,14 @@ def waiting(ctx: Ctx) -> list[model.Approval]:
         for each in store.approvals(ctx, status=model.ApprovalStatus.OPEN)
         if identity.decide(ctx, Action.RELEASE_READ, each.workspace).allowed
     ]
+
+
+def may_decide(ctx: Ctx, approval: model.Approval) -> tuple[bool, str]:
+    """Whether the actor's approval would be taken as things stand, and what allows or forbids it."""
+    place = ctx.in_workspace(approval.workspace)
+    decision = identity.decide(place, Action.RELEASE_APPROVE)
+    if not decision.allowed:
+        return False, decision.why
+    held = identity.personas(place, ctx.actor.id, approval.workspace)
+    refused = rules.refusal(approval, ctx.actor.id, held, "approve", "", approval.evidence_digest, ctx.now)
+    return (False, refused.what) if refused else (True, decision.why)
