@@ -77,10 +77,10 @@ def script(script_folder: Path) -> Callable[..., protocol.Deployment]:
     """A deployment of the script: ``script(id, "one", instances=2)``. Starts in a tenth of a second."""
 
     def make(identity: str, model: str = "one", **more: Any) -> protocol.Deployment:
-        return deployment(
-            identity, script_folder / model / "offset.json", kind="script",
-            code_dir=str(script_folder / "code"), scoring_script="score.py", **more,
-        )  # fmt: skip
+        base: dict[str, Any] = {
+            "kind": "script", "code_dir": str(script_folder / "code"), "scoring_script": "score.py"
+        }  # fmt: skip
+        return deployment(identity, script_folder / model / "offset.json", **(base | more))
 
     return make
 
