@@ -104,7 +104,8 @@ def test_an_alias_inside_itself_is_stopped() -> None:
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
-        ("3", 3), ("true", True), ("azureml:x@latest", "azureml:x@latest"), ("@x", "@x"), ("a: b", "a: b"), ("*x", "*x"),
+        ("3", 3), ("true", True), ("azureml:x@latest", "azureml:x@latest"), ("@x", "@x"), ("a: b", "a: b"),
+        ("*x", "*x"),
         ("{a: 1, b: [x]}", {"a": 1, "b": ["x"]}), ("[1, 2]", [1, 2]), ("'3'", "3"), ("", None), ("%x", "%x"),
     ],
 )  # fmt: skip
