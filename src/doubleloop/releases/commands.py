@@ -1,0 +1,125 @@
+"""Defining releases, starting, deciding, cancelling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from doubleloop.base import canonical, errors, ids
+from doubleloop.db.context import Ctx
+from doubleloop.durable import commands as durable
+from doubleloop.gates import commands as gates
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.models import queries as models
+from doubleloop.releases import definitions, model, queries, store
+from doubleloop.specs import documents
+
+
+def put_definition(ctx: Ctx, document: documents.Document) -> model.Definition:
+    """A new version of a release definition, or the newest one when nothing has changed.
+
+    A stage in a production workspace needs an approval, unless the actor may write releases there. Raises InvalidInput
+    (with file and line), NotFound for a workspace, NotPermitted.
+    """
+    spec = document.model
+    identity.permit(ctx, Action.RELEASE_WRITE, ctx.workspace or spec.stages[0].workspace)
+    definitions.check(ctx, document)
+    wire = document.to_wire()
+    digest = canonical.sha256(wire["spec"])
+    newest = store.definition(ctx, spec.name)
+    if newest and newest.hash == digest:
+        return newest
+    definition = model.Definition(
+        spec.name, newest.version + 1 if newest else 1, digest, definitions.model_name(spec.model), spec.trigger,
+        spec.scenario, tuple(stage.workspace for stage in spec.stages), wire, ctx.actor.id, ctx.now,
+    )  # fmt: skip
+    store.insert_definition(ctx.in_workspace(None), definition)
+    return definition
+
+
+def start(
+    ctx: Ctx,
+    name: str,
+    *,
+    model_version: str | None = None,
+    trigger: Mapping[str, Any] | None = None,
+    id: str | None = None,
+) -> model.Release:
+    """Start a release of a model version (default: the newest) by the newest definition ``name``; once per ``id``.
+
+    ``trigger`` says why: {"type": "manual" | "model.registered" | "rule" | …, "author": who wrote the rule, …}.
+    Raises NotFound for the definition or the version.
+    """
+    definition = queries.find_definition(ctx, name)
+    identity.permit(ctx, Action.RELEASE_START, definition.workspaces[0])
+    if id is not None:
+        if not ids.is_name(id) or len(id) > 80:
+            raise errors.InvalidInput(
+                f"'{id}' cannot be the id of a release", cure="Use letters, digits, '.', '_', '-'."
+            )
+        known = store.get(ctx, id)
+        if known:
+            return known
+    reference = f"{definition.model}:{model_version}" if model_version else definition.model
+    version = models.resolve(ctx, reference)
+    release = model.Release(
+        id or ids.new_id("release"), 0, definition.name, definition.version, definition.model, version.version,
+        version.version, model.Status.RUNNING, 0, definition.workspaces[0], "started", "", (),
+        dict(trigger or {"type": "manual"}), None, ctx.actor.id, ctx.now,
+    )  # fmt: skip
+    release = store.insert(ctx, release, definition.workspaces)
+    durable.start(ctx, "releases.run", release.workflow, {"release": release.id})
+    return release
+
+
+def approve(ctx: Ctx, id_: str, comment: str, evidence_digest: str) -> model.Release:
+    """Say yes to a waiting release, on the evidence that was seen. Raises as ``gates.commands.decide``."""
+    return _decide(ctx, id_, "approve", comment, evidence_digest)
+
+
+def reject(ctx: Ctx, id_: str, comment: str, evidence_digest: str) -> model.Release:
+    """Say no, with the reason: the release ends and production stays as it is."""
+    return _decide(ctx, id_, "reject", comment, evidence_digest)
+
+
+def _decide(ctx: Ctx, id_: str, decision: str, comment: str, evidence_digest: str) -> model.Release:
+    release = queries.find(ctx, id_)
+    approval = _approval(release)
+    gates.decide(ctx, approval, decision, comment, evidence_digest)
+    return queries.find(ctx, id_)
+
+
+def _approval(release: model.Release) -> str:
+    """The approval that was asked for last: answering after its end is told as a conflict there, with the reason."""
+    asked = [stage.approval for stage in release.stages if stage.approval]
+    if not asked:
+        raise errors.Conflict(
+            f"Release {release.number} ({release.id}) waits for nobody: it is {release.status}",
+            cure="`doubleloop release list` shows those that wait.",
+        )
+    return asked[-1]
+
+
+def cancel(ctx: Ctx, id_: str, reason: str = "") -> model.Release:
+    """Ask for the end of a release: what it has begun is stopped, traffic goes back, production stays as it was.
+
+    Raises NotFound, Conflict when it has ended. Asking twice is harmless.
+    """
+    release = queries.find(ctx, id_, lock=True)
+    identity.permit(ctx, Action.RELEASE_START, release.stages[0].workspace)
+    if release.status in model.ENDED:
+        raise errors.Conflict(f"Release {release.number} ({release.id}) has ended: it is {release.status}")
+    why = f"cancelled by {ctx.actor.id}" + (f": {reason}" if reason else "")
+    return ask_to_end(ctx, release, model.Status.CANCELLED, why)
+
+
+def ask_to_end(ctx: Ctx, release: model.Release, status: model.Status, why: str) -> model.Release:
+    """Note the end that is wanted and wake the workflow, wherever it waits. The first wish stands."""
+    if release.ending is not None:
+        return release
+    release = store.note(ctx, release, ending={"status": status.value, "reason": why, "by": ctx.actor.id})
+    store.tell(ctx, release, "release.end_requested", wanted=status.value, reason=why)
+    if release.topic:
+        durable.signal(ctx, release.workflow, release.topic, {"end": status.value}, key=f"end/{release.id}")
+    return release

@@ -1,0 +1,128 @@
+"""Looking at definitions, releases, and what waits for a decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from doubleloop.base import errors, paging
+from doubleloop.db.context import Ctx
+from doubleloop.gates import model as gate_model
+from doubleloop.gates import queries as gates
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.jobs import queries as jobs
+from doubleloop.releases import model, rules, store
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A release that waits for people: what is asked, and the evidence that a decision will be pinned to."""
+
+    release: model.Release
+    approval: gate_model.Approval
+    evidence: tuple[gate_model.Evidence, ...]
+
+
+def find_definition(ctx: Ctx, name: str, version: int | None = None) -> model.Definition:
+    """Raises NotFound, with the names there are."""
+    found = store.definition(ctx, name, version)
+    if found is None:
+        names = ", ".join(each.name for each in store.definitions(ctx)) or "none yet"
+        what = f"version {version} of the release definition '{name}'" if version else f"release definition '{name}'"
+        raise errors.NotFound(f"There is no {what}", cure=f"There are: {names}.")
+    return found
+
+
+def definition(ctx: Ctx, name: str, version: int | None = None) -> model.Definition:
+    found = find_definition(ctx, name, version)
+    identity.permit(ctx, Action.RELEASE_READ, found.workspaces[0])
+    return found
+
+
+def definitions(ctx: Ctx) -> tuple[model.Definition, ...]:
+    """The newest version of each definition that the actor may read."""
+    return [
+        each for each in store.definitions(ctx) if identity.decide(ctx, Action.RELEASE_READ, each.workspaces[0]).allowed
+    ]
+
+
+def definition_versions(ctx: Ctx, name: str) -> tuple[model.Definition, ...]:
+    """Newest first. Raises NotFound."""
+    definition(ctx, name)
+    return tuple(store.definition_versions(ctx, name))
+
+
+def find(ctx: Ctx, id_: str, *, lock: bool = False) -> model.Release:
+    """A release by id or number. Raises NotFound."""
+    found = store.get(ctx, id_, lock=lock)
+    if found is None and id_.isdigit():
+        found = store.by_number(ctx, int(id_))
+    if found is None:
+        raise errors.NotFound(f"There is no release {id_}", cure="`doubleloop release list` shows those there are.")
+    return found
+
+
+def get(ctx: Ctx, id_: str) -> model.Release:
+    found = find(ctx, id_)
+    identity.permit(ctx, Action.RELEASE_READ, found.workspace)
+    return found
+
+
+def list(
+    ctx: Ctx,
+    *,
+    definition: str | None = None,
+    model_name: str | None = None,
+    statuses: tuple[str, ...] = (),
+    cursor: str | None = None,
+    limit: int = paging.DEFAULT_LIMIT,
+) -> paging.Page[model.Release]:
+    """Releases that the actor may read, newest first. Raises InvalidInput for a status or cursor that is none."""
+    if cursor is not None and not cursor.isdigit():
+        raise errors.InvalidInput(f"'{cursor}' is not a cursor", cure="Use the one that came with the page before.")
+    try:
+        wanted = tuple(model.Status(status) for status in statuses)
+    except ValueError as error:
+        raise errors.InvalidInput(str(error), cure=f"One of {', '.join(model.Status)}.") from None
+    limit = min(max(limit, 1), paging.MAX_LIMIT)
+    found = store.select(
+        ctx, definition_=definition, model_=model_name, statuses=wanted, before=int(cursor) if cursor else None,
+        limit=limit + 1,
+    )  # fmt: skip
+    more = str(found[limit - 1].number) if len(found) > limit else None
+    seen = [each for each in found[:limit] if identity.decide(ctx, Action.RELEASE_READ, each.workspace).allowed]
+    return paging.Page(seen, more)
+
+
+def evidence(ctx: Ctx, id_: str, position: int | None = None) -> tuple[gate_model.Evidence, ...]:
+    """What was deposited about a release, up to a stage if one is named."""
+    release = get(ctx, id_)
+    held = gates.evidence(ctx.in_workspace(release.workspace), release.subject)
+    return tuple(held if position is None else rules.of_stages(held, position))
+
+
+def approvals(ctx: Ctx, id_: str) -> tuple[gate_model.Approval, ...]:
+    """Everything that people were asked about a release, and what they said."""
+    release = get(ctx, id_)
+    return tuple(gates.approvals(ctx.in_workspace(release.workspace), release.subject))
+
+
+def waiting(ctx: Ctx) -> tuple[Waiting, ...]:
+    """Releases that wait for a decision, oldest question first."""
+    found = []
+    for approval in gates.waiting(ctx):
+        release = store.get(ctx, approval.subject.removeprefix("release:"))
+        if release is not None and release.status is model.Status.WAITING:
+            held = gates.evidence(ctx.in_workspace(approval.workspace), approval.subject)
+            found.append(Waiting(release, approval, tuple(rules.of_stages(held, release.position))))
+    return tuple(found)
+
+
+def starts_on(ctx: Ctx, name: str, job: str | None) -> tuple[str, ...]:
+    """The definitions that a new version of model ``name`` starts. A version that a release's own retraining has
+    registered starts none: it is that release's candidate already."""
+    if job is not None:
+        known = jobs.get(ctx, job)
+        if known is not None and known.purpose.get("release"):
+            return ()
+    return tuple(each.name for each in store.definitions(ctx) if each.model == name and each.trigger == "on_register")
