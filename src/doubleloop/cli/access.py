@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--url", metavar="URL", help="Address of the server  [default: the one known here]")
 @click.option("-u", "--user", "user", metavar="NAME", help="Who logs in.")
 @click.option("--password-stdin", "stdin", is_flag=True, help="Read the password from standard input.")
-@options.shared(workspace=False)
+@options.shared(workspace=False, user=False)
 def login(session: Session, url: str | None, user: str | None, stdin: bool) -> output.Shown:
     """Log in and remember it, as the current login and under the user's name (for --user)."""
     from doubleloop.sdk import client, profiles

@@ -49,12 +49,9 @@ def main() -> NoReturn:
     """The entry point of the ``doubleloop`` script."""
     # Kill politely: let `finally` run, as for Ctrl-C.
     signal.signal(signal.SIGTERM, _terminate)
-    code = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = _hush()
-    sys.exit(code)
+    if "_DOUBLELOOP_COMPLETE" in os.environ:
+        program.main(prog_name="doubleloop")
+    sys.exit(run(sys.argv[1:]))
 
 
 def _terminate(number: int, _: object) -> NoReturn:
@@ -64,8 +61,13 @@ def _terminate(number: int, _: object) -> NoReturn:
 def run(args: list[str]) -> int:
     """Run one command line; returns the exit code."""
     try:
-        result = program.main(args, prog_name="doubleloop", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        # Not `program.main`: click would answer some of these itself, a broken pipe among them.
+        with program.make_context("doubleloop", list(args)) as context:
+            program.invoke(context)
+        sys.stdout.flush()
+        return 0
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("Stopped.", err=True)
         return INTERRUPTED

@@ -43,7 +43,7 @@ class Verb(click.Command):
         return super().parse_args(ctx, spread)
 
 
-def shared(*, workspace: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def shared(*, workspace: bool = True, user: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Adds the shared options; calls with a ``Session``; prints what is returned (None: nothing)."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,7 +58,7 @@ def shared(*, workspace: bool = True) -> Callable[[Callable[..., Any]], Callable
                 if shown is not None:
                     output.show(shown, opened.flags.output, opened.flags.query)
 
-        return _add(run, workspace)
+        return _add(run, workspace, user)
 
     return decorate
 
@@ -66,7 +66,7 @@ def shared(*, workspace: bool = True) -> Callable[[Callable[..., Any]], Callable
 _SHARED = frozenset({"output", "query", "workspace", "registry_name", "acting", "quiet"})
 
 
-def _add(function: Callable[..., Any], workspace: bool) -> Callable[..., Any]:
+def _add(function: Callable[..., Any], workspace: bool, user: bool) -> Callable[..., Any]:
     acting = click.option("--user", "acting", metavar="NAME", help="Act as another stored login.")
     place = "-w", "--workspace", "--workspace-name"
     added = [
@@ -74,7 +74,7 @@ def _add(function: Callable[..., Any], workspace: bool) -> Callable[..., Any]:
         click.option("--query", metavar="JMESPATH", help="Part of the answer to print (jmespath.org)."),
         click.option(*place, "workspace", metavar="NAME", help=_WORKSPACE) if workspace else _ignored(*place),
         click.option("--registry-name", metavar="NAME", help="Look into a registry instead.") if workspace else None,
-        None if _has(function, "user") else acting,
+        acting if user else None,
         click.option("--only-show-errors", "quiet", is_flag=True, help="No progress, no notes."),
         *(_ignored(*names) for names in (("-g", "--resource-group"), ("--subscription",))),
         *(_ignored_flag(name) for name in ("--verbose", "--debug")),
@@ -82,10 +82,6 @@ def _add(function: Callable[..., Any], workspace: bool) -> Callable[..., Any]:
     for option in reversed([each for each in added if each]):
         function = option(function)
     return function
-
-
-def _has(function: Callable[..., Any], name: str) -> bool:
-    return any(parameter.name == name for parameter in getattr(function, "__click_params__", ()))
 
 
 def _ignored(*names: str) -> Callable[[F], F]:

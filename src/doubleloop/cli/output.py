@@ -91,7 +91,7 @@ def as_yaml(value: Any) -> str:
 
 def _yaml_text(representer: Any, text: str) -> Any:
     """Quotes words that YAML 1.1 readers, which are many, take for booleans: the field ``on`` of a rule."""
-    style = "'" if text.lower() in ("y", "n", "yes", "no", "on", "off") else None
+    style = "'" if text.lower() in ("yes", "no", "on", "off") else None
     return representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
