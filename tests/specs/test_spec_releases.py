@@ -23,7 +23,7 @@ stages:
     checks:
       - {type: data_quality, data: azureml:taxi-data@production, contract: contract.yml}
       - {type: unit_tests, command: pytest -q ../../tests}
-      - {type: model_quality, data: azureml:hold:1, target: cost, metric: rmse, at_most: 4.0, champion: {tolerance: 0.02}}
+      - {type: model_quality, data: azureml:h:1, target: cost, metric: rmse, at_most: 4.0, champion: {tolerance: 0.02}}
       - {type: responsible_ai, data: azureml:taxi-holdout:1, sensitive: [vendor], metric: mae_ratio, at_most: 1.25}
       - {type: endpoint_performance, rate: 50, duration: 10s, p99_ms: 250, error_rate: 0}
       - {type: scan}

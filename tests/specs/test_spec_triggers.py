@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from dateutil import rrule
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from doubleloop.base import errors
 from doubleloop.specs import documents, timezones, triggers
@@ -108,6 +110,38 @@ def test_next_is_later_than_after_even_on_the_very_moment() -> None:
 )
 def test_cron_expressions(expression: str, expected: str) -> None:
     assert triggers.next_fire(trigger(expression=expression), NOW) == at(expected)
+
+
+FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+
+
+@st.composite
+def expressions(draw: st.DrawFn) -> str:
+    fields = []
+    for low, high in FIELDS:
+        first = draw(st.integers(low, high))
+        last = draw(st.integers(first, high))
+        step = draw(st.integers(1, high))
+        shapes = ["*", str(first), f"{first}-{last}", f"*/{step}", f"{first}-{last}/{step}", f"{first},{last}"]
+        fields.append(draw(st.sampled_from(shapes)))
+    return " ".join(fields)
+
+
+@settings(max_examples=200, deadline=None)
+@given(expressions())
+def test_every_expression_that_is_accepted_can_be_reckoned(expression: str) -> None:
+    moment = triggers.next_fire(trigger(expression=expression), NOW)
+    assert moment is None or (moment > NOW and moment.second == 0)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "a * * * *",
+     "5-1 * * * *", "*/0 * * * *", "1;2 * * * *", "* * * foo *", "-1 * * * *", "1- * * * *", "@daily"],
+)  # fmt: skip
+def test_an_expression_that_is_none_is_refused(expression: str) -> None:
+    with pytest.raises(ValueError, match="not a cron expression"):
+        trigger(expression=expression)
 
 
 def test_a_day_that_never_comes_is_none() -> None:

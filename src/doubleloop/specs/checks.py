@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
-from doubleloop.base import errors
-from doubleloop.specs import expressions, fields, parts, pipelines, problems, references, triggers
+from doubleloop.base import clock, errors
+from doubleloop.specs import expressions, fields, parts, pipelines, problems, references
 from doubleloop.specs.model import Document
 
 
@@ -54,9 +55,18 @@ def _check_known(document: Document, path: str, given: Mapping[str, Any], known:
             )
 
 
+def _moment(text: str | None) -> datetime | None:
+    """A bound of a trigger, in UTC as if written there: good enough to tell which comes first."""
+    return clock.parse(text) if text else None
+
+
 def _check_schedule(document: Document) -> None:
     schedule = document.model
-    triggers.check(schedule.trigger, document.source.where("trigger"))
+    start, end = _moment(schedule.trigger.start_time), _moment(schedule.trigger.end_time)
+    if start and end and end < start:
+        raise errors.InvalidInput(
+            "end_time lies before start_time", where=document.source.where("trigger.end_time"), cure="exchange them"
+        )
     if (schedule.create_job is None) == (schedule.create_monitor is None):
         raise errors.InvalidInput(
             "a schedule starts one thing: 'create_job' or 'create_monitor'", where=document.source.where()

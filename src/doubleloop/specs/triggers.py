@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from croniter import CroniterBadCronError, CroniterBadDateError, croniter
+from croniter import CroniterBadDateError, croniter
 
-from doubleloop.base import clock, errors
+from doubleloop.base import clock
 from doubleloop.specs import timezones
 from doubleloop.specs.kinds import monitors, schedules
 
@@ -23,24 +23,6 @@ Trigger = schedules.CronTrigger | schedules.RecurrenceTrigger
 _EPOCH = datetime(1970, 1, 5)  # noqa: DTZ001 - wall-clock time of whatever zone
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _HORIZON = 366 * 30  # days looked ahead before a trigger counts as one that never fires (29 February is within)
-
-
-def check(trigger: Trigger, where: errors.Where | None = None) -> None:
-    """Raises InvalidInput for a cron expression that cannot be read, an end before the start, days that do not fit."""
-    if isinstance(trigger, schedules.CronTrigger):
-        try:
-            croniter(trigger.expression)
-        except (CroniterBadCronError, ValueError, KeyError) as error:
-            raise errors.InvalidInput(
-                f"'{trigger.expression}' is not a cron expression: {error}",
-                where=where,
-                cure="write minute, hour, day of month, month and day of week, as in '15 10 * * 1'",
-            ) from None
-    elif trigger.schedule:
-        _check_pattern(trigger, where)
-    start, end = _bound(trigger.start_time, trigger), _bound(trigger.end_time, trigger)
-    if start and end and end < start:
-        raise errors.InvalidInput("end_time lies before start_time", where=where, cure="exchange them")
 
 
 def next_fire(trigger: Trigger, after: datetime) -> datetime | None:
@@ -56,18 +38,6 @@ def next_fire(trigger: Trigger, after: datetime) -> datetime | None:
     else:
         found = _calendar(trigger, after)
     return found if found and (end is None or found <= end) else None
-
-
-def _check_pattern(trigger: schedules.RecurrenceTrigger, where: errors.Where | None) -> None:
-    pattern = trigger.schedule
-    if pattern and pattern.week_days and trigger.frequency != "week":
-        raise errors.InvalidInput(
-            f"'week_days' needs frequency week, not {trigger.frequency}", where=where, cure="write 'frequency: week'"
-        )
-    if pattern and pattern.month_days and trigger.frequency != "month":
-        raise errors.InvalidInput(
-            f"'month_days' needs frequency month, not {trigger.frequency}", where=where, cure="write 'frequency: month'"
-        )
 
 
 def _bound(text: str | None, trigger: Trigger) -> datetime | None:

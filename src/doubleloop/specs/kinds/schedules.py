@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from doubleloop.specs import timezones
 from doubleloop.specs.fields import Accepted, Fold, Int, LooseText, Many, Moment, Name, Spec, Tags, Text, Variables
@@ -19,10 +20,41 @@ def _zone(value: str) -> str:
     return value
 
 
+_CRON_FIELDS = (
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day of month", 1, 31, ()),
+    ("month", 1, 12, ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")),
+    ("day of week", 0, 7, ("sun", "mon", "tue", "wed", "thu", "fri", "sat")),
+)
+_CRON_ITEM = re.compile(r"^(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>[1-9]\d*))?$")
+
+
 def _cron(value: str) -> str:
-    if len(value.split()) != 5:
-        raise ValueError(f"'{value}' is not a cron expression: write minute, hour, day, month and weekday")
+    """Five fields of numbers, names, ranges, lists and steps; what they mean is reckoned in ``triggers``."""
+    fields = value.split()
+    if len(fields) != len(_CRON_FIELDS):
+        raise ValueError(
+            f"'{value}' is not a cron expression: write minute, hour, day of month, month and day of week, "
+            "as in '15 10 * * 1'"
+        )
+    for field, (name, low, high, names) in zip(fields, _CRON_FIELDS, strict=True):
+        for item in field.lower().split(","):
+            match = _CRON_ITEM.match(item)
+            bounds = (
+                [_cron_number(text, low, names) for text in (match["first"], match["last"]) if text] if match else []
+            )
+            if not match or any(number is None or not low <= number <= high for number in bounds):
+                raise ValueError(f"'{value}' is not a cron expression: '{item}' is not a {name} ({low} to {high})")
+            if len(bounds) == 2 and bounds[0] > bounds[1]:  # type: ignore[operator]
+                raise ValueError(f"'{value}' is not a cron expression: the range '{item}' runs backwards")
     return value
+
+
+def _cron_number(text: str, low: int, names: tuple[str, ...]) -> int | None:
+    if text.isdigit():
+        return int(text)
+    return names.index(text) + low if text in names else None
 
 
 Zone = Annotated[Text, AfterValidator(_zone)]
@@ -65,6 +97,14 @@ class RecurrenceTrigger(Spec):
     start_time: Moment | None = Field(None, description="Not before this time; intervals count from it.")
     end_time: Moment | None = Field(None, description="Not after this time.")
     time_zone: Zone = Field("UTC", description="Windows name (Pacific Standard Time) or IANA name (Europe/Rome).")
+
+    @model_validator(mode="after")
+    def _days_fit(self) -> RecurrenceTrigger:
+        if self.schedule and self.schedule.week_days and self.frequency != "week":
+            raise ValueError(f"'week_days' needs frequency week, not {self.frequency}")
+        if self.schedule and self.schedule.month_days and self.frequency != "month":
+            raise ValueError(f"'month_days' needs frequency month, not {self.frequency}")
+        return self
 
 
 def _trigger_type(value: Any) -> str:
