@@ -33,7 +33,9 @@ DIAMOND = """
         inputs: {number: "${{parent.jobs.top.outputs.number}}"}
         outputs: {number: {type: uri_file}}
       right:
-        command: if [ ${{inputs.fail}} = yes ]; then exit 7; fi; echo $(( $(cat ${{inputs.number}}) + 1 )) > ${{outputs.number}}
+        command: >-
+          if [ ${{inputs.fail}} = yes ]; then exit 7; fi;
+          echo $(( $(cat ${{inputs.number}}) + 1 )) > ${{outputs.number}}
         environment: azureml:base@latest
         inputs: {number: "${{parent.jobs.top.outputs.number}}", fail: "${{parent.inputs.fail}}"}
         outputs: {number: {type: uri_file}}

@@ -1,0 +1,84 @@
+"""A worker process for tests that kill it: ``python jobs_worker.py <home>`` works until its stdin ends."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from doubleloop.compute import ports as compute_ports
+from doubleloop.compute.local import LocalCompute
+from doubleloop.db import engine
+from doubleloop.db.context import Contexts
+from doubleloop.durable.engine import Engine
+from doubleloop.identity import ports as identity_ports
+from doubleloop.jobs import ports, workflows
+from doubleloop.settings.model import Settings
+from doubleloop.storage import ports as storage_ports
+from doubleloop.storage.local import LocalBlobs
+from doubleloop.tracking import ports as tracking_ports
+from doubleloop.tracking.fake import MemoryTracking
+from doubleloop.workspaces import queries as workspace_queries
+
+HERE = Path(__file__)
+
+
+class FileTracking(MemoryTracking):
+    """Runs in a file, so that they outlive the process that made them."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        with self._path.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            text = file.read()
+            self.runs = json.loads(text) if text else {}
+            yield
+            file.truncate(0)
+            file.write(json.dumps(self.runs))
+            file.flush()
+
+    def create_run(self, *arguments: Any) -> str:
+        with self._kept():
+            return super().create_run(*arguments)
+
+    def find_run(self, *arguments: Any) -> str | None:
+        with self._kept():
+            return super().find_run(*arguments)
+
+    def end_run(self, *arguments: Any) -> None:
+        with self._kept():
+            super().end_run(*arguments)
+
+
+def main(home: Path) -> None:
+    from jobs_workshop import ThisPython
+
+    plugged: dict[type[Any], Any] = {
+        storage_ports.Blobs: LocalBlobs(home / "blobs"),
+        identity_ports.WorkspaceKinds: workspace_queries.Kinds(),
+        Settings: Settings(home=home),
+        compute_ports.Compute: LocalCompute(home),
+        tracking_ports.Tracking: FileTracking(home / "tracking.json"),
+        ports.Environments: ThisPython(),
+    }
+    contexts = Contexts(engine.create(f"sqlite:///{home / 'doubleloop.sqlite'}"), plugged)
+    url = f"sqlite:///{home / 'durable.sqlite'}"
+    worker = Engine(contexts, workflows.WORKFLOWS, url=url, poll_interval=0.05, slots={"compute": 2})
+    worker.launch()
+    print("working", flush=True)
+    sys.stdin.read()  # until it is killed, or who started it is gone
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

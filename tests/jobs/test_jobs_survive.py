@@ -1,0 +1,166 @@
+"""Jobs on the real durable engine, in a worker process that is killed with -9 and started again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from jobs_worker import HERE
+from jobs_workshop import Workshop
+
+from doubleloop.events import queries as events
+from doubleloop.jobs import commands
+from doubleloop.jobs.model import ENDED, Job, Status
+
+PATIENCE_S = 120
+
+
+class Worker:
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        with (self._home / "worker.log").open("a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, str(HERE), str(self._home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=log, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )  # fmt: skip
+        assert self._process.stdout and self._process.stdout.readline() == "working\n", self.log()
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def log(self) -> str:
+        return (self._home / "worker.log").read_text()
+
+
+@pytest.fixture
+def worker(shop: Workshop) -> Iterator[Worker]:
+    made = Worker(shop.house.home)
+    yield made
+    made.kill()
+
+
+def until(worker: Worker, condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, worker.log()[-3000:]
+        time.sleep(0.02)
+
+
+def ended(shop: Workshop, job: Job) -> Callable[[], bool]:
+    return lambda: shop.job(job.id).status in ENDED
+
+
+def runs(shop: Workshop) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = json.loads((shop.house.home / "tracking.json").read_text())
+    return found
+
+
+def slow(tmp_path: Path) -> str:
+    return f"""
+    type: command
+    command: >-
+      echo run >> {tmp_path}/runs; until [ -e {tmp_path}/go-on ]; do sleep 0.05; done;
+      echo written > ${{{{outputs.out}}}}
+    environment: azureml:base@latest
+    outputs: {{out: {{type: uri_file}}}}
+    """
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_mid_step_finds_the_step_again_and_its_command_runs_once(
+    shop: Workshop, worker: Worker, tmp_path: Path
+) -> None:
+    worker.start()
+    job = shop.submit(slow(tmp_path))
+    until(worker, (tmp_path / "runs").exists)
+    worker.kill()
+    worker.start()
+    (tmp_path / "go-on").touch()
+    until(worker, ended(shop, job))
+    job = shop.job(job.id)
+    assert (job.status, job.error) == (Status.COMPLETED, "")
+    assert (tmp_path / "runs").read_text() == "run\n"
+    assert shop.text(job.outputs["out"]) == "written\n"
+    assert shop.steps(job.id)["command"].attempt == 1
+    assert len(runs(shop)) == 1
+
+
+@pytest.mark.slow
+def test_a_step_that_ended_while_no_worker_was_there_is_taken_as_it_ended(
+    shop: Workshop, worker: Worker, tmp_path: Path
+) -> None:
+    worker.start()
+    job = shop.submit(slow(tmp_path))
+    until(worker, (tmp_path / "runs").exists)
+    worker.kill()
+    (tmp_path / "go-on").touch()
+    until(worker, lambda: shop.compute.poll(f"{job.id}.command").state.ended)
+    worker.start()
+    until(worker, ended(shop, job))
+    assert shop.job(job.id).status is Status.COMPLETED
+    assert (tmp_path / "runs").read_text() == "run\n"
+
+
+@pytest.mark.slow
+def test_a_cancel_that_came_while_no_worker_was_there_is_carried_out(
+    shop: Workshop, worker: Worker, tmp_path: Path
+) -> None:
+    worker.start()
+    job = shop.submit(slow(tmp_path))
+    until(worker, (tmp_path / "runs").exists)
+    worker.kill()
+    with shop.house.write() as ctx:
+        commands.cancel(ctx, job.id)
+    worker.start()
+    until(worker, ended(shop, job))
+    assert shop.job(job.id).status is Status.CANCELLED
+    until(worker, lambda: shop.compute.poll(f"{job.id}.command").state.ended)
+
+
+@pytest.mark.slow
+def test_a_pipeline_whose_worker_is_killed_again_and_again_ends_as_if_nothing_had_been(
+    shop: Workshop, worker: Worker, tmp_path: Path
+) -> None:
+    """Kills at random moments; each command ran once, each step has one run, and the chain of facts is whole."""
+    chance = random.Random(7)
+    steps = "".join(
+        f"""
+      s{number}:
+        command: echo {number} >> {tmp_path}/runs; sleep 0.2; echo {number} > ${{{{outputs.out}}}}
+        environment: azureml:base@latest
+        inputs: {{{", ".join(f'i{n}: "${{{{parent.jobs.s{n}.outputs.out}}}}"' for n in needs)}}}
+        outputs: {{out: {{type: uri_file}}}}"""
+        for number, needs in enumerate([[], [0], [0], [1, 2], [3], [3]])
+    )
+    worker.start()
+    job = shop.submit(f"\n    type: pipeline\n    jobs:{steps}\n")
+    for _ in range(8):
+        pause = time.monotonic() + chance.uniform(0.05, 1.2)
+        while time.monotonic() < pause and not ended(shop, job)():
+            time.sleep(0.01)
+        worker.kill()
+        worker.start()
+    until(worker, ended(shop, job))
+    job = shop.job(job.id)
+    assert (job.status, job.error) == (Status.COMPLETED, "")
+    assert sorted((tmp_path / "runs").read_text().split()) == list("012345")
+    assert {step.attempt for step in shop.steps(job.id).values()} == {1}
+    tags = [run["tags"]["doubleloop.key"] for run in runs(shop).values()]  # type: ignore[index]
+    assert len(tags) == len(set(tags)) == 7
+    with shop.house.read("service:setup", None) as ctx:
+        assert events.verify(ctx).whole
+    counted = [fact.type for fact in shop.facts()]
+    assert (counted.count("step.completed"), counted.count("job.completed")) == (6, 1)
