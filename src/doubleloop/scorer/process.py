@@ -81,8 +81,8 @@ def _answer(connection: wire.Connection, model: Any) -> None:
     Before each request the socket is emptied, so that a cancel overtakes the request it cancels."""
     queue = collections.deque()  # type: collections.deque[wire.Frame]
     while True:
-        arrived = connection.waiting() if queue else [connection.receive()]
-        for header, body in arrived:
+        arrived = [] if queue else [connection.receive()]
+        for header, body in arrived + connection.waiting():
             op = header.get("op")
             if op == "score":
                 queue.append((header, body))
