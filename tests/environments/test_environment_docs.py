@@ -28,4 +28,4 @@ def test_the_example_files_can_be_read() -> None:
     blocks = [block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if block.startswith("channels")]
     (spec,) = (conda.parse(block, "conda.yml") for block in blocks)
     assert spec.python == "3.11"
-    assert [each.text for each in rules.prepare(spec).requirements][0] == "numpy==1.26.*"
+    assert rules.prepare(spec).requirements[0].text == "numpy==1.26.*"
