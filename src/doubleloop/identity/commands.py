@@ -28,8 +28,10 @@ def decide(ctx: Ctx, action: Action, workspace: str | None = None) -> model.Deci
     user = store.user(ctx, ctx.actor.id)
     if user is None or user.disabled:
         return model.Decision(False, f"{ctx.actor.id} is not a user of this installation")
-    kind = ctx.port(ports.WorkspaceKinds).kind(ctx, place) if place else None
-    return rules.decide(user.name, user.is_admin, store.groups(ctx), action, place, kind)
+    kinds = ctx.port(ports.WorkspaceKinds)
+    kind = kinds.kind(ctx, place) if place else None
+    shared = bool(place) and kinds.shared(ctx, place or "")
+    return rules.decide(user.name, user.is_admin, store.groups(ctx), action, place, kind, shared=shared)
 
 
 def explain(ctx: Ctx, user: str, action: Action, workspace: str | None) -> model.Decision:

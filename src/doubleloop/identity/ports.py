@@ -11,3 +11,6 @@ from doubleloop.identity import model
 class WorkspaceKinds(Protocol):
     def kind(self, ctx: Ctx, workspace: str) -> model.WorkspaceKind:
         """Raises NotFound."""
+
+    def shared(self, ctx: Ctx, workspace: str) -> bool:
+        """Whether it is a registry, which every group reaches whatever workspaces it is limited to."""

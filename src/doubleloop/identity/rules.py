@@ -106,8 +106,13 @@ def decide(
     action: Action,
     workspace: str | None,
     kind: WorkspaceKind | None,
+    *,
+    shared: bool = False,
 ) -> Decision:
-    """Whether ``user`` may do ``action``. ``kind`` is None exactly when ``workspace`` is (the installation)."""
+    """Whether ``user`` may do ``action``. ``kind`` is None exactly when ``workspace`` is (the installation).
+
+    ``shared``: the workspace is a registry, which groups reach whatever workspaces they are limited to.
+    """
     if is_admin and action in ADMIN:
         return Decision(True, f"{user} administers this installation")
     memberships = [group for group in groups if user in group.members]
@@ -116,7 +121,9 @@ def decide(
             kinds = set(WorkspaceKind) if not group.workspaces else {WorkspaceKind.PREPRODUCTION}
             if any(action in allowed_actions(group.persona, each) for each in kinds):
                 return Decision(True, f"group {group.name} ({group.persona})")
-        elif (not group.workspaces or workspace in group.workspaces) and action in allowed_actions(group.persona, kind):
+        elif (shared or not group.workspaces or workspace in group.workspaces) and action in allowed_actions(
+            group.persona, kind
+        ):
             return Decision(True, f"group {group.name} ({group.persona}) in {kind} workspace {workspace}")
     place = f"{kind} workspace {workspace}" if workspace else "this installation"
     holds = ", ".join(f"{group.name} ({group.persona})" for group in memberships) or "no group"

@@ -16,6 +16,7 @@ ENTRIES: dict[str, Callable[[model.Settings], Any]] = {"up": processes.up, "api"
 
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     if len(sys.argv) != 2 or sys.argv[1] not in ENTRIES:
         sys.stderr.write(f"usage: python -m doubleloop.main {'|'.join(ENTRIES)}\n")
         return 2

@@ -94,7 +94,7 @@ def wait_until_ready(
                 say(f"  {part} answers")
         if state and all(state.values()):
             return
-        time.sleep(0.1)
+        time.sleep(0.4)
     raise errors.Unavailable(
         f"Not everything answered within {START_SECONDS:.0f} s: {health(settings) or 'the API does not answer'}",
         cure=f"See the logs in {settings.home / 'logs'}.",

@@ -54,3 +54,6 @@ class Kinds:
 
     def kind(self, ctx: Ctx, workspace: str) -> WorkspaceKind:
         return get(ctx, workspace).kind
+
+    def shared(self, ctx: Ctx, workspace: str) -> bool:
+        return get(ctx, workspace).is_registry

@@ -8,6 +8,6 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=tables.METADATA,
     transaction_per_migration=False,
-    render_as_batch=False,
+    user_module_prefix="tables.",
 )
 context.run_migrations()

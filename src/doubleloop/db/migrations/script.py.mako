@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 from alembic import op
+
+from doubleloop.db import tables
 ${imports if imports else ""}
 
 revision = ${repr(up_revision)}
