@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,22 +39,25 @@ def finish(contexts: Contexts, job_id: str, name: str, attempt: int, outcome: di
     if step.attempt != attempt or step.status in ENDED:
         return step.status
     status, reason = judge(outcome)
+    note = ""
     outputs: dict[str, dict[str, Any]] = {}
     try:
         if status is Status.COMPLETED:
-            outputs = _store_outputs(contexts, job, step)
-            outputs = register(contexts, job, step, outputs)
-        if status is not Status.CANCELLED:
-            outputs |= _store_artifacts(contexts, step)
+            outputs = register(contexts, job, step, _store_outputs(contexts, job, step))
     except errors.Unavailable:
         raise
     except errors.DoubleloopError as error:
         status, reason = Status.FAILED, str(error)
+    if outcome["reason"] != "disk quota":
+        try:
+            outputs |= _store_artifacts(contexts, step)
+        except errors.InvalidInput as error:
+            note = f"./outputs and ./logs are not kept: {error}"
     found = {
         "exit_code": outcome["exit_code"], "lost": outcome["state"] == compute_model.State.LOST,
         "usage": outcome["usage"], "outputs": outputs,
     }  # fmt: skip
-    return end(contexts, job_id, name, attempt, status, reason, **found)
+    return end(contexts, job_id, name, attempt, status, reason, note=note, **found)
 
 
 def judge(outcome: Mapping[str, Any]) -> tuple[Status, str]:
@@ -99,13 +103,26 @@ def fail(contexts: Contexts, job_id: str, name: str, attempt: int, reason: str) 
     return end(contexts, job_id, name, attempt, Status.FAILED, reason)
 
 
-def end(contexts: Contexts, job_id: str, name: str, attempt: int, status: Status, reason: str, **found: Any) -> str:
-    """The one place where a begun attempt ends: status, fact, token, signal to the job, all in one transaction."""
+def end(
+    contexts: Contexts,
+    job_id: str,
+    name: str,
+    attempt: int,
+    status: Status,
+    reason: str,
+    *,
+    note: str = "",
+    **found: Any,
+) -> str:
+    """The one place where a begun attempt ends: status, fact, token, signal to the job, all in one transaction.
+
+    ``note`` is for the log alone.
+    """
     with contexts.read(ACTOR) as ctx:
         _, step = find(ctx, job_id, name)
     if step.attempt != attempt or step.status in ENDED:
         return step.status
-    log = logs.close(contexts, step, reason)
+    log = logs.close(contexts, step, reason or note)
     with contexts.write(ACTOR) as anywhere:
         job, step = load(anywhere, job_id, name)
         if step.attempt != attempt or step.status in ENDED:
@@ -118,16 +135,17 @@ def end(contexts: Contexts, job_id: str, name: str, attempt: int, status: Status
 
 
 def clear(contexts: Contexts, job_id: str, name: str, attempt: int) -> None:
-    """Remove the attempt's files; also of one that was cancelled before it ran, whose log is put away here."""
+    """Remove the attempt's files; of one that was cancelled before it ran, the log is put away here."""
     with contexts.read(ACTOR) as ctx:
-        job, step = find(ctx, job_id, name)
-    if step.attempt != attempt or step.status not in ENDED:
-        return
-    if step.log is None:
+        job, now = find(ctx, job_id, name)
+    step = replace(now, attempt=attempt)
+    if now.attempt == attempt and now.status in (Status.PREPARING, Status.RUNNING):
+        return  # its end could not be told: the files are all there is
+    if now.attempt == attempt and now.status in ENDED and now.log is None:
         log = logs.close(contexts, step, step.reason)
         with contexts.write(ACTOR, job.workspace) as ctx:
             store.note_step(ctx, step, log=log)
-    if step.status is Status.COMPLETED:
+    if now.attempt == attempt and now.status is Status.COMPLETED:
         _remove_code(contexts, step)
     places.clear(contexts, step)
 
@@ -138,9 +156,9 @@ def close_run(contexts: Contexts, job_id: str, name: str, attempt: int) -> None:
     Raises Unavailable.
     """
     with contexts.read(ACTOR) as ctx:
-        _, step = find(ctx, job_id, name)
-    if step.attempt == attempt and step.run_id and not step.reused_from and step.status in _MLFLOW:
-        contexts.port(tracking.Tracking).end_run(step.run_id, _MLFLOW[step.status])
+        found = store.end_of(ctx, job_id, name, attempt)
+    if found is not None and found.run_id and not found.reused_from and found.status in _MLFLOW:
+        contexts.port(tracking.Tracking).end_run(found.run_id, _MLFLOW[found.status])
 
 
 # -- outputs ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from doubleloop.identity.actions import Action
 from doubleloop.jobs import environments, logs, rules, store
 from doubleloop.jobs.model import Job, Status, Step
 from doubleloop.models import queries as models
+from doubleloop.specs import references
 from doubleloop.storage import ports as storage
 
 ACTOR = actors.service("jobs")
@@ -156,43 +157,45 @@ def _look_up(contexts: Contexts, workspace: str, reader: actors.Actor, reference
 
 
 def _content(
-    contexts: Contexts, workspace: str, reader: actors.Actor, reference: str, type_: str
+    contexts: Contexts, workspace: str, reader: actors.Actor, written: str, type_: str
 ) -> tuple[str, str | None, str]:
     """Content address, asset id, type."""
-    if reference.startswith("azureml://jobs/"):
+    reference = references.parse(written)
+    if isinstance(reference, references.JobOutput):
         with contexts.read(reader, workspace) as ctx:
             return *output_of_job(ctx, reference), type_
-    is_asset = reference.startswith("azureml:") and not reference.startswith(
-        ("azureml://datastores/", "azureml://subscriptions/")
-    )
-    if is_asset and (type_ in rules.MODEL_TYPES or "/models/" in reference):
+    if isinstance(reference, references.Asset | references.RegistryAsset):
         with contexts.read(reader, workspace) as ctx:
-            version = models.resolve(ctx, reference)
-        return version.reference, version.id, type_
-    if is_asset:
-        with contexts.read(reader, workspace) as ctx:
-            asset = data_queries.resolve(ctx, reference)
-        return asset.reference, asset.id, asset.type
-    return data.keep(contexts, reader, workspace, reference), None, type_
-
-
-def output_of_job(ctx: Ctx, reference: str) -> tuple[str, str | None]:
-    """The content, and the asset if it was registered, of ``azureml://jobs/J/outputs/O[/paths/P]``. Raises NotFound."""
-    identity.permit(ctx, Action.JOB_READ)
-    job_id, _, rest = reference.removeprefix("azureml://jobs/").partition("/outputs/")
-    name, _, below = rest.partition("/paths/")
-    job = store.get(ctx, job_id)
-    if job is None or job.workspace != ctx.workspace:
-        raise errors.NotFound(f"There is no job {job_id} in {ctx.workspace}", cure="Look with `doubleloop job list`.")
-    steps = store.steps(ctx, job_id)
-    outputs = dict(steps[0].outputs) if len(steps) == 1 else {}
-    outputs |= job.outputs
-    if name not in outputs:
-        raise errors.NotFound(
-            f"Job {job_id} ({job.status}) has no output named '{name}'", cure=f"It has: {', '.join(outputs) or 'none'}."
+            if reference.kind == "models" or (reference.kind is None and type_ in rules.MODEL_TYPES):
+                version = models.resolve(ctx, str(reference))
+                return version.reference, version.id, type_
+            asset = data_queries.resolve(ctx, str(reference))
+            return asset.reference, asset.id, asset.type
+    if isinstance(reference, references.RunArtifact):
+        raise errors.NotSupported(
+            f"'{written}' cannot be an input yet",
+            cure="Register what the run logged as a model, or write it to an output of the step.",
         )
-    content = str(outputs[name]["reference"])
-    return f"{content}/{below.strip('/')}" if below.strip("/") else content, outputs[name].get("asset")
+    return data.keep(contexts, reader, workspace, str(reference)), None, type_
+
+
+def output_of_job(ctx: Ctx, reference: references.JobOutput) -> tuple[str, str | None]:
+    """The content, and the asset if it was registered, of another job's output. Raises NotFound."""
+    identity.permit(ctx, Action.JOB_READ)
+    job = store.get(ctx, reference.job)
+    if job is None or job.workspace != ctx.workspace:
+        raise errors.NotFound(
+            f"There is no job {reference.job} in {ctx.workspace}", cure="Look with `doubleloop job list`."
+        )
+    steps = store.steps(ctx, job.id)
+    outputs = {**(steps[0].outputs if len(steps) == 1 else {}), **job.outputs}
+    if reference.output not in outputs:
+        raise errors.NotFound(
+            f"Job {job.id} ({job.status}) has no output named '{reference.output}'",
+            cure=f"It has: {', '.join(outputs) or 'none'}.",
+        )
+    content, below = str(outputs[reference.output]["reference"]), reference.path.strip("/")
+    return f"{content}/{below}" if below else content, outputs[reference.output].get("asset")
 
 
 # -- lineage --------------------------------------------------------------------------------------------------------

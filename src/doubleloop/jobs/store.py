@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -271,6 +271,23 @@ def attempts(ctx: Ctx, job: str, step_: str) -> list[dict[str, Any]]:
     """Attempts before the newest one, oldest first."""
     query = sa.select(ATTEMPTS).where(ATTEMPTS.c.job == job, ATTEMPTS.c.step == step_).order_by(ATTEMPTS.c.attempt)
     return [dict(row._mapping) for row in ctx.tx.execute(query)]
+
+
+@dataclass(frozen=True)
+class End:
+    """How an attempt ended, wherever that is kept by now."""
+
+    status: Status
+    run_id: str | None
+    reused_from: str | None = None
+
+
+def end_of(ctx: Ctx, job: str, name: str, attempt: int) -> End | None:
+    now = step(ctx, job, name)
+    if now and now.attempt == attempt and now.status in ENDED:
+        return End(now.status, now.run_id, now.reused_from)
+    aside = next((each for each in attempts(ctx, job, name) if each["attempt"] == attempt), None)
+    return End(Status(aside["status"]), aside["run_id"]) if aside else None
 
 
 def mark_cancelled(ctx: Ctx, job: Job, by: str) -> None:
