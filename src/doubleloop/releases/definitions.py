@@ -76,7 +76,7 @@ def _check_check(check_: dict[str, Any], stage: Any) -> None:
     if type_ in ("model_quality", "responsible_ai") and not rules.pinned(check_["data"]):
         raise errors.InvalidInput(
             f"the hold-out '{check_['data']}' may become other rows tomorrow, so nothing could be compared on it",
-            cure="Name a version: azureml:NAME:VERSION.",
+            cure="Name a version (azureml:NAME:VERSION) or a label that you move (azureml:NAME@production).",
         )
 
 

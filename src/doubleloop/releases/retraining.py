@@ -34,7 +34,8 @@ def submit(contexts: Contexts, id_: str) -> dict[str, Any]:
             document = definitions.nested(definition, f"{at}.job")
             if retrain.experiment_name:
                 document = documents.with_changes(document, {"experiment_name": retrain.experiment_name})
-            given = specs.plain(retrain).get("inputs", {})
+            # What started the release (a rule) may say which data to train on.
+            given = {**specs.plain(retrain).get("inputs", {}), **release.trigger.get("inputs", {})}
             job = job_commands.submit(
                 ctx.in_workspace(release.workspace), document, id=f"{release.id}-train{release.position}",
                 inputs=given, purpose={"release": release.id, "stage": release.position, "why": "retrain"},

@@ -132,13 +132,17 @@ def authors(
 
 
 def pinned(reference: str) -> bool:
-    """Whether a data reference can only ever mean the same rows: a version, or content by its hash."""
+    """Whether a data reference means rows that somebody chose: a version, content by its hash, or a label.
+
+    A label (``@production``) moves only by an act that is on record, and the evidence names the version that it meant.
+    ``@latest``, and a bare name, become other rows whenever anybody adds a version.
+    """
     if reference.startswith(("blob:sha256:", "tree:sha256:")):
         return True
     if reference.startswith("azureml://"):
-        return "/versions/" in reference
-    name, _, version = reference.removeprefix("azureml:").partition(":")
-    return bool(name and version) and "@" not in reference
+        return "/versions/" in reference or ("/labels/" in reference and not reference.endswith("/labels/latest"))
+    name, separator, chosen = reference.removeprefix("azureml:").replace("@", ":@").partition(":")
+    return bool(name and separator and chosen) and chosen != "@latest"
 
 
 MLFLOW_TYPES = {
