@@ -37,6 +37,7 @@ class Terminal:
 
     folder: Path
     home: Path
+    program: str = DOUBLELOOP
 
     @property
     def environ(self) -> dict[str, str]:
@@ -45,7 +46,7 @@ class Terminal:
 
     def __call__(self, *words: str, stdin: str | None = None, **variables: str) -> Ended:
         done = subprocess.run(
-            [DOUBLELOOP, *words], cwd=self.folder, env={**self.environ, **variables}, input=stdin or "",
+            [self.program, *words], cwd=self.folder, env={**self.environ, **variables}, input=stdin or "",
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
@@ -53,7 +54,7 @@ class Terminal:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [DOUBLELOOP, *words], cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [self.program, *words], cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 

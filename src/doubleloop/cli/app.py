@@ -51,7 +51,12 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     if "_DOUBLELOOP_COMPLETE" in os.environ:
         program.main(prog_name="doubleloop")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _hush()  # said already; Python would say it again at its end
+    sys.exit(code)
 
 
 def _terminate(number: int, _: object) -> NoReturn:
@@ -77,6 +82,11 @@ def run(args: list[str]) -> int:
         return _explain(error, args)
     except click.ClickException as error:
         return _explain(_usage(error), args)
+    except OSError as error:
+        if "--debug" in args:
+            raise
+        what = "The output cannot be written" if error.filename is None else f"{error.filename} cannot be used"
+        return _explain(errors.DoubleloopError(f"{what}: {error.strerror or error}"), args)
     except RecursionError:
         return _explain(errors.InvalidInput("The input is nested too deeply"), args)
     except Exception as error:

@@ -1,0 +1,194 @@
+"""Assets from the command line: created from files and flags, looked at, labelled, fetched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doubleloop.base import errors
+from doubleloop.specs import documents
+
+DATA = """$schema: https://azuremlschemas.azureedge.net/latest/data.schema.json
+name: bikes
+type: uri_file
+path: bikes.csv
+"""
+
+
+def created(server: Any, noun: str) -> Any:
+    """The document of the newest creation of a ``noun``, and the rest of its body."""
+    body = server.requests("POST", f"workspaces/[a-z]+/{noun}")[-1].json
+    return documents.from_wire(body.pop("document")).model, body
+
+
+def echo(server: Any, noun: str, workspace: str = "dev") -> None:
+    server.on(
+        "POST", f"workspaces/{workspace}/{noun}", lambda seen: {"name": seen.json["document"]["spec"].get("name")}
+    )
+
+
+def test_data_is_created_from_a_file_and_its_bytes_arrive(terminal: Any, server: Any) -> None:
+    echo(server, "data")
+    terminal.file("bikes.csv", "a,b\n1,2\n")
+    done = terminal("data", "create", "-f", terminal.file("data.yml", DATA))
+    assert done.code == 0, done.err
+    assert done.json == {"name": "bikes"}
+    model, rest = created(server, "data")
+    assert server.blobs.materialise(model.path, terminal.folder / "laid").read_text() == "a,b\n1,2\n"
+    assert rest == {}
+
+
+def test_flags_win_over_the_file_and_set_over_both_wins_where_no_flag_is(terminal: Any, server: Any) -> None:
+    echo(server, "data")
+    terminal.file("bikes.csv", "old")
+    (terminal.folder / "sub").mkdir()
+    terminal.file("new.csv", "new")
+    done = terminal(
+        "data", "create", "-f", terminal.file("sub/data.yml", DATA), "--path", "new.csv", "-n", "bikes2", "-v", "7",
+        "--set", "description=yes: 1", "tags.city=dc", "--tags", "year=2013", "note=true", "-l", "production",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    model, rest = created(server, "data")
+    assert (model.name, model.version, model.description) == ("bikes2", "7", "yes: 1")
+    assert model.tags == {"city": "dc", "year": "2013", "note": "true"}
+    assert model.path.endswith("/new.csv")
+    assert rest == {"label": "production"}
+
+
+def test_flags_alone_are_enough(terminal: Any, server: Any) -> None:
+    echo(server, "data")
+    terminal.file("bikes.csv", "x")
+    done = terminal("data", "create", "--name", "bikes", "--path", "./bikes.csv", "--type", "uri_file")
+    assert done.code == 0, done.err
+    assert created(server, "data")[0].path.endswith("/bikes.csv")
+
+
+def test_standard_input_is_a_file(terminal: Any, server: Any) -> None:
+    echo(server, "data")
+    terminal.file("bikes.csv", "x")
+    assert terminal("data", "create", "-f", "-", stdin=DATA).code == 0
+
+
+def test_bad_files_are_told_with_file_line_and_cure_before_anything_is_sent(terminal: Any, server: Any) -> None:
+    terminal.file("bikes.csv", "x")
+    done = terminal("data", "create", "-f", terminal.file("data.yml", DATA + "typ: uri_file\n"))
+    assert (done.code, done.out) == (2, "")
+    assert "where: data.yml:5 (typ)" in done.err
+    assert "'type'" in done.err
+    assert terminal("data", "create", "-f", terminal.file("two.yml", DATA.replace("bikes.csv", "no.csv"))).code == 2
+    assert terminal("data", "create").err == "error: There is no file to read\n  cure: Give it with -f FILE.\n"
+    assert "not of the form path=value" in terminal("data", "create", "-f", "data.yml", "--set", "x").err
+    assert server.seen == []
+
+
+def test_what_only_azure_knows_is_noted_on_stderr(terminal: Any, server: Any) -> None:
+    echo(server, "data")
+    terminal.file("bikes.csv", "x")
+    done = terminal("data", "create", "-f", terminal.file("d.yml", DATA + "datastore: azureml:workspaceblobstore\n"))
+    assert "note: d.yml:5" in done.err
+    assert "note: d.yml:5" not in terminal("data", "create", "-f", "d.yml", "--only-show-errors").err
+    assert done.json == {"name": "bikes"}
+
+
+def test_the_workspace_is_the_flag_then_the_variable_then_the_profile_then_the_only_one(
+    terminal: Any, stranger: Any, server: Any
+) -> None:
+    for name in ("prod", "staging", "dev", "registry", "only"):
+        server.on("GET", f"workspaces/{name}/models", {"items": [{"name": name}], "next": None})
+
+    def used(*words: str, **variables: str) -> str:
+        return str(terminal("model", "list", "--query", "[0].name", "-o", "tsv", *words, **variables).out.strip())
+
+    assert used("-w", "prod", DOUBLELOOP_WORKSPACE="staging") == "prod"
+    assert used("--workspace-name", "prod", "-g", "group", "--subscription", "x") == "prod"
+    assert used(DOUBLELOOP_WORKSPACE="staging") == "staging"
+    assert used("--registry-name", "registry", "-w", "prod") == "registry"
+    assert used() == "dev"
+    bare = {"DOUBLELOOP_URL": server.url, "DOUBLELOOP_HOME": "/nowhere"}
+    server.on(
+        "GET", "workspaces", {"items": [{"name": "only"}, {"name": "registry", "is_registry": True}], "next": None}
+    )
+    assert used(**bare) == "only"
+    server.on("GET", "workspaces", {"items": [{"name": "only"}, {"name": "dev"}], "next": None})
+    done = terminal("model", "list", **bare)
+    assert done.code == 2
+    assert "There are: only, dev." in done.err
+
+
+def test_one_version_is_named_in_any_of_the_usual_ways(terminal: Any, server: Any) -> None:
+    server.on("GET", "workspaces/dev/models/bikes/versions/*", lambda seen: {"version": seen.path.rsplit("/", 1)[1]})
+    for words, wanted in (
+        (["-n", "bikes", "-v", "3"], "3"), (["bikes:3"], "3"), (["bikes@production"], "@production"),
+        (["azureml:bikes:3"], "3"), (["-n", "bikes", "--label", "latest"], "@latest"), (["bikes"], "@latest"),
+    ):  # fmt: skip
+        assert terminal("model", "show", *words, "--query", "version", "-o", "tsv").out == wanted + "\n"
+
+
+def test_a_label_goes_to_the_number_it_names_now(terminal: Any, server: Any) -> None:
+    server.on("GET", "workspaces/dev/data/bikes/versions/@latest", {"version": "4"})
+    server.on("PUT", "workspaces/dev/data/bikes/labels/production", lambda seen: seen.json)
+    assert terminal("data", "label", "-n", "bikes", "-l", "production").json == {"version": "4"}
+    assert terminal("data", "set-label", "-n", "bikes", "-v", "2", "-l", "production").json == {"version": "2"}
+
+
+def test_archiving_needs_a_version(terminal: Any, server: Any) -> None:
+    assert terminal("model", "archive", "-n", "bikes").err.startswith("error: Which version?")
+    server.on("POST", "workspaces/dev/models/bikes/versions/2/archive", {"archived": True})
+    assert terminal("model", "archive", "bikes:2").json == {"archived": True}
+
+
+def test_a_model_arrives_in_a_folder_of_its_name(terminal: Any, server: Any) -> None:
+    source = terminal.folder / "source"
+    source.mkdir()
+    (source / "MLmodel").write_text("flavors: {}")
+    tree = server.blobs.put_tree(source)
+    server.on("GET", "workspaces/dev/models/bikes/versions/3", {"version": "3", "path": f"tree:sha256:{tree.sha256}"})
+    done = terminal("model", "download", "-n", "bikes", "-v", "3", "-p", "out")
+    assert done.json == {"name": "bikes", "version": "3", "path": "out/bikes"}
+    assert (terminal.folder / "out/bikes/MLmodel").read_text() == "flavors: {}"
+
+
+def test_a_models_own_folder_name_is_kept(terminal: Any, server: Any) -> None:
+    echo(server, "models")
+    terminal.file("weights/model.pkl", "w")
+    done = terminal("model", "create", "-n", "m", "-p", "weights", "-t", "custom_model")
+    assert done.code == 0, done.err
+    assert created(server, "models")[0].path.endswith("/weights")
+
+
+def test_an_environment_takes_its_conda_file_along(terminal: Any, server: Any) -> None:
+    echo(server, "environments")
+    terminal.file("env/conda.yml", "dependencies: [python=3.11]\n")
+    done = terminal("environment", "create", "-n", "e", "--image", "python:3.11", "--conda-file", "env/conda.yml")
+    assert done.code == 0, done.err
+    assert "python=3.11" in created(server, "environments")[0].conda_file.text
+
+
+def test_a_build_tells_its_progress_on_stderr_and_its_result_on_stdout(terminal: Any, server: Any) -> None:
+    lines = b'{"progress": "resolving 12 packages"}\n{"result": {"lock_digest": "ab", "reused": false}}\n'
+    server.on("POST", "workspaces/dev/environments/e/versions/@latest/build", lambda _: _reply(lines))
+    done = terminal("environment", "build", "-n", "e")
+    assert done.json == {"lock_digest": "ab", "reused": False}
+    assert "resolving 12 packages" in done.err
+
+
+def test_an_error_of_the_server_arrives_with_its_exit_code(terminal: Any, server: Any) -> None:
+    kinds = (errors.InvalidInput, errors.NotAuthenticated, errors.NotPermitted, errors.NotFound, errors.Conflict,
+             errors.TooLarge, errors.NotSupported, errors.Failed)  # fmt: skip
+    for kind in kinds:
+        sent = kind("what it is", where=errors.Where("f.yml", 2, "a.b"), cure="what to do")
+        server.on("GET", "workspaces/dev/models", _reply(sent.to_dict(), sent.status))
+        done = terminal("model", "list", "-o", "json")
+        assert (done.code, done.out) == (kind.exit_code, "")
+        assert done.err == "error: what it is\n  where: f.yml:2 (a.b)\n  cure: what to do\n"
+
+
+def test_no_server_is_an_error_soon(terminal: Any) -> None:
+    done = terminal("model", "list", DOUBLELOOP_URL="http://127.0.0.1:9")
+    assert done.code == 6
+    assert "doubleloop up" in done.err
+
+
+def _reply(body: Any, status: int = 200) -> Any:
+    import small_server
+
+    return small_server.Reply(status, body)
