@@ -6,6 +6,7 @@ Returns to its caller as soon as the run is in hands that no longer depend on it
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sys
@@ -50,10 +51,9 @@ def _become_supervisor(asked: job.Job, rundir: str, caller: int) -> None:
         lock = _claim(rundir)
         if lock is not None:
             _leave_caller(rundir)
-        os.write(caller, b"before" if lock is None else b"started")
-        os.close(caller)
+        _answer(caller, "before" if lock is None else "started")
     except BaseException as error:
-        os.write(caller, ("failed: %s" % error).encode())
+        _answer(caller, "failed: %s" % error)
         os._exit(FAILED)
     try:
         if lock is not None:
@@ -63,6 +63,12 @@ def _become_supervisor(asked: job.Job, rundir: str, caller: int) -> None:
         sys.stderr.flush()
     finally:
         os._exit(0)
+
+
+def _answer(caller: int, text: str) -> None:
+    with contextlib.suppress(OSError):  # the caller may have been killed since; the run goes on without it
+        os.write(caller, text.encode())
+    os.close(caller)
 
 
 def _claim(rundir: str) -> int | None:
