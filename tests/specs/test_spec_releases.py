@@ -196,3 +196,42 @@ def test_a_monitor_must_be_a_monitor(project: Path) -> None:
 def test_a_contract_can_name_only_its_own_columns_as_unique(project: Path) -> None:
     path = change(project, "columns:", "unique: [[id]]\ncolumns:", "mlops/release/contract.yml")
     assert "'unique' names 'id'" in refused(path).what
+
+
+def contract(text: str) -> documents.Document:
+    return documents.parse(text, "contract.yml", Path(), kind="contract")
+
+
+def test_a_contract_is_read_in_full() -> None:
+    text = (
+        "columns:\n  a: string\n  b: {type: date, at_least: 2024-01-01}\n  c: {type: number, at_most: 3, in: [1, 2]}\n"
+        "rows: {at_least: 10}\nfreshness: {column: b, within: 2d}\nunique: [a, [b, c]]\nextra_columns: Refuse\n"
+    )
+    found = contract(text).model
+    assert (found.columns["a"].type, found.columns["b"].at_least, found.columns["c"].in_) == (
+        "string",
+        "2024-01-01",
+        [1, 2],
+    )
+    assert (found.rows.at_least, found.freshness.within, found.unique) == (10, "2d", [["a"], ["b", "c"]])
+    assert found.extra_columns == "refuse"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("columns: {}\n", "the contract asks for nothing"),
+        ("columns: {a: strin}\n", "not 'strin'"),
+        ("columns: {a: {at_least: 2024-01-01}}\n", "'at_least' must be a number"),
+        ("columns: {a: {type: date, at_most: 3}}\n", "'at_most' must be a date"),
+        ("columns: {a: {matches: '['}}\n", "not a regular expression"),
+        ("columns: {a: {null_share: 2}}\n", "less than or equal to 1"),
+        ("rows: {at_least: -1}\n", "greater than or equal to 0"),
+        ("freshness: {column: a, within: recently}\n", "not a duration"),
+    ],
+)
+def test_what_is_wrong_in_a_contract_is_said(text: str, says: str) -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        contract(text)
+    assert says in caught.value.what
+    assert caught.value.where and caught.value.where.line == 1

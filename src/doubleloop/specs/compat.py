@@ -318,7 +318,8 @@ TABLE: dict[type[fields.Spec], dict[str, Entry]] = {
     contracts.Column: _rows(
         "type description required nullable null_share unique at_least at_most outside_share in matches"
     ),
-    contracts.Contract: _rows("$schema name description columns rows unique extra_columns"),
+    contracts.Freshness: _rows("column within"),
+    contracts.Contract: _rows("$schema name description columns rows freshness unique extra_columns"),
     setups.Substitution: _rows("match action with reason"),
     setups.SetupWorkspace: _rows("name kind display_name description tags package_substitutions"),
     setups.Registry: _rows("name description"),
@@ -379,6 +380,7 @@ def entries(model: type[fields.Spec]) -> dict[str, Entry]:
 def notices(kind: str, model: fields.Spec, source: Source) -> tuple[Notice, ...]:
     """One notice per accepted field that is used. Raises NotSupported for a refused one, with what to write instead."""
     found: dict[tuple[str, str], Notice] = {}
+    idle: list[tuple[str, ...]] = []  # accepted fields: what is inside them needs no notice of its own
     if kind in NOT_SERVED:
         found[kind, ""] = Notice(source.where(), kind, NOT_SERVED[kind])
     for visit in fields.walk(model):
@@ -386,7 +388,10 @@ def notices(kind: str, model: fields.Spec, source: Source) -> tuple[Notice, ...]
         where = source.where(visit.pointer)
         if entry.status == "refused":
             raise errors.NotSupported(f"'{visit.name}' {entry.why}", where=where, cure=entry.instead)
+        if any(visit.pointer[: len(above)] == above for above in idle):
+            continue
         if entry.status == "accepted":
+            idle.append(visit.pointer)
             found.setdefault((visit.owner.title, visit.name), Notice(where, visit.name, entry.why))
     for pointer, inner in fields.models(model):
         for name in inner.model_extra or {}:

@@ -85,7 +85,7 @@ def _problems(item: Any, data: Any) -> list[Problem]:
     if kind in ("union_tag_invalid", "literal_error"):
         return [_unknown_choice(item, pointer, name)]
     if kind == "value_error":
-        return [Problem(f"{name}: {context['error']}", pointer)]
+        return [Problem(f"{name}: {context['error']}" if pointer else str(context["error"]), pointer)]
     if kind in _EXPECTED:
         return [Problem(f"{name} must be {_EXPECTED[kind]}, not {_shown(item['input'])}", pointer)]
     return [

@@ -20,7 +20,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from doubleloop.base import errors
 from doubleloop.specs import pointers
 
-MAX_VALUES = 200_000
+MAX_VALUES = 50_000
 MAX_DEPTH = 100
 
 _INT = re.compile(r"^[-+]?[0-9]+$")
@@ -158,7 +158,9 @@ def value(text: str) -> Any:
 
 def _compose(text: str, file: str) -> Node:
     try:
-        node = YAML(typ="safe", pure=True).compose(text)
+        yaml = YAML(typ="safe", pure=True)
+        yaml.composer.warn_double_anchors = False  # an anchor may be written anew; the last one counts
+        node = yaml.compose(text)
     except MarkedYAMLError as error:
         raise _syntax_error(error, text, file) from None
     except (YAMLError, ValueError) as error:
