@@ -2,101 +2,29 @@
 
 from __future__ import annotations
 
-import difflib
 import heapq
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.specs import expressions, pointers, references
-from doubleloop.specs.kinds import environment, jobs, values
+from doubleloop.specs import bindings, expressions, pointers, references
+from doubleloop.specs.kinds import jobs, values
 from doubleloop.specs.model import Document
 
 SINGLE_STEP = "command"  # the name of the one step of a command job
 
 
-@dataclass(frozen=True)
-class Literal:
-    """A value; ``type`` is string, number, integer, boolean or None when it was not declared."""
-
-    value: bool | int | float | str
-    type: str | None = None
-
-
-@dataclass(frozen=True)
-class PipelineInput:
-    """An input of the pipeline around the step."""
-
-    name: str
-    mode: str | None = None
-
-
-@dataclass(frozen=True)
-class StepOutput:
-    """An output of another step."""
-
-    step: str
-    output: str
-    mode: str | None = None
-
-
-@dataclass(frozen=True)
-class Asset:
-    """Data: ``path`` is any reference of ``references``; ``type`` uri_file, uri_folder, mltable or a model type."""
-
-    path: str
-    type: str = "uri_folder"
-    mode: str | None = None
-
-
-Binding = Literal | PipelineInput | StepOutput | Asset
-
-
-@dataclass(frozen=True)
-class OutputDef:
-    """An output: ``path`` when it has a place of its own, ``asset_name`` when it is to be registered,
-    ``pipeline_output`` the output of the pipeline that it is."""
-
-    name: str
-    type: str = "uri_folder"
-    mode: str | None = None
-    path: str | None = None
-    asset_name: str | None = None
-    asset_version: str | None = None
-    pipeline_output: str | None = None
-
-
-@dataclass(frozen=True)
-class Step:
-    """One command to run. ``environment`` is a reference or an inline environment; ``pointer`` is where the step
-    stands in its document; ``unset`` are declared inputs that are optional and have no value."""
-
-    name: str
-    display_name: str
-    command: str
-    code: str | None
-    environment: environment.Environment | str
-    inputs: Mapping[str, Binding]
-    outputs: Mapping[str, OutputDef]
-    environment_variables: Mapping[str, str]
-    limits: jobs.Limits | None
-    resources: jobs.Resources | None
-    depends_on: tuple[str, ...] = ()
-    compute: str | None = None
-    component: str | None = None
-    reusable: bool = True
-    unset: frozenset[str] = frozenset()
-    tags: Mapping[str, str] = field(default_factory=dict)
-    pointer: str = ""
-
+Literal = bindings.Literal
+PipelineInput = bindings.PipelineInput
+StepOutput = bindings.StepOutput
+Asset = bindings.Asset
+Binding = bindings.Binding
+OutputDef = bindings.OutputDef
+Step = bindings.Step
+text = bindings.text
 
 Components = Callable[[str], jobs.CommandComponent]
-
-
-def text(value: bool | int | float | str) -> str:
-    """A literal as the command sees it; booleans as ``True`` and ``False``, as in Azure ML."""
-    return str(value)
 
 
 def check(document: Document) -> None:
@@ -156,9 +84,9 @@ def inputs(document: Document) -> dict[str, Literal | Asset]:
     found = {}
     for name, value in document.model.inputs.items():
         if isinstance(value, values.ComponentInput):
-            binding = _default(value)
+            binding = bindings.default(value)
         else:
-            binding = _own(document, f"inputs.{name}", value)
+            binding = bindings.own(document, f"inputs.{name}", value)
         if binding is None and not value.optional:
             raise _unbound(document, name)
         if binding is not None:
@@ -168,7 +96,7 @@ def inputs(document: Document) -> dict[str, Literal | Asset]:
 
 def outputs(document: Document) -> dict[str, OutputDef]:
     """The outputs of a job."""
-    return {name: _output(name, value) for name, value in document.model.outputs.items()}
+    return {name: bindings.output(name, value) for name, value in document.model.outputs.items()}
 
 
 def _unbound(document: Document, name: str) -> errors.InvalidInput:
@@ -183,50 +111,6 @@ def _no_components(reference: str) -> jobs.CommandComponent:
     raise errors.NotFound(f"the component '{reference}' is not known here", cure="register it, or give its file")
 
 
-def _missing(what: str, name: str, known: list[str], where: errors.Where) -> errors.InvalidInput:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    cure = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known) or 'none'}"
-    return errors.InvalidInput(f"{what} '{name}' does not exist", where=where, cure=cure)
-
-
-def _type_of(name: str | None) -> str:
-    return "uri_folder" if name in (None, "path") else str(name)
-
-
-def _default(declared: values.ComponentInput) -> Literal | Asset | None:
-    if declared.default is None:
-        return None
-    if declared.type in values.PRIMITIVES:
-        return Literal(declared.default, declared.type)
-    return Asset(str(declared.default), _type_of(declared.type), declared.mode)
-
-
-def _own(document: Document, at: str, value: Any) -> Literal | Asset | None:
-    """An input of a job as value or data; None when it has a type only."""
-    if not isinstance(value, values.Input):
-        return Literal(value)
-    if value.path is not None and value.value is not None:
-        raise errors.InvalidInput(
-            f"'{at}' has both a path and a value", where=document.source.where(at), cure="keep one of them"
-        )
-    literal = value.value if value.value is not None else value.default
-    if value.path is not None:
-        return Asset(value.path, _type_of(value.type), value.mode)
-    if literal is None:
-        return None
-    if value.type is None or value.type in values.PRIMITIVES:
-        return Literal(literal, value.type)
-    return Asset(str(literal), _type_of(value.type), value.mode)
-
-
-def _output(name: str, value: Any) -> OutputDef:
-    if isinstance(value, values.ComponentOutput):
-        return OutputDef(name, _type_of(value.type), value.mode)
-    if not isinstance(value, values.Output):
-        return OutputDef(name, path=value)
-    return OutputDef(name, _type_of(value.type), value.mode, value.path, value.name, value.version)
-
-
 def _check_command(
     document: Document, at: str, command: str, known_inputs: Mapping[str, Any], known_outputs: Mapping[str, Any]
 ) -> None:
@@ -236,7 +120,9 @@ def _check_command(
     for expression in expressions.references(command, where):
         if expression.scope == "inputs":
             if expression.name not in known_inputs:
-                raise _missing(f"{expression} is used, and the input", expression.name, list(known_inputs), where)
+                raise bindings.missing(
+                    f"{expression} is used, and the input", expression.name, list(known_inputs), where
+                )
             declared = known_inputs[expression.name]
             if getattr(declared, "optional", False) and declared.default is None and not expression.optional:
                 raise errors.InvalidInput(
@@ -246,7 +132,9 @@ def _check_command(
                 )
         elif expression.scope == "outputs":
             if expression.name not in known_outputs:
-                raise _missing(f"{expression} is used, and the output", expression.name, list(known_outputs), where)
+                raise bindings.missing(
+                    f"{expression} is used, and the output", expression.name, list(known_outputs), where
+                )
         elif expression.scope not in ("name", "default_datastore"):
             raise errors.InvalidInput(
                 f"{expression} cannot stand in a command",
@@ -258,9 +146,9 @@ def _check_command(
 def _single(document: Document, *, bound: bool) -> Step:
     job = document.model
     _check_command(document, "", job.command, job.inputs, job.outputs)
-    bindings = {name: _own(document, f"inputs.{name}", value) for name, value in job.inputs.items()}
-    unset = {name for name, value in job.inputs.items() if bindings[name] is None and getattr(value, "optional", False)}
-    for name, binding in bindings.items():
+    given = {name: bindings.own(document, f"inputs.{name}", value) for name, value in job.inputs.items()}
+    unset = {name for name, value in job.inputs.items() if given[name] is None and getattr(value, "optional", False)}
+    for name, binding in given.items():
         if bound and binding is None and name not in unset:
             raise _unbound(document, name)
     return Step(
@@ -269,7 +157,7 @@ def _single(document: Document, *, bound: bool) -> Step:
         command=job.command,
         code=job.code,
         environment=job.environment,
-        inputs={name: binding for name, binding in bindings.items() if binding is not None},
+        inputs={name: binding for name, binding in given.items() if binding is not None},
         outputs=outputs(document),
         environment_variables=job.environment_variables,
         limits=job.limits,
@@ -306,7 +194,7 @@ class _Pipeline:
         inner = f"jobs.{name}.component" if component and not isinstance(node.component, str) else f"jobs.{name}"
         if component is None or not isinstance(node.component, str):
             _check_command(self.document, inner, command, declared, written)
-        bindings, unset = self._bindings(name, node, component)
+        given, unset = self._bindings(name, node, component)
         chosen = node.environment or (component.environment if component else None)
         if chosen is None:
             raise errors.InvalidInput(
@@ -320,7 +208,7 @@ class _Pipeline:
             command=command,
             code=component.code if component else node.code,
             environment=chosen,
-            inputs=bindings,
+            inputs=given,
             outputs=self._outputs(name, node, component),
             environment_variables={
                 **(component.environment_variables if component else {}),
@@ -435,22 +323,22 @@ class _Pipeline:
     def _bindings(
         self, name: str, node: jobs.CommandNode, component: jobs.CommandComponent | None
     ) -> tuple[dict[str, Binding], set[str]]:
-        bindings: dict[str, Binding] = {}
+        given: dict[str, Binding] = {}
         unset: set[str] = set()
         for key, value in node.inputs.items():
             declared = component.inputs.get(key) if component else None
             if component and declared is None:
                 what = f"the component of '{name}' declares its inputs, and the input"
-                raise _missing(what, key, list(component.inputs), self._where(name, "inputs", key))
+                raise bindings.missing(what, key, list(component.inputs), self._where(name, "inputs", key))
             binding = self._bind(name, key, value, declared)
             if binding is None:
-                self._unset(name, key, value, declared, bindings, unset)
+                self._unset(name, key, value, declared, given, unset)
             else:
-                bindings[key] = binding
+                given[key] = binding
         for key, declared in (component.inputs if component else {}).items():
             if key not in node.inputs:
-                self._unset(name, key, None, declared, bindings, unset)
-        return bindings, unset
+                self._unset(name, key, None, declared, given, unset)
+        return given, unset
 
     def _unset(
         self,
@@ -458,12 +346,12 @@ class _Pipeline:
         key: str,
         value: Any,
         declared: values.ComponentInput | None,
-        bindings: dict[str, Binding],
+        given: dict[str, Binding],
         unset: set[str],
     ) -> None:
-        default = _default(declared) if declared else None
+        default = bindings.default(declared) if declared else None
         if default is not None:
-            bindings[key] = default
+            given[key] = default
         elif (declared and declared.optional) or getattr(value, "optional", False):
             unset.add(key)
         else:
@@ -480,13 +368,13 @@ class _Pipeline:
         mode = mode or (declared.mode if declared else None)
         if isinstance(written, str) and "${{" in written:
             return self._expression(written, mode, where)
-        binding = _own(self.document, f"jobs.{step}.inputs.{key}", value)
+        binding = bindings.own(self.document, f"jobs.{step}.inputs.{key}", value)
         if declared is None or binding is None:
             return binding
         if isinstance(binding, Literal):
             return self._fitted(binding, declared, key, where)
         kind = value.type if isinstance(value, values.Input) and value.type else declared.type
-        return replace(binding, type=_type_of(kind), mode=mode)
+        return replace(binding, type=bindings.type_of(kind), mode=mode)
 
     def _expression(self, written: str, mode: str | None, where: errors.Where) -> Binding:
         expressions.check(written, where)
@@ -502,13 +390,15 @@ class _Pipeline:
             )
         if expression.scope == "parent.inputs":
             if expression.name not in self.model.inputs:
-                raise _missing("the pipeline input", expression.name, list(self.model.inputs), where)
+                raise bindings.missing("the pipeline input", expression.name, list(self.model.inputs), where)
             return PipelineInput(expression.name, mode)
         if expression.step not in self.model.jobs:
-            raise _missing("the step", expression.step, list(self.model.jobs), where)
+            raise bindings.missing("the step", expression.step, list(self.model.jobs), where)
         known = self._output_names(expression.step)
         if known is not None and expression.name not in known:
-            raise _missing(f"the step '{expression.step}' has outputs, and the output", expression.name, known, where)
+            raise bindings.missing(
+                f"the step '{expression.step}' has outputs, and the output", expression.name, known, where
+            )
         return StepOutput(expression.step, expression.name, mode)
 
     def _output_names(self, step: str) -> list[str] | None:
@@ -530,8 +420,8 @@ class _Pipeline:
                     where=where,
                     cure=f"write '{key}: {{type: {declared.type}, path: {literal.value}}}'",
                 )
-            return Asset(str(literal.value), _type_of(declared.type), declared.mode)
-        problem = _misfit(literal.value, declared)
+            return Asset(str(literal.value), bindings.type_of(declared.type), declared.mode)
+        problem = bindings.misfit(literal.value, declared)
         if problem:
             raise errors.InvalidInput(f"the input '{key}' {problem}, not {literal.value!r}", where=where)
         return Literal(literal.value, declared.type)
@@ -543,13 +433,13 @@ class _Pipeline:
         for key in node.outputs:
             if component and key not in declared:
                 what = f"the component of '{name}' declares its outputs, and the output"
-                raise _missing(what, key, list(declared), self._where(name, "outputs", key))
+                raise bindings.missing(what, key, list(declared), self._where(name, "outputs", key))
         keys = list({**declared, **node.outputs})
         return {key: self._step_output(name, key, node.outputs.get(key), declared.get(key)) for key in keys}
 
     def _step_output(self, step: str, key: str, value: Any, declared: values.ComponentOutput | None) -> OutputDef:
         where = self._where(step, "outputs", key)
-        own = _output(key, value)
+        own = bindings.output(key, value)
         written_type = value.type if isinstance(value, values.Output) else None
         expression = expressions.whole(own.path, where) if own.path else None
         if isinstance(value, str) and (expression is None or expression.scope != "parent.outputs"):
@@ -561,12 +451,12 @@ class _Pipeline:
         outer: OutputDef | None = None
         if expression and expression.scope == "parent.outputs":
             if expression.name not in self.model.outputs:
-                raise _missing("the pipeline output", expression.name, list(self.model.outputs), where)
-            outer = _output(expression.name, self.model.outputs[expression.name])
+                raise bindings.missing("the pipeline output", expression.name, list(self.model.outputs), where)
+            outer = bindings.output(expression.name, self.model.outputs[expression.name])
         kinds = (written_type, declared.type if declared else None, outer.type if outer else None)
         return replace(
             own,
-            type=_type_of(next((kind for kind in kinds if kind), None)),
+            type=bindings.type_of(next((kind for kind in kinds if kind), None)),
             mode=own.mode or (declared.mode if declared else None) or (outer.mode if outer else None),
             path=outer.path if outer else own.path,
             pipeline_output=outer.name if outer else None,
@@ -584,28 +474,13 @@ class _Pipeline:
         if expression is None:
             return references.compute_name(written)
         if expression.scope != "parent.inputs" or expression.name not in self.model.inputs:
-            raise _missing("the pipeline input", expression.name or expression.key, list(self.model.inputs), where)
+            raise bindings.missing(
+                "the pipeline input", expression.name or expression.key, list(self.model.inputs), where
+            )
         value = self.model.inputs[expression.name]
-        binding = _default(value) if isinstance(value, values.ComponentInput) else _own(self.document, "inputs", value)
+        binding = (
+            bindings.default(value)
+            if isinstance(value, values.ComponentInput)
+            else bindings.own(self.document, "inputs", value)
+        )
         return references.compute_name(str(binding.value)) if isinstance(binding, Literal) else None
-
-
-def _misfit(value: Any, declared: values.ComponentInput) -> str | None:
-    """Why a value does not fit a declared input, as the end of a sentence; None when it does."""
-    if declared.type == "boolean":
-        fits = isinstance(value, bool) or str(value).lower() in ("true", "false")
-        return None if fits else "must be true or false"
-    if declared.type in ("integer", "number"):
-        try:
-            number = int(str(value)) if declared.type == "integer" else float(str(value))
-        except ValueError:
-            return "must be a whole number" if declared.type == "integer" else "must be a number"
-        if isinstance(value, bool):
-            return "must be a number"
-        if declared.min is not None and number < declared.min:
-            return f"must be at least {declared.min:g}"
-        if declared.max is not None and number > declared.max:
-            return f"must be at most {declared.max:g}"
-    if declared.enum is not None and str(value) not in declared.enum:
-        return f"must be one of {', '.join(declared.enum)}"
-    return None

@@ -1,0 +1,157 @@
+"""What a step is given and gives: values, data, outputs of other steps; read from the fields of a job."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from doubleloop.base import errors
+from doubleloop.specs.kinds import environment, jobs, values
+from doubleloop.specs.model import Document
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A value; ``type`` is string, number, integer, boolean or None when it was not declared."""
+
+    value: bool | int | float | str
+    type: str | None = None
+
+
+@dataclass(frozen=True)
+class PipelineInput:
+    """An input of the pipeline around the step."""
+
+    name: str
+    mode: str | None = None
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """An output of another step."""
+
+    step: str
+    output: str
+    mode: str | None = None
+
+
+@dataclass(frozen=True)
+class Asset:
+    """Data: ``path`` is any reference of ``references``; ``type`` uri_file, uri_folder, mltable or a model type."""
+
+    path: str
+    type: str = "uri_folder"
+    mode: str | None = None
+
+
+Binding = Literal | PipelineInput | StepOutput | Asset
+
+
+@dataclass(frozen=True)
+class OutputDef:
+    """An output: ``path`` when it has a place of its own, ``asset_name`` when it is to be registered,
+    ``pipeline_output`` the output of the pipeline that it is."""
+
+    name: str
+    type: str = "uri_folder"
+    mode: str | None = None
+    path: str | None = None
+    asset_name: str | None = None
+    asset_version: str | None = None
+    pipeline_output: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command to run. ``environment`` is a reference or an inline environment; ``pointer`` is where the step
+    stands in its document; ``unset`` are declared inputs that are optional and have no value."""
+
+    name: str
+    display_name: str
+    command: str
+    code: str | None
+    environment: environment.Environment | str
+    inputs: Mapping[str, Binding]
+    outputs: Mapping[str, OutputDef]
+    environment_variables: Mapping[str, str]
+    limits: jobs.Limits | None
+    resources: jobs.Resources | None
+    depends_on: tuple[str, ...] = ()
+    compute: str | None = None
+    component: str | None = None
+    reusable: bool = True
+    unset: frozenset[str] = frozenset()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    pointer: str = ""
+
+
+def text(value: bool | int | float | str) -> str:
+    """A literal as the command sees it; booleans as ``True`` and ``False``, as in Azure ML."""
+    return str(value)
+
+
+def missing(what: str, name: str, known: list[str], where: errors.Where) -> errors.InvalidInput:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    cure = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known) or 'none'}"
+    return errors.InvalidInput(f"{what} '{name}' does not exist", where=where, cure=cure)
+
+
+def type_of(name: str | None) -> str:
+    return "uri_folder" if name in (None, "path") else str(name)
+
+
+def default(declared: values.ComponentInput) -> Literal | Asset | None:
+    if declared.default is None:
+        return None
+    if declared.type in values.PRIMITIVES:
+        return Literal(declared.default, declared.type)
+    return Asset(str(declared.default), type_of(declared.type), declared.mode)
+
+
+def own(document: Document, at: str, value: Any) -> Literal | Asset | None:
+    """An input of a job as value or data; None when it has a type only."""
+    if not isinstance(value, values.Input):
+        return Literal(value)
+    if value.path is not None and value.value is not None:
+        raise errors.InvalidInput(
+            f"'{at}' has both a path and a value", where=document.source.where(at), cure="keep one of them"
+        )
+    literal = value.value if value.value is not None else value.default
+    if value.path is not None:
+        return Asset(value.path, type_of(value.type), value.mode)
+    if literal is None:
+        return None
+    if value.type is None or value.type in values.PRIMITIVES:
+        return Literal(literal, value.type)
+    return Asset(str(literal), type_of(value.type), value.mode)
+
+
+def output(name: str, value: Any) -> OutputDef:
+    if isinstance(value, values.ComponentOutput):
+        return OutputDef(name, type_of(value.type), value.mode)
+    if not isinstance(value, values.Output):
+        return OutputDef(name, path=value)
+    return OutputDef(name, type_of(value.type), value.mode, value.path, value.name, value.version)
+
+
+def misfit(value: Any, declared: values.ComponentInput) -> str | None:
+    """Why a value does not fit a declared input, as the end of a sentence; None when it does."""
+    if declared.type == "boolean":
+        fits = isinstance(value, bool) or str(value).lower() in ("true", "false")
+        return None if fits else "must be true or false"
+    if declared.type in ("integer", "number"):
+        try:
+            number = int(str(value)) if declared.type == "integer" else float(str(value))
+        except ValueError:
+            return "must be a whole number" if declared.type == "integer" else "must be a number"
+        if isinstance(value, bool):
+            return "must be a number"
+        if declared.min is not None and number < declared.min:
+            return f"must be at least {declared.min:g}"
+        if declared.max is not None and number > declared.max:
+            return f"must be at most {declared.max:g}"
+    if declared.enum is not None and str(value) not in declared.enum:
+        return f"must be one of {', '.join(declared.enum)}"
+    return None
