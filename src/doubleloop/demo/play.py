@@ -7,6 +7,7 @@ import secrets
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ FIRST_JOB = "bikes-first-training"
 MONTHS = 9
 POLL_SECONDS = 0.3
 WAIT_SECONDS = 900.0
+# A Tuesday in spring, 8 o'clock, 12 to 23 °C, dry.
+EXAMPLE = {"input_data": {"columns": list(data.FEATURES), "data": [[8, 1, 1, 12.2, 22.8, 0.0]]}}
 ENDED = ("completed", "failed", "rejected", "expired", "cancelled", "superseded", "rolled_back")
 
 
@@ -134,8 +137,8 @@ class Play:
             self._clients[user] = client.Client(url, profile["token"])
         return self._clients[user]
 
-    def _ship(self, user: str, path: Path, **sets: str) -> dict[str, Any]:
-        document = specs.load(path, sets=list(sets.items()))
+    def _ship(self, user: str, file: Path, sets: dict[str, str] | None = None) -> dict[str, Any]:
+        document = specs.load(file, sets=list((sets or {}).items()))
         return documents.ship(self._client(user).blobs, document)
 
     def _set_up(self, prepared: data.Prepared) -> None:
@@ -175,9 +178,8 @@ class Play:
         """New versions of both data assets, and the label that training and checks go by."""
         registry = self._client(AUTHOR).workspace(REGISTRY)
         for name, path in (("bikes-data", training), ("bikes-holdout", hold_out)):
-            document = self._ship(
-                AUTHOR, self._files / "data" / f"{name}.yml", path=str(path), **{"tags.through": through}
-            )
+            sets = {"path": str(path), "tags.through": f'"{through}"'}
+            document = self._ship(AUTHOR, self._files / "data" / f"{name}.yml", sets)
             asset = registry.data.create(document, label="production")
             self.teller.say(f"data {name}:{asset['version']} through {through} is now @production")
 
@@ -272,7 +274,7 @@ class Play:
     # production
 
     def _endpoint(self) -> replay.Endpoint:
-        endpoints = self._client(home.ADMIN).workspace(PROD).online_endpoints
+        endpoints = self._client(home.ADMIN).workspace(PROD).endpoints
         return replay.Endpoint(endpoints.show(ENDPOINT)["scoring_uri"], endpoints.keys(ENDPOINT)["primaryKey"])
 
     def _replay(self, prepared: data.Prepared) -> None:
@@ -280,17 +282,16 @@ class Play:
         for month in prepared.months[len(self._state.months) :]:
             began = time.monotonic()
             if f"asked {month.name}" not in self._state.done:
-                asked = replay.ask(
-                    endpoint,
-                    month.replay,
-                    lambda done, total, name=month.name: self.teller.doing(f"{name}: {done} of {total}"),
-                )
+                asked = replay.ask(endpoint, month.replay, self._counting(month.name))
                 self._state.finish(f"asked {month.name}")
                 seconds = time.monotonic() - began
                 self.teller.say(f"{month.name}: {asked} hours asked one by one ({asked / seconds:.0f} a second)")
             replay.tell_truth(endpoint, month.truth)
             self._publish(month.name, month.training, month.hold_out)
             self._watch(month)
+
+    def _counting(self, name: str) -> Callable[[int, int], None]:
+        return lambda done, total: self.teller.doing(f"{name}: {done} of {total}")
 
     def _watch(self, month: data.Month) -> None:
         """The month is over: run the monitor as of its end, and when the loop reacts, follow it to the end."""
@@ -307,7 +308,8 @@ class Play:
         error = next(each for each in found["performance"]["metrics"] if each["metric"] == "mae")
         quiet = ", ".join(f"{name} {signal['status']}" for name, signal in found.items() if name != "performance")
         self.teller.say(
-            f"{month.name}: mean absolute error {error['value']:.1f} rides an hour (alert above {error['threshold']:g}); {quiet}"
+            f"{month.name}: mean absolute error {error['value']:.1f} rides an hour "
+            f"(alert above {error['threshold']:g}); {quiet}"
         )
         version = self._serving()
         if error["alert"] and "second release" not in self._state.done:
@@ -323,7 +325,7 @@ class Play:
         self._state.finish(f"month {month.name}")
 
     def _serving(self) -> str:
-        endpoint = self._client(home.ADMIN).workspace(PROD).online_endpoints
+        endpoint = self._client(home.ADMIN).workspace(PROD).endpoints
         traffic = endpoint.show(ENDPOINT)["traffic"]
         names = {each["name"]: each["model"] for each in endpoint.deployments(ENDPOINT)}
         return ", ".join(str(names.get(name, name)).rpartition("/")[2] for name, share in traffic.items() if share)
@@ -334,14 +336,11 @@ class Play:
         raw, endpoint = self.teller.raw, self._endpoint()
         raw("\nMean absolute error by month (rides an hour):")
         for each in self._state.months:
-            bar = "█" * round(each["mae"] / 3)
-            raw(
-                f"  {each['month']}  {each['model']:<16} {each['mae']:6.1f}  {bar}{'  ← alert' if each['alert'] else ''}"
-            )
+            bar = "█" * round(each["mae"] / 3) + ("  ← alert" if each["alert"] else "")
+            raw(f"  {each['month']}  {each['model']:<16} {each['mae']:6.1f}  {bar}")
         report = self._client(home.ADMIN).audit.verify()
-        raw(
-            f"\nThe audit chain of {report['facts']} facts is {'whole' if report['whole'] else 'BROKEN: ' + report['why']}."
-        )
+        state_ = "whole" if report["whole"] else f"BROKEN: {report['why']}"
+        raw(f"\nThe audit chain of {report['facts']} facts is {state_}.")
         last = self._last_request(endpoint)
         where = f"--home {self.settings.home}"
         raw(
@@ -351,7 +350,7 @@ class Play:
         passwords = " / ".join(
             f"{user} {self._state.values.get(f'password of {user}', '')}" for user in (AUTHOR, APPROVER)
         )
-        body = '{"input_data": {"columns": ["hour","weekday","workingday","tmin","tmax","pn"], "data": [[8, 1, 1, 12.2, 22.8, 0.0]]}}'
+        body = json.dumps(EXAMPLE)
         raw(f"\nConsole:        http://{self.settings.host}:{self.settings.port}   (log in as: {passwords})")
         raw(f"Endpoint:       curl -s {endpoint.url} -H 'Authorization: Bearer {endpoint.key}' \\\n"
             f"                  -H 'Content-Type: application/json' -d '{body}'")  # fmt: skip
@@ -363,8 +362,7 @@ class Play:
     def _last_request(self, endpoint: replay.Endpoint) -> str:
         """One more prediction, whose whole story `trace` tells."""
         connection = endpoint.connection()
-        body = {"input_data": {"columns": list(data.FEATURES), "data": [[8, 1, 1, 12.2, 22.8, 0.0]]}}
-        connection.request("POST", endpoint.path, json.dumps(body), endpoint.headers())
+        connection.request("POST", endpoint.path, json.dumps(EXAMPLE), endpoint.headers())
         answer = connection.getresponse()
         value = json.loads(answer.read())
         request = answer.getheader("x-request-id") or ""

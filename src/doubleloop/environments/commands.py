@@ -67,8 +67,9 @@ def prepare(
         place = workspaces.get(ctx, workspace)
     substitutes = rules.substitutions(place.settings.get("package_substitutions", ()))
     wanted = rules.prepare(source.spec, substitutes)
-    lock = locks.resolve(wanted, settings.home / "environments" / "locks")
-    built = builder.build(lock, settings.home, progress)
+    cache = Path(settings.uv_cache) if settings.uv_cache else None
+    lock = locks.resolve(wanted, settings.home / "environments" / "locks", uv_cache=cache, progress=progress)
+    built = builder.build(lock, settings.home, progress, uv_cache=cache)
     with contexts.write(ACTOR, workspace) as ctx:
         if store.put_lock(ctx, lock):
             events.record(

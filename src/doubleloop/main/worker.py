@@ -13,6 +13,8 @@ from doubleloop.automation import loop
 from doubleloop.base import errors
 from doubleloop.db.context import Contexts
 from doubleloop.durable import engine
+from doubleloop.endpoints import workflows as endpoints
+from doubleloop.environments import builder
 from doubleloop.models import commands as models
 from doubleloop.settings.model import Settings
 
@@ -32,6 +34,8 @@ def run(settings: Settings) -> None:
         contexts, wiring.workflows(), url=settings.durable_url, poll_interval=settings.poll_interval,
         slots={"compute": settings.slots, "environments": 2},
     )  # fmt: skip
+    builder.clean(settings.home)
+    endpoints.publish(contexts)
     durable.launch()
     reactions = loop.Loop(contexts, settings.poll_interval)
     threads = [

@@ -1,0 +1,52 @@
+# The two commands that a fresh machine needs: `make demo` and `make test`. Both set everything up first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HOME_OF_DEMO ?= $(CURDIR)/.demo
+DEMO_FLAGS ?=
+PORT ?= 8600
+
+.PHONY: help setup demo test check lint types contracts format down clean
+
+help:
+	@echo "make demo    set up, then play one model's whole life and leave the console open"
+	@echo "make test    set up, then run all tests"
+	@echo "make check   lint, types and import contracts"
+	@echo "make down    stop what the demo left running"
+
+setup: $(VENV)/.complete
+
+# uv, at a pinned version, installs exactly what the lock file says; it needs nothing but Python itself.
+$(VENV)/.complete: uv.lock pyproject.toml tools/bootstrap.py
+	$(PYTHON) tools/bootstrap.py
+	touch $@
+
+demo: setup
+	$(BIN)/doubleloop demo classical --home "$(HOME_OF_DEMO)" --port $(PORT) $(DEMO_FLAGS)
+
+down:
+	$(BIN)/doubleloop down --home "$(HOME_OF_DEMO)"
+
+test: setup
+	$(PYTHON) tools/system_packages.py
+	$(BIN)/python -m pytest
+
+check: lint types contracts
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check src tests tools
+
+types: setup
+	$(BIN)/mypy
+
+contracts: setup
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format src tests tools
+	$(BIN)/ruff check --fix .
+
+clean: down
+	rm -rf "$(HOME_OF_DEMO)"
