@@ -203,3 +203,12 @@ def test_outputs_become_columns(output: bytes, expected: dict[str, list[Any]], t
     rows = log.read(tmp_path, "shop", "bikes")
     assert {name: rows[name].to_list() for name in rows.columns if name.startswith("out.")} == expected
     assert rows["in.0"].to_list() == [1, 3]
+
+
+def test_a_record_that_fits_no_layout_is_kept_as_text_and_harms_no_other(tmp_path: Path) -> None:
+    odd = record(2, inputs=b'{"not":"columns"}')
+    segments.convert(write_segment(tmp_path, [record(1), odd, record(3)]))
+    rows = log.read(tmp_path, "shop", "bikes")
+    assert rows["in.a"].to_list() == [1.5, 3.0, None, None, 1.5, 3.0]
+    assert rows["in.raw"].to_list()[2] == '{"not":"columns"}'
+    assert rows["out.raw"].to_list()[2] == "[1,2.5]"

@@ -44,9 +44,8 @@ class App:
             if last == "swagger.json":
                 _only(request, "GET", "HEAD")
                 route.authenticate(request.header(b"authorization"))
-                return messages.as_json(
-                    openapi.describe(route, route.pick(request.header(b"azureml-model-deployment"), lambda: 0.0))
-                )
+                wanted = request.header(b"azureml-model-deployment")
+                return messages.as_json(openapi.describe(route, route.pick(wanted, lambda: 0.0)))
         except errors.DoubleloopError as error:
             route.refused[error.status] += 1
             raise

@@ -38,11 +38,14 @@ class Converter:
         self._wake.set()
 
     async def flush(self) -> None:
-        """Returns when every segment given so far was converted or has failed."""
+        """Returns when every segment given so far was converted or has failed; those that failed before (a full
+        disk, perhaps) are tried once more."""
+        for segment in self.failed:
+            self.add(Path(segment))
         await self._idle.wait()
 
     async def stop(self) -> None:
-        await self.flush()
+        await self._idle.wait()
         self._stopping = True
         self._wake.set()
         if self._task is not None:

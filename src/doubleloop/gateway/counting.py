@@ -78,7 +78,7 @@ def _family(name: str, kind: str, text: str) -> list[str]:
 
 def _sample(name: str, labels: dict[str, str], value: float) -> str:
     inner = ",".join(f'{key}="{_escape(text)}"' for key, text in labels.items())
-    return f"{name}{{{inner}}} {value:g}" if isinstance(value, float) else f"{name}{{{inner}}} {value}"
+    return f"{name}{{{inner}}} {value!r}"
 
 
 def _escape(text: str) -> str:

@@ -9,6 +9,7 @@ import importlib.metadata
 import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -53,9 +54,10 @@ class Process:
         admin_listener = await asyncio.start_unix_server(
             desk.serve, sock=sockets.listen(paths.admin_socket(self._home)), limit=admin.LARGEST
         )
+        state.address = f"http://{self._host}:{port}"
         tasks = state.start()
         (folder / "address.json").write_bytes(orjson.dumps({"host": self._host, "port": port, "pid": os.getpid()}))
-        logger.info("listening on http://%s:%d for %s", self._host, port, self._home)
+        logger.info("listening on %s for %s", state.address, self._home)
         await self._stop.wait()
         logger.info("stopping: finishing what is in flight")
         await http.stop()
@@ -84,7 +86,7 @@ class Process:
 
 
 @contextlib.contextmanager
-def _locked(path: Path):  # type: ignore[no-untyped-def]
+def _locked(path: Path) -> Iterator[None]:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -78,15 +78,18 @@ class EndpointStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """``generation`` is the desired state last taken over; ``converged`` when everything in it is ready and
-    nothing drains. ``error``: why the newest desired state could not be read, if so."""
+    """``generation`` is the desired state last taken over (-1 before the first); ``converged`` when everything in it
+    is ready and nothing drains. ``error``: why the newest desired state could not be read, if so. ``log_errors``:
+    segments of the log that could not become Parquet (they are kept), and why. ``address``: ``http://host:port``."""
 
     generation: int
     converged: bool
     pid: int = 0
     version: str = ""
+    address: str = ""
     stopping: bool = False
     error: str | None = None
+    log_errors: Mapping[str, str] = field(default_factory=dict)
     endpoints: Mapping[str, EndpointStatus] = field(default_factory=dict)
 
 

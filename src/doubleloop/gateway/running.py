@@ -52,6 +52,7 @@ class Running:
         self._around = around
         self._keepers: dict[int, asyncio.Task[None]] = {}
         self._scorers: dict[int, scorers.Scorer] = {}
+        self._shrinking: set[asyncio.Task[None]] = set()
         self.pool = pool.Pool(
             deployment.max_concurrent_requests_per_instance,
             around.limits.queue_per_instance,
@@ -72,7 +73,9 @@ class Running:
             if number not in self._keepers:
                 self._keep(number)
         for number in [number for number in self._keepers if number >= deployment.instances]:
-            asyncio.create_task(self._shrink(number))  # noqa: RUF006 - ends with the scorer
+            task = asyncio.create_task(self._shrink(number))
+            self._shrinking.add(task)
+            task.add_done_callback(self._shrinking.discard)
         if self.log is not None:
             self.log.rotate()  # the header of the next segment says the new names
             self.log = self._new_log()
@@ -133,6 +136,11 @@ class Running:
             logger.warning("%s cannot start: %s", self._place(), error)
             if error.details:
                 logger.warning("%s", error.details)
+            await scorer.kill()
+            return False
+        except Exception as error:  # a fault of ours must not end the one task that keeps this instance alive
+            self.error = f"internal error: {type(error).__name__}: {error}"
+            logger.exception("%s cannot start", self._place())
             await scorer.kill()
             return False
         self.description = description

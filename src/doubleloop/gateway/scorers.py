@@ -15,7 +15,7 @@ from typing import Any, cast
 import orjson
 
 from doubleloop.base import errors
-from doubleloop.gateway import desired, environment, paths, wire
+from doubleloop.gateway import checkers, desired, environment, paths, wire
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +85,7 @@ class Scorer:
         self._told = False
         self._transport: asyncio.Transport | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self._reaper: asyncio.Task[None] | None = None  # held: the loop itself keeps only a weak reference
         self._loaded: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     @property
@@ -94,9 +95,10 @@ class Scorer:
     async def start(self, timeout: float) -> dict[str, Any]:
         """Returns the model's description once it can answer. Raises errors.Failed with the scorer's own report."""
         folder = paths.scorer_folder(self._home, self._deployment.id)
-        log = self._prepare(folder)
+        log = folder / "scorer.log"
         self._hub.expect(self)
         try:
+            self._prepare(folder, log)
             await self._spawn(folder, log)
             async with asyncio.timeout(timeout):
                 return await self._loaded
@@ -104,30 +106,25 @@ class Scorer:
             await self.kill()
             raise errors.Failed(f"the model was not ready after {timeout:.0f} seconds", cure=f"see {log}") from None
         except OSError as error:
-            raise errors.Failed(f"{self._deployment.python} cannot be started: {error}") from None
+            raise errors.Failed(f"a scorer with {self._deployment.python} cannot be started: {error}") from None
         except BaseException:
             await self.kill()
             raise
         finally:
             self._hub.forget(self)
 
-    def _prepare(self, folder: Path) -> Path:
+    def _prepare(self, folder: Path, log: Path) -> None:
         (folder / "work").mkdir(parents=True, exist_ok=True)
-        log = folder / "scorer.log"
         if log.exists() and log.stat().st_size > LARGEST_LOG:
             log.replace(log.with_suffix(".log.1"))
         spec = {
             "token": self.token, "parent_pid": os.getpid(), "log": str(log), "kind": self._deployment.kind,
             "model_dir": self._deployment.model_dir, "code_dir": self._deployment.code_dir,
-            "scoring_script": self._deployment.scoring_script, "signature": self._signature(),
+            "scoring_script": self._deployment.scoring_script,
+            "signature": checkers.normal(self._deployment.signature),
         }  # fmt: skip
         self._spec = folder / f"spec-{self.token[:8]}.json"
         self._spec.write_bytes(orjson.dumps(spec))
-        return log
-
-    def _signature(self) -> dict[str, Any] | None:
-        from_desired = self._deployment.signature
-        return dict(from_desired) if from_desired is not None else None
 
     async def _spawn(self, folder: Path, log: Path) -> None:
         parent = model_parent(folder, Path(self._deployment.model_dir)) if self._deployment.kind == "script" else None
@@ -137,7 +134,7 @@ class Scorer:
                 "--spec", str(self._spec), cwd=folder / "work", stdin=asyncio.subprocess.DEVNULL, stdout=output,
                 stderr=output, env=environment.of_scorer(self._deployment, parent), start_new_session=True,
             )  # fmt: skip
-        asyncio.create_task(self._reap(self._process, log))  # noqa: RUF006 - ends with the process
+        self._reaper = asyncio.create_task(self._reap(self._process, log))
 
     async def _reap(self, process: asyncio.subprocess.Process, log: Path) -> None:
         code = await process.wait()

@@ -147,6 +147,8 @@ class ColumnChecker:
         for row, record in enumerate(records):
             self._check_names(list(record), row)
         present = set().union(*records)
+        if not present:
+            raise failures.shape("the rows have no columns", cure=self._expected())
         return [[record.get(name) for record in records] if name in present else None for name in self._names]
 
     def _from_columns(self, data: dict[str, Any]) -> tuple[list[Sequence[Any] | None], int]:

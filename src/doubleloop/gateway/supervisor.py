@@ -39,6 +39,7 @@ class Supervisor:
         self._draining: dict[Running, asyncio.Task[None]] = {}
         self._look = asyncio.Event()
         self.stopping = False
+        self.address = ""
 
     def start(self) -> list[asyncio.Task[None]]:
         """Begins to convert what earlier processes left, and the background tasks; returns these."""
@@ -205,8 +206,9 @@ class Supervisor:
         settled = not self._next and not self._draining and all(self._wants(place) for place in self._current)
         ready = all(d.state == "ready" for e in endpoints.values() for d in e.deployments.values())
         return protocol.Status(
-            generation=self._desired.generation, converged=settled and ready, pid=os.getpid(),
-            version=self._version, stopping=self.stopping, error=self._error, endpoints=endpoints,
+            generation=self._desired.generation, converged=settled and ready and self._desired.generation >= 0,
+            pid=os.getpid(), version=self._version, address=self.address, stopping=self.stopping,
+            error=self._error, log_errors=dict(self.converter.failed), endpoints=endpoints,
         )  # fmt: skip
 
     def _deployment_status(self, place: Place) -> protocol.DeploymentStatus:

@@ -45,6 +45,23 @@ WIDEST = 4096  # a tensor row of more values (an image) is kept as JSON text, no
 
 
 def build(header: records.Header, lines: Sequence[dict[str, Any]]) -> pyarrow.Table:
+    """A record that cannot be laid out (it should not happen) is kept as JSON text: one odd record must not keep
+    all others of its segment from being read."""
+    try:
+        return _build(header, lines)
+    except Exception:
+        return _build(header, [line if _fits(header, line) else {**line, "as_text": True} for line in lines])
+
+
+def _fits(header: records.Header, line: dict[str, Any]) -> bool:
+    try:
+        _build(header, [line])
+    except Exception:
+        return False
+    return True
+
+
+def _build(header: records.Header, lines: Sequence[dict[str, Any]]) -> pyarrow.Table:
     if header.layout == "labels":
         return _labels(lines)
     counts = [max(1, int(line["n"])) for line in lines]
@@ -99,7 +116,10 @@ def _inputs(header: records.Header, lines: Sequence[dict[str, Any]], counts: Seq
     }[header.layout]  # fmt: skip
     sheet = _Sheet()
     for line, rows in zip(lines, counts, strict=True):
-        sheet.add(rows, read(header, line, rows) if line.get("c") is not None else {})
+        if line.get("as_text"):
+            sheet.add(rows, {"raw": [_text(line.get("c"))] + [None] * (rows - 1)})
+        else:
+            sheet.add(rows, read(header, line, rows) if line.get("c") is not None else {})
     return sheet
 
 
@@ -169,7 +189,10 @@ def _outputs(header: records.Header, lines: Sequence[dict[str, Any]], counts: Se
     names = [str(spec["name"]) for spec in header.outputs if spec.get("name") is not None]
     sheet = _Sheet()
     for line, rows in zip(lines, counts, strict=True):
-        sheet.add(rows, _output(line["o"], rows, names) if "o" in line and line.get("e") is None else {})
+        if line.get("as_text"):
+            sheet.add(rows, {"raw": [_text(line.get("o"))] + [None] * (rows - 1)})
+        else:
+            sheet.add(rows, _output(line["o"], rows, names) if "o" in line and line.get("e") is None else {})
     return sheet
 
 

@@ -35,7 +35,12 @@ class Segment:
         self.records = 0
         self.opened = time.monotonic()
         self.dirty = False
-        self._write(header)
+        try:
+            self._write(header)
+        except OSError:
+            os.close(self._fd)
+            self.path.unlink(missing_ok=True)
+            raise
 
     def append(self, line: bytes, records: int = 1) -> None:
         self._write(line)
