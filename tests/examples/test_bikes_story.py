@@ -8,7 +8,7 @@ import pickle
 import subprocess
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,7 @@ def test_the_training_data_keeps_its_contract_and_the_model_file_is_harmless(
 ) -> None:
     contract = data_quality.parse(YAML(typ="safe").load(BIKES / "contract.yml"))
     for version in (prepared.training, prepared.months[5].training):
-        found = data_quality.measure(contract, pl.read_csv(version), datetime(2013, 7, 1))
+        found = data_quality.measure(contract, pl.read_csv(version), datetime(2013, 7, 1, tzinfo=UTC))
         assert data_quality.judge({}, found).passed, found["violations"]
     assert quarantine.judge(pickles.scan(champion)).passed
 
