@@ -27,6 +27,13 @@ def test_a_login_becomes_the_current_one_and_is_kept_by_name(tmp_path: Path, env
     assert (tmp_path / "client.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_the_login_that_another_one_replaces_can_still_be_used(tmp_path: Path, environ: dict[str, str]) -> None:
+    admin = profiles.Profile(profiles.DEFAULT_URL, "dl_first-run", "admin")
+    profiles.write(profiles.place(tmp_path), admin)
+    profiles.log_in(tmp_path, ADA)
+    assert profiles.find("admin", environ) == admin
+
+
 def test_the_environment_wins(tmp_path: Path, environ: dict[str, str]) -> None:
     profiles.log_in(tmp_path, ADA)
     more = {"DOUBLELOOP_TOKEN": "dl_ci", "DOUBLELOOP_WORKSPACE": "prod"}
@@ -53,7 +60,7 @@ def test_no_server_and_no_profile_say_what_to_do(environ: dict[str, str]) -> Non
     assert "doubleloop login --user eve" in caught.value.cure
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"token": "x"}', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
 def test_a_damaged_profile_names_its_file(text: str, tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "client.json").write_text(text)
     with pytest.raises(errors.InvalidInput, match="cannot be read") as caught:

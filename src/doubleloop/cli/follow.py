@@ -187,10 +187,10 @@ def release(
             if waiting and not asked:
                 write(waiting_line(found) + "\n")
             asked = waiting
-            if (found["status"] in releases.ENDED and not facts) or (waiting and until_waiting):
+            if (found["status"] not in releases.GOING and not facts) or (waiting and until_waiting):
                 break
             pace.rest(bool(facts))
-    if found["status"] in releases.ENDED and found["status"] != "completed":
+    if found["status"] not in releases.GOING and found["status"] != "completed":
         reasons = "; ".join(str(reason) for reason in found.get("reasons") or [])
         raise errors.Failed(
             f"Release {id_} is {found['status'].replace('_', ' ')}{': ' + reasons if reasons else ''}",

@@ -60,7 +60,8 @@ def up(
 ) -> Any:  # fmt: skip
     """Start the server, the gateway and MLflow; Ctrl-C stops them. What was in flight goes on."""
     settings = _settings(session, home=home, host=host, port=port, gateway_port=gateway_port)
-    return _part("doubleloop.main.processes", "up")(settings, detach=detach)
+    found = _part("doubleloop.main.processes", "up")(settings, detach=detach)
+    return found if detach else None
 
 
 @click.command("down", cls=options.Verb)
@@ -68,7 +69,8 @@ def up(
 @options.shared(workspace=False)
 def down(session: Session, home: str | None) -> Any:
     """Stop what `up` started. What is in flight goes on at the next `up`."""
-    return _part("doubleloop.main.processes", "down")(_settings(session, home=home))
+    stopped = _part("doubleloop.main.processes", "down")(_settings(session, home=home))
+    return {"stopped": stopped} if session.machine else None
 
 
 @click.command("status", cls=options.Verb)

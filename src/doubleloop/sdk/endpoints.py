@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from doubleloop.sdk import routes, transport
 
-SETTLED = frozenset({"ready", "failed", "deleted"})
+SETTLED = frozenset({"ready", "failed", "deleted", "replaced"})
 # A first request may wait for a model to load.
 INVOKE_SILENCE = 300.0
 

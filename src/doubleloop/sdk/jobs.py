@@ -56,5 +56,6 @@ class Jobs(routes.Routes):
     def cancel(self, id_: str) -> routes.Body:
         return dict(self._post(id_, "cancel", repeatable=True))
 
-    def retry(self, id_: str, new_id: str | None = None) -> routes.Body:
-        return dict(self._post(id_, "retry", body={"id": new_id or routes.new_id("job")}, repeatable=True))
+    def retry(self, id_: str) -> routes.Body:
+        """Run the steps again that did not complete. Raises Conflict while it runs, or when all have."""
+        return dict(self._post(id_, "retry"))

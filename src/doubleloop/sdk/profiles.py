@@ -75,11 +75,14 @@ def read(path: Path) -> Profile | None:
     try:
         body = json.loads(path.read_text())
         return Profile(
-            str(body["url"]), str(body.get("token") or ""), str(body.get("user") or ""), body.get("workspace") or None
+            str(body.get("url") or DEFAULT_URL),
+            str(body.get("token") or ""),
+            str(body.get("user") or ""),
+            body.get("workspace") or None,
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise errors.InvalidInput(
             f"The profile cannot be read: {error}", where=errors.Where(str(path)), cure="Remove it and log in again."
         ) from error
@@ -100,7 +103,13 @@ def write(path: Path, profile: Profile) -> None:
 
 
 def log_in(home_: Path, profile: Profile) -> None:
-    """Make ``profile`` the current one, and keep it under its user's name for ``--user``."""
+    """Make ``profile`` the current one, and keep it under its user's name for ``--user``.
+
+    So is the one it takes the place of: the administrator that the first start made has no password to come back with.
+    """
+    before = read(place(home_))
+    if before and before.user and not place(home_, before.user).exists():
+        write(place(home_, before.user), before)
     write(place(home_, profile.user), profile)
     write(place(home_), profile)
 

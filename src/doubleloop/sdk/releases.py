@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from doubleloop.sdk import routes
 
-ENDED = frozenset({"completed", "failed", "rejected", "expired", "cancelled", "rolled_back"})
+# Every other status is an end.
+GOING = frozenset({"running", "waiting", "rolling_out"})
 
 
 class Definitions(routes.Routes):

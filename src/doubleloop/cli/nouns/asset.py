@@ -25,10 +25,17 @@ COLUMNS = (
 )
 
 
-def add(group: click.Group, plural: str, columns: Sequence[output.Column] = COLUMNS) -> None:
-    """Give ``group`` the shared verbs of the assets under the route ``plural``."""
-    for verb in (_list(plural, columns), _show(plural), _label(plural), _archive(plural), _restore(plural)):
-        group.add_command(verb)
+ALL = ("list", "show", "label", "archive", "restore")
+
+
+def add(
+    group: click.Group, plural: str, verbs: Sequence[str] = ALL, columns: Sequence[output.Column] = COLUMNS
+) -> None:  # fmt: skip
+    """Give ``group`` the ``verbs`` of the assets under the route ``plural``."""
+    made = (_list(plural, columns), _show(plural), _label(plural), _archive(plural), _restore(plural))
+    for verb in made:
+        if verb.name in verbs:
+            group.add_command(verb)
 
 
 def assets(session: Session, plural: str) -> Assets:

@@ -28,7 +28,7 @@ def GROUP() -> None:
     """Environments that jobs and deployments run in."""
 
 
-asset.add(GROUP, "environments", _COLUMNS)
+asset.add(GROUP, "environments", ("list", "show"), _COLUMNS)
 
 
 @GROUP.command("create", cls=options.Verb)

@@ -145,7 +145,7 @@ def cancel(session: Session, name: str) -> Any:
 @click.option("-s", "--stream", is_flag=True, help="Show the logs until it ends.")
 @options.shared()
 def retry(session: Session, name: str, stream: bool) -> Any:
-    """Submit it again as a new job; completed steps are reused."""
+    """Run its failed, cancelled and skipped steps again; what is completed stays."""
     from doubleloop.cli import follow
 
     found = session.workspace.jobs.retry(name)
