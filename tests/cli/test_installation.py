@@ -1,0 +1,213 @@
+"""Logging in, setting up, users and roles, and the processes of an installation, from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from typing import Any
+
+from small_server import Reply
+
+from doubleloop.base import errors
+
+SETUP = """$schema: doubleloop/setup
+workspaces:
+  - {name: dev, kind: preproduction}
+"""
+PLAN = {
+    "digest": "d1",
+    "changes": [
+        {"action": "create", "kind": "workspace", "name": "dev", "fields": {"kind": [None, "preproduction"]}},
+        {"action": "change", "kind": "group", "name": "leads", "fields": {"members": [["grace"], ["ada", "grace"]]}},
+        {"action": "none", "kind": "user", "name": "ada", "fields": {}},
+    ],
+}
+PLANNED = "+ workspace dev\n    kind: preproduction\n~ group leads\n    members: grace → ada, grace\n"
+
+
+def logging_in(server: Any) -> None:
+    server.on("GET", "health", {"status": "ok", "version": "9.9"})
+    server.on("POST", "login", {"token": "dl_new", "user": "grace", "expires_at": "2026-11-23T00:00:00.000000Z"})
+
+
+def test_a_login_is_remembered_and_forgotten(stranger: Any, server: Any) -> None:
+    logging_in(server)
+    server.on("GET", "me", {"user": "grace"})
+    server.on("POST", "logout", {})
+    done = stranger("login", "--url", server.url, "--user", "grace", "--password-stdin", stdin="secret words here\n")
+    assert done.code == 0, done.err
+    assert "dl_new" not in done.out + done.err
+    assert stranger("user", "show").json == {"user": "grace"}
+    assert server.requests("GET", "me")[0].headers["authorization"] == "Bearer dl_new"
+    assert stranger("logout").code == 0
+    assert not (stranger.home / "client.json").exists()
+    assert stranger("user", "show").code == 3
+
+
+def test_a_password_is_never_asked_for_without_a_terminal(stranger: Any, server: Any) -> None:
+    logging_in(server)
+    done = stranger("login", "--url", server.url, "--user", "grace")
+    assert (done.code, "--password-stdin" in done.err) == (2, True)
+    assert stranger("login", "--url", server.url, "--user", "grace", "--password-stdin").code == 2
+    assert "Who logs in?" in stranger("login", "--url", server.url).err
+
+
+def test_a_wrong_password_stores_nothing(stranger: Any, server: Any) -> None:
+    logging_in(server)
+    server.on("POST", "login", Reply(401, errors.NotAuthenticated("User name or password is wrong").to_dict()))
+    done = stranger("login", "--url", server.url, "--user", "grace", "--password-stdin", stdin="x\n")
+    assert (done.code, "User name or password is wrong" in done.err) == (4, True)
+    assert not stranger.home.exists()
+
+
+def test_a_plan_shows_the_difference_and_apply_does_what_was_planned(terminal: Any, server: Any) -> None:
+    server.on("POST", "setup/plan", PLAN)
+    server.on("POST", "setup/apply", lambda seen: {**PLAN, "digest": seen.json["digest"]})
+    file = terminal.file("setup.yml", SETUP)
+    assert terminal("plan", "-f", file, "-o", "table").out == PLANNED
+    assert not server.requests("POST", "setup/apply")
+    done = terminal("apply", "-f", file)
+    assert (done.code, done.json["digest"]) == (0, "d1")
+    server.on("POST", "setup/plan", {"digest": "d2", "changes": [PLAN["changes"][2]]})
+    assert terminal("plan", "-f", file, "-o", "table").out == "Nothing to change.\n"
+
+
+def test_on_a_terminal_apply_asks_first(terminal: Any, server: Any) -> None:
+    server.on("POST", "setup/plan", PLAN)
+    server.on("POST", "setup/apply", PLAN)
+    file = terminal.file("setup.yml", SETUP)
+    code, shown = on_a_terminal(terminal, ["apply", "-f", file], "n\n")
+    assert code == 130
+    assert "Make these changes? [y/N]" in shown
+    assert not server.requests("POST", "setup/apply")
+    code, shown = on_a_terminal(terminal, ["apply", "-f", file], "y\n")
+    assert code == 0
+    assert server.requests("POST", "setup/apply")
+
+
+def on_a_terminal(terminal: Any, words: list[str], typed: str) -> tuple[int, str]:
+    """Run it with a real terminal as its input and output."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [terminal.program, *words],
+        cwd=terminal.folder,
+        env={**terminal.environ, "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    os.write(ours, typed.encode())
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # the other side has closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    return process.wait(60), shown.decode(errors="replace").replace("\r\n", "\n")
+
+
+def test_on_a_terminal_a_listing_is_a_table(terminal: Any, server: Any) -> None:
+    server.on("GET", "users", {"items": [{"name": "ada", "is_admin": True, "disabled": False}], "next": None})
+    code, shown = on_a_terminal(terminal, ["user", "list"], "")
+    assert code == 0
+    assert "Name  Display name  Admin  Disabled  Created" in shown
+
+
+def test_users_and_roles(terminal: Any, server: Any) -> None:
+    server.on("POST", "users", lambda seen: seen.json)
+    server.on("PUT", "users/eve/password", {})
+    made = terminal(
+        "user", "create", "-n", "eve", "--display-name", "Eve", "--password-stdin", stdin="a long password\n"
+    )
+    assert made.json == {"name": "eve", "display_name": "Eve", "password": "a long password"}
+    assert terminal("user", "create", "-n", "bot", "--no-password").json == {"name": "bot"}
+    assert terminal("user", "set-password", "-n", "eve", "--password-stdin", stdin="another one\n").code == 0
+    server.on(
+        "GET",
+        "roles",
+        {
+            "items": [{"name": "leads", "persona": "project_lead", "members": ["grace"], "workspaces": []}],
+            "next": None,
+            "personas": {"project_lead": {"production": ["release.approve"]}},
+        },
+    )
+    assert "leads  project_lead  grace    all" in terminal("role", "list", "-o", "table").out
+    assert terminal("role", "list", "--personas").json == {"project_lead": {"production": ["release.approve"]}}
+    server.on("GET", "roles/explain", {"allowed": False, "why": "ada belongs to no group"})
+    asked = terminal("role", "explain", "release.approve", "--who", "ada", "-w", "prod", "-o", "table")
+    assert asked.out == "No: ada belongs to no group\n"
+    assert server.seen[-1].query == {"action": "release.approve", "user": "ada", "workspace": "prod"}
+
+
+def test_a_token_for_a_program(terminal: Any, server: Any) -> None:
+    server.on("POST", "tokens", lambda seen: seen.json)
+    assert terminal("user", "create-token", "-n", "ci", "--lifetime", "90d").json == {
+        "name": "ci",
+        "lifetime": 7776000.0,
+    }
+    assert terminal("user", "create-token", "-n", "ci", "--lifetime", "soon").code == 2
+
+
+def test_the_workspace_in_use_is_remembered(terminal: Any, server: Any) -> None:
+    server.on("GET", "workspaces/*", lambda seen: {"name": seen.path.rsplit("/", 1)[1]})
+    assert terminal("workspace", "use", "prod").code == 0
+    assert terminal("workspace", "show").json == {"name": "prod"}
+    stored = json.loads((terminal.home / "client.json").read_text())
+    assert stored["workspace"] == "prod"
+    assert stored["token"] == "dl_secret-of-ada"
+
+
+def test_the_version_says_what_the_server_is_and_when_there_is_none(terminal: Any, stranger: Any, server: Any) -> None:
+    server.on("GET", "health", {"status": "ok", "version": "9.9"})
+    assert terminal("version").json["server"] == "9.9"
+    done = terminal("version", DOUBLELOOP_URL="http://127.0.0.1:9")
+    assert (done.code, done.json["server"]) == (0, None)
+
+
+def test_nothing_runs_here(stranger: Any) -> None:
+    found = stranger("status", "-o", "json")
+    assert found.code == 0, found.err
+    assert found.json["running"] is False
+    assert stranger("down", "--home", str(stranger.home)).code == 0
+
+
+def test_bad_settings_are_told_before_anything_starts(stranger: Any) -> None:
+    done = stranger("up", "--port", "http")
+    assert (done.code, "'http' is not a valid integer" in done.err) == (2, True)
+    done = stranger("up", DOUBLELOOP_PORT="http")
+    assert (done.code, "DOUBLELOOP_PORT='http' is not a int" in done.err) == (2, True)
+    done = stranger("demo", "language")
+    assert (done.code, "not there yet" in done.err) == (2, True)
+
+
+def test_a_debug_flag_shows_where_an_error_came_from(terminal: Any, server: Any) -> None:
+    server.on("GET", "users", Reply(403, errors.NotPermitted("no").to_dict()))
+    done = subprocess.run(
+        [terminal.program, "user", "list", "--debug"], env=terminal.environ, capture_output=True, check=False
+    )
+    assert done.returncode == 4
+    assert b"Traceback" in done.stderr
+
+
+def test_being_terminated_is_not_a_crash(terminal: Any, server: Any) -> None:
+    server.on("GET", "releases/r1", {"id": "r1", "status": "running"})
+    server.on(
+        "GET",
+        "releases/r1/facts",
+        {"items": [{"seq": 1, "type": "release.started", "at": "2026-11-22T21:56:00Z", "data": {}}], "next": None},
+    )
+    process = terminal.start("release", "stream", "-n", "r1")
+    assert "release.started" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in err
