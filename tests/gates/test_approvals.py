@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from doubleloop.base import clock, errors, verdicts
+from doubleloop.base import actors, clock, errors, verdicts
 from doubleloop.db.context import Contexts
 from doubleloop.events import queries as events
 from doubleloop.gates import commands, model, queries, rules
@@ -118,6 +118,19 @@ def test_who_may_not_approve_is_refused(house: Any, user: str, words: str) -> No
         decide(house, user, asked)
     with house.read("grace") as ctx:
         assert queries.approval(ctx, asked.id).status is model.ApprovalStatus.OPEN
+
+
+def test_the_code_of_a_job_decides_nothing_for_its_user(house: Any) -> None:
+    asked = ask(house)
+    code = actors.Actor("grace", via="job:job-7/train")
+    with pytest.raises(errors.NotPermitted, match="the code of job:job-7/train"), house.contexts.write(code) as ctx:
+        commands.decide(ctx, asked.id, "approve", "", asked.evidence_digest)
+
+
+def test_the_code_of_a_retraining_deposits_nothing(house: Any) -> None:
+    code = actors.Actor("service:releases", actors.ActorKind.SERVICE, via="job:job-7/train")
+    with pytest.raises(errors.NotPermitted), house.contexts.write(code, "staging") as ctx:
+        commands.deposit(ctx, "release:r1", "0.0:scan", verdicts.passed(), {})
 
 
 def test_being_administrator_approves_nothing(house: Any) -> None:

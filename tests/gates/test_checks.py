@@ -47,7 +47,7 @@ def held(columns: dict[str, Any], table: dict[str, Any], **contract: Any) -> lis
         ({"at_least": 0}, [-1, 0, 1], ["x at_least 1"]),
         ({"at_most": 5, "outside_share": 0.5}, [6, 5], []),
         ({"min": 0, "max": 5}, [-1, 6, 3], ["x at_least 1", "x at_most 1"]),
-        ({"type": "datetime", "at_least": "2020-01-01"}, [datetime(2019, 1, 1)], ["x at_least 1"]),
+        ({"type": "datetime", "at_least": "2020-01-01"}, [datetime(2019, 1, 1, tzinfo=UTC)], ["x at_least 1"]),
         ({"in": [1, 2]}, [1, 2.0, 3], ["x in 1"]),
         ({"in": ["a"]}, ["a", "b", None], ["x in 1"]),
         ({"in": [True]}, [True, False], ["x in 1"]),
@@ -70,7 +70,7 @@ def test_the_table_as_a_whole_is_held_against_the_contract() -> None:
 
 
 def test_freshness_is_the_age_of_the_newest_value() -> None:
-    table = {"at": [datetime(2026, 2, 27), datetime(2026, 2, 1)]}
+    table = {"at": [datetime(2026, 2, 27, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)]}
     assert held({"at": {}}, table, freshness={"column": "at", "within": "2d"}) == []
     assert held({"at": {}}, table, freshness={"column": "at", "within": "47h"}) == ["at freshness 1"]
 

@@ -111,6 +111,11 @@ def decide(ctx: Ctx, approval_id: str, decision: str, comment: str, evidence_dig
         approval, ctx.actor.id, identity.personas(ctx, ctx.actor.id, approval.workspace), decision, comment,
         evidence_digest, ctx.now,
     )  # fmt: skip
+    if ctx.actor.via.startswith("job:"):
+        raise errors.NotPermitted(
+            f"A decision is made by a person; this is the code of {ctx.actor.via} acting for {ctx.actor.id}",
+            cure="Decide in the console or with `doubleloop release approve`.",
+        )
     # An author is told so before anything else: it is the reason that no group membership would mend.
     if isinstance(refused, errors.NotPermitted) and ctx.actor.id in approval.authors:
         raise refused

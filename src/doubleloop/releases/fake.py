@@ -15,7 +15,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "unit_tests": {"exit_code": 0, "report": {"tests": 3, "failures": 0, "errors": 0, "skipped": 0, "failing": []}},
     "model_quality": {
         "holdout": {"id": "data:registry/holdout:1", "digest": "h", "rows": 100},
-        "candidate": {"model": "candidate", "value": 1.0, "training_data": [{"id": "data:registry/t:1", "digest": "t"}]},
+        "candidate": {"model": "bikes:2", "value": 1.0, "training_data": [{"id": "data:registry/t:1", "digest": "t"}]},
         "champion": None,
     },
     "responsible_ai": {

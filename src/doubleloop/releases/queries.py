@@ -41,9 +41,9 @@ def definition(ctx: Ctx, name: str, version: int | None = None) -> model.Definit
 
 def definitions(ctx: Ctx) -> tuple[model.Definition, ...]:
     """The newest version of each definition that the actor may read."""
-    return [
+    return tuple(
         each for each in store.definitions(ctx) if identity.decide(ctx, Action.RELEASE_READ, each.workspaces[0]).allowed
-    ]
+    )
 
 
 def definition_versions(ctx: Ctx, name: str) -> tuple[model.Definition, ...]:
