@@ -14,6 +14,7 @@ from typing import Any
 
 import dbos
 from dbos import DBOS, SetWorkflowID
+from dbos._dbos import _get_dbos_instance
 from dbos._serialization import Serializer
 
 from doubleloop.base import actors
@@ -176,8 +177,7 @@ class Engine:
             if intent.name not in self._workflows:
                 LOG.error("no workflow is named %s; %s is dropped", intent.name, intent.workflow_id)
                 return
-            with SetWorkflowID(intent.workflow_id):
-                DBOS.start_workflow(self._workflows[intent.name], intent.payload)
+            self._start(intent)
         elif intent.kind == "signal":
             try:
                 DBOS.send(intent.workflow_id, intent.payload, topic=intent.name, idempotency_key=intent.key)
@@ -185,6 +185,16 @@ class Engine:
                 LOG.error("signal %s for unknown workflow %s is dropped", intent.name, intent.workflow_id)
         else:
             DBOS.cancel_workflow(intent.workflow_id)
+
+    def _start(self, intent: store.Intent) -> None:
+        """Start on DBOS's own event loop: its synchronous start holds a thread of the step pool for as long as the
+        workflow lives (many waiting ones would leave none for steps), and marks it failed when the process stops."""
+
+        async def begin() -> None:
+            with SetWorkflowID(intent.workflow_id):
+                await DBOS.start_workflow_async(self._workflows[intent.name], intent.payload)
+
+        _get_dbos_instance()._background_event_loop.submit_coroutine(begin())
 
 
 def prepare_sqlite(path: Path) -> None:

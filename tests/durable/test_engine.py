@@ -1,0 +1,113 @@
+"""The engine as a real process on a real database: what was begun goes on, whatever ends the process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from doubleloop.base import actors
+from doubleloop.db import engine as engines
+from doubleloop.db import tables
+from doubleloop.db.context import Contexts
+from doubleloop.durable import commands
+
+WORKER = Path(__file__).with_name("engine_worker.py")
+ACTOR = actors.service("durable")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def contexts(tmp_path: Path) -> Contexts:
+    database = engines.create(f"sqlite:///{tmp_path / 'doubleloop.sqlite'}")
+    tables.METADATA.create_all(database)
+    return Contexts(database, {})
+
+
+def worker(home: Path, threads: int = 16) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, str(WORKER), str(home), str(threads)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "ready"
+    return process
+
+
+def log(home: Path) -> list[str]:
+    file = home / "log"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
+def test_what_waits_goes_on_after_the_process_ended(tmp_path: Path, contexts: Contexts, end: signal.Signals) -> None:
+    first = worker(tmp_path)
+    with contexts.write(ACTOR) as ctx:
+        commands.start(ctx, "story", "one", {})
+    until(lambda: log(tmp_path) == ["one first"])
+    os.kill(first.pid, end)
+    first.wait(timeout=30)
+    with contexts.write(ACTOR) as ctx:  # said while nobody listens
+        commands.signal(ctx, "one", "go", "now", "key")
+        commands.signal(ctx, "one", "go", "now", "key")
+    second = worker(tmp_path)
+    until(lambda: "one second now" in log(tmp_path))
+    # A step that was cut off before its result was kept may run again; what comes after the wait runs once.
+    assert set(log(tmp_path)) == {"one first", "one second now"}
+    assert log(tmp_path).count("one second now") == 1
+    second.terminate()
+    assert second.wait(timeout=30) == 0
+
+
+def test_more_workflows_may_wait_than_there_are_threads(tmp_path: Path, contexts: Contexts) -> None:
+    process = worker(tmp_path, threads=4)
+    names = [f"w{number}" for number in range(12)]
+    with contexts.write(ACTOR) as ctx:
+        for name in names:
+            commands.start(ctx, "story", name, {})
+    until(lambda: len(log(tmp_path)) == 12)
+    with contexts.write(ACTOR) as ctx:
+        for name in names:
+            commands.signal(ctx, name, "go", 1, name)
+    until(lambda: len(log(tmp_path)) == 24)
+    assert {line.split()[0] for line in log(tmp_path) if "second 1" in line} == set(names)
+    process.kill()
+    process.wait()
+
+
+def test_a_start_that_is_rolled_back_never_happens(tmp_path: Path, contexts: Contexts) -> None:
+    process = worker(tmp_path)
+    with pytest.raises(ZeroDivisionError), contexts.write(ACTOR) as ctx:
+        commands.start(ctx, "story", "never", {})
+        raise ZeroDivisionError
+    with contexts.write(ACTOR) as ctx:
+        commands.start(ctx, "story", "ever", {})
+    until(lambda: bool(log(tmp_path)))
+    assert log(tmp_path) == ["ever first"]
+    process.kill()
+    process.wait()
+
+
+def test_equal_ids_start_once(tmp_path: Path, contexts: Contexts) -> None:
+    process = worker(tmp_path)
+    with contexts.write(ACTOR) as ctx:
+        for _ in range(3):
+            commands.start(ctx, "story", "same", {})
+        commands.signal(ctx, "same", "go", 1, "k")
+    until(lambda: len(log(tmp_path)) == 2)
+    assert log(tmp_path) == ["same first", "same second 1"]
+    process.kill()
+    process.wait()
