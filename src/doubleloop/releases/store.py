@@ -22,7 +22,7 @@ DEFINITIONS = sa.Table(
     sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("hash", sa.String(64), nullable=False),
     sa.Column("model", sa.String(255), nullable=False),
-    sa.Column("trigger", sa.String(20), nullable=False),
+    sa.Column("trigger", sa.String(40), nullable=False),
     sa.Column("scenario", sa.String(20), nullable=False),
     sa.Column("workspaces", sa.Text, nullable=False),
     sa.Column("document", sa.Text, nullable=False),
@@ -96,7 +96,7 @@ def insert_definition(ctx: Ctx, definition: model.Definition) -> None:
 
 
 def _definition(row: sa.Row[Any]) -> model.Definition:
-    values = _decode(row, ("workspaces", "document"))
+    values = _decode(row, ("workspaces", "document", "trigger"))
     return model.Definition(**{**values, "workspaces": tuple(values["workspaces"])})
 
 
