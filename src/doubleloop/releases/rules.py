@@ -114,6 +114,9 @@ def champion_moved(judged: str | None, now: str) -> str:
     )
 
 
+_CAUSE = {"rule": "wrote the rule that started the release", "model.registered": "registered the model"}
+
+
 def authors(
     release: model.Release, definition: model.Definition, versions: Iterable[Any], jobs: Iterable[Any]
 ) -> dict[str, str]:
@@ -122,7 +125,7 @@ def authors(
     named: list[tuple[str | None, str]] = [
         (release.created_by, "started the release"),
         (definition.created_by, "wrote the release definition"),
-        (release.trigger.get("author"), "wrote the rule that started the release"),
+        (release.trigger.get("author"), _CAUSE.get(str(release.trigger.get("type")), "caused the release")),
     ]
     for version in versions:
         named.append((version.created_by, f"registered {version.name}:{version.version}"))

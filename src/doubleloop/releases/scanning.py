@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from doubleloop.base import actors
+from doubleloop.base import actors, verdicts
 from doubleloop.db.context import Contexts
 from doubleloop.environments import commands as environments
 from doubleloop.models import model as models_model
 from doubleloop.models import queries as models
+from doubleloop.quarantine import advisories, pickles
 from doubleloop.quarantine import model as quarantine
-from doubleloop.quarantine import pickles
 from doubleloop.releases import model
 from doubleloop.settings.model import Settings
 from doubleloop.storage import ports as storage
@@ -48,10 +48,23 @@ def _files(folder: Path, allowed: dict[str, Any]) -> dict[str, Any]:
 
 
 def _packages(contexts: Contexts, workspace: str, version: models_model.ModelVersion, folder: Path) -> dict[str, Any]:
+    """Every pinned package of the model's environment against the advisories. Resolving the pins runs no model code."""
     prepared = environments.prepare(contexts, workspace, environments.source_of_model(folder))
-    count = len(prepared.lock.requirements)
+    pins = [(name, number) for name, _, number in (each.partition("==") for each in prepared.lock.requirements)]
     place = contexts.port(Settings).advisories
-    if not place:
-        reason = "no advisory database is set up (DOUBLELOOP_ADVISORIES)"
-        return {"checked": False, "reason": reason, "count": count, "findings": []}
-    return {"checked": False, "reason": "no reader of advisories", "count": count, "findings": []}
+    result = advisories.check(pins, Path(place) if place else None)
+    checked = result.verdict.outcome is not verdicts.Outcome.NOT_CHECKED
+    return {
+        "checked": checked,
+        "reason": "" if checked else "; ".join(result.verdict.reasons),
+        "notes": list(result.verdict.reasons) if checked else [],
+        "count": len(pins),
+        "environment_lock": prepared.lock_digest,
+        "findings": [
+            {
+                "package": each.package, "version": each.version, "id": each.id, "aliases": list(each.aliases),
+                "severity": each.severity, "summary": each.summary, "fixed": list(each.fixed),
+            }
+            for each in result.findings
+        ],
+    }  # fmt: skip

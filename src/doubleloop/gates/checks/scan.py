@@ -43,12 +43,19 @@ def judge(check: Mapping[str, Any], measurements: Mapping[str, Any]) -> verdicts
     return verdicts.passed(*notes, *unchecked)
 
 
+def _severity(finding: Mapping[str, Any]) -> str:
+    """GitHub's advisories say moderate; a CVSS vector alone is no word, so it stays unknown."""
+    word = str(finding.get("severity") or "").lower()
+    word = "medium" if word == "moderate" else word
+    return word if word in SEVERITIES else ""
+
+
 def _advisories(check: Mapping[str, Any], findings: list[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
     """What counts and what does not. An advisory without a severity counts: unknown is not harmless."""
     floor = SEVERITIES.index(check.get("severity") or "high")
     against, spared = [], []
     for each in findings:
-        severity = str(each.get("severity") or "").lower()
+        severity = _severity(each)
         said = f"{each['package']} {each['version']}: {each['id']} ({severity or 'severity unknown'})"
         if each["id"] in (check.get("allow") or []) or set(each.get("aliases", ())) & set(check.get("allow") or []):
             spared.append(f"{said} is allowed by the definition")
