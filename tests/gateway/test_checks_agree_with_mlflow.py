@@ -61,7 +61,8 @@ def check(specs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> pandas.Dat
 
 def referee(specs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> pandas.DataFrame:
     schema = Schema([ColSpec(spec["type"], spec["name"], required=spec["required"]) for spec in specs])
-    frame = pandas.DataFrame(rows)
+    present = set().union(*rows)
+    frame = pandas.DataFrame([{name: row.get(name) for name in present} for row in rows])
     for spec in specs:
         # A JSON client has one kind of number; pandas infers int64 for a double column without fractions, and
         # object for one that is all null.

@@ -88,6 +88,7 @@ def test_nothing_is_logged_that_is_not_to_be_collected(gateway: Gateway, script:
     assert "a-failed-request" in half_rows["request_id"].to_list()
 
 
+@pytest.mark.slow
 def test_no_answered_request_is_lost_when_the_gateway_is_killed_under_load(gateway: Gateway, script: Script) -> None:
     gateway.options |= {"rotate_rows": 40, "rotate_seconds": 0.5}
     answered = []

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 import orjson
+import pytest
 from gateway_harness import KEY, Answer, Gateway, endpoint, wait_for
 
 from doubleloop.gateway import protocol
@@ -107,6 +108,7 @@ def test_a_caller_that_goes_away_frees_its_place(gateway: Gateway, script: Scrip
     assert (now.requests, now.in_flight) == (2, 0)
 
 
+@pytest.mark.slow
 def test_slow_and_broken_connections_are_answered_or_closed(gateway: Gateway, script: Script) -> None:
     gateway.options |= {"read_timeout": 0.5, "max_header_bytes": 2000}
     gateway.start().want({"shop/bikes": endpoint({"blue": script("dep-1")})})

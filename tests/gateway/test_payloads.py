@@ -12,6 +12,8 @@ import pandas
 import pytest
 from gateway_harness import KEY, Client, Gateway, Models, deployment, endpoint
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["hour", "temperature", "workday", "weather"]
 ROW = [8, 12.5, True, "rain"]
 RECORD = dict(zip(NAMES, ROW, strict=True))

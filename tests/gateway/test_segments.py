@@ -44,7 +44,7 @@ def write_segment(home: Path, lines: list[bytes], header: records.Header = HEADE
 
 
 def recover(home: Path) -> None:
-    for segment in segments.leftovers(paths.inference(home)):
+    for segment in wal.leftovers(paths.inference(home)):
         segments.convert(segment)
 
 
@@ -131,7 +131,7 @@ def test_a_segment_without_a_readable_header_is_set_aside_not_deleted(tmp_path: 
     segment.write_bytes(b"\0" * 100)
     assert segments.convert(segment).parquet is None
     assert segment.with_name(segment.name + segments.BAD).exists()
-    assert segments.leftovers(paths.inference(tmp_path)) == []
+    assert wal.leftovers(paths.inference(tmp_path)) == []
 
 
 def test_a_segment_that_is_still_written_is_left_alone(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from doubleloop.base import clock, errors
-from doubleloop.gateway import failures, messages, payloads, pool, records, request_ids, signatures, tables
+from doubleloop.gateway import bodies, failures, messages, payloads, pool, records, request_ids, signatures
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway.routing import Route
 from doubleloop.gateway.running import Running
@@ -103,7 +103,7 @@ class _Attempt:
 
     async def _script(self, limits: limit.Limits) -> messages.Response:
         value = payloads.decode(self._request.body, limits)
-        self._rows = tables.raw_rows(value)
+        self._rows = bodies.rows(value)
         if self._rows > limits.max_rows:
             raise errors.TooLarge(f"{self._rows} rows in one request, the limit is {limits.max_rows}")
         self._inputs = orjson.dumps(value)

@@ -35,11 +35,6 @@ class Result:
     skipped: bool = False
 
 
-def leftovers(inference: Path) -> list[Path]:
-    """Segments of earlier processes, oldest first."""
-    return sorted(inference.glob(f"*/*/*/wal/*{wal.SUFFIX}"), key=lambda path: path.name)
-
-
 def convert(segment: Path, wait: bool = True) -> Result:
     """``wait``: for the lock of a writer; otherwise a locked segment is skipped. Raises OSError, ArrowException."""
     try:

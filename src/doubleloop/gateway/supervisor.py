@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from doubleloop.base import errors
-from doubleloop.gateway import converter, desired, paths, protocol, records, routing, scorers, segments, wal
+from doubleloop.gateway import converter, desired, paths, protocol, records, routing, scorers, wal
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway.running import Running, Surroundings
 
@@ -44,7 +44,7 @@ class Supervisor:
     def start(self) -> list[asyncio.Task[None]]:
         """Begins to convert what earlier processes left, and the background tasks; returns these."""
         self.converter.start()
-        for segment in segments.leftovers(paths.inference(self._home)):
+        for segment in wal.leftovers(paths.inference(self._home)):
             self.converter.add(segment, wait=False)
         return [asyncio.create_task(task) for task in (self._watch(), self._rotate(), self._sync())]
 

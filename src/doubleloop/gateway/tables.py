@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pyarrow
 
-from doubleloop.gateway import records
+from doubleloop.gateway import bodies, records
 
 TIME = pyarrow.timestamp("us", tz="UTC")
 FIXED = pyarrow.schema(
@@ -148,41 +148,10 @@ def _tensor(header: records.Header, line: dict[str, Any], rows: int) -> dict[str
 
 def _raw(header: records.Header, line: dict[str, Any], rows: int) -> dict[str, Sequence[Any]]:
     """A script's body: a table when it looks like one of the usual forms, else one JSON text."""
-    table = raw_table(line["c"])
+    table = bodies.table(line["c"])
     if table is not None and len(next(iter(table.values()))) == rows:
         return table
     return {"raw": [_text(line["c"])] + [None] * (rows - 1)}
-
-
-def raw_rows(body: Any) -> int:
-    """How many rows a script's body holds, as far as can be seen."""
-    table = raw_table(body)
-    return len(next(iter(table.values()))) if table else 1
-
-
-def raw_table(body: Any) -> dict[str, Sequence[Any]] | None:
-    data, names = body, None
-    for _ in range(2):
-        if isinstance(data, dict):
-            names = data.get("columns", names)
-            inner = [data[key] for key in ("input_data", "data", "dataframe_split", "inputs", "instances")
-                     if key in data]  # fmt: skip
-            if len(inner) != 1:
-                break
-            data = inner[0]
-    if not isinstance(data, list) or not data:
-        return None
-    if all(isinstance(row, dict) for row in data):
-        keys = list(dict.fromkeys(key for row in data for key in row))
-        return {key: [row.get(key) for row in data] for key in keys} or None
-    if all(isinstance(row, list) for row in data):
-        width = len(data[0])
-        if not width or any(len(row) != width for row in data):
-            return None
-        if not isinstance(names, list) or len(names) != width:
-            names = list(range(width))
-        return {str(name): list(column) for name, column in zip(names, zip(*data, strict=True), strict=True)}
-    return None
 
 
 def _outputs(header: records.Header, lines: Sequence[dict[str, Any]], counts: Sequence[int]) -> _Sheet:

@@ -22,6 +22,11 @@ SUFFIX = ".jsonl"
 STAMP = "%Y%m%dT%H%M%S%fZ"
 
 
+def leftovers(inference: Path) -> list[Path]:
+    """Segments of earlier processes, oldest first."""
+    return sorted(inference.glob(f"*/*/*/wal/*{SUFFIX}"), key=lambda path: path.name)
+
+
 class Segment:
     """One open file of the log. ``append`` raises OSError and leaves the file as it was."""
 
