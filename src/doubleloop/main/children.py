@@ -44,16 +44,13 @@ def children(settings: Settings) -> list[Child]:
 
 def mlflow(settings: Settings) -> Child:
     """MLflow's own server app, one process, on a unix socket that only this user can open."""
-    store = f"sqlite:///{settings.home / 'mlflow' / 'mlflow.sqlite'}"
     return Child(
         "mlflow",
         [
-            sys.executable, "-W", "ignore", "-m", "uvicorn", "mlflow.server.fastapi_app:app",
-            "--uds", str(settings.mlflow_socket), "--workers", "1", "--log-level", "warning",
+            sys.executable, "-W", "ignore", "-m", "doubleloop.main.mlflow_server",
+            str(settings.home / "mlflow"), str(settings.mlflow_socket),
         ],
         {
-            "_MLFLOW_SERVER_FILE_STORE": store,
-            "_MLFLOW_SERVER_REGISTRY_STORE": store,
             "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
             "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(settings.mlflow_artifacts),
             "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
