@@ -376,13 +376,31 @@ def _month_end(name: str) -> str:
     return f"{year:04d}-{month:02d}-01T00:00:00Z"
 
 
+_LINES = {
+    "release.started": "release {number} of {model}:{version} starts",
+    "release.stage_entered": "enters {workspace}",
+    "release.candidate": "retrained there: the candidate is {model}:{version}",
+    "release.judged": "the gate's verdict: {outcome}",
+    "approval.given": "approved by {actor}: {comment}",
+    "release.rolling_out": "deployed as {deployment} at 0 %, rolling out",
+    "release.traffic": "{percent} % of the traffic",
+    "release.baked": "baked at {percent} %",
+    "release.promoted": "{model}:{version} is the champion of {workspace}",
+    "release.superseded": "superseded",
+}
+
+
 def _line(fact: dict[str, Any]) -> str:
-    """A release's fact in one line; empty for those that say nothing to a reader."""
-    kind, body = fact["type"].removeprefix("release."), fact["data"]
-    if kind == "evidence":
-        return ""
-    told = [f"{name} {value}" for name, value in body.items() if isinstance(value, str | int | float) and value != ""]
+    """A release's fact in one line; empty for those that say nothing to a reader. Endings tell their reasons."""
+    body = {"actor": fact["actor"], **fact["data"]}
+    if fact["type"] in _LINES:
+        return _LINES[fact["type"]].format_map(_Missing(body))
     reasons = body.get("reasons")
     if isinstance(reasons, list) and reasons:
-        told.append("; ".join(str(each) for each in reasons))
-    return f"{kind.replace('_', ' ')}: {', '.join(told)}"[:160]
+        return f"{fact['type'].removeprefix('release.').replace('_', ' ')}: {'; '.join(str(each) for each in reasons)}"
+    return ""
+
+
+class _Missing(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "?"
