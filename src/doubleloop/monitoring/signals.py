@@ -150,7 +150,10 @@ def _prediction_drift(task: Task, name: str, signal: Any) -> model.SignalResult:
                 cure="Name data_column_names.prediction or target_column of the reference data.",
             )
         reference = reference.select(pl.col(source).alias(PREDICTION))
-    return _compare(name, signal, reference, current, None, "prediction_drift")
+    target = task.schedule.create_monitor.monitoring_target
+    # Counts and prices are whole numbers of few values, yet a regression's answers are numbers, never categories.
+    known = {PREDICTION: "numerical"} if target and target.ml_task == "regression" else {}
+    return _compare(name, signal, reference, current, None, "prediction_drift", known)
 
 
 def _features(signal: Any, reference: pl.DataFrame, current: pl.DataFrame, columns: Any) -> list[str]:
@@ -166,7 +169,13 @@ def _features(signal: Any, reference: pl.DataFrame, current: pl.DataFrame, colum
 
 
 def _compare(
-    name: str, signal: Any, reference: pl.DataFrame, current: pl.DataFrame, columns: Any, kind: str
+    name: str,
+    signal: Any,
+    reference: pl.DataFrame,
+    current: pl.DataFrame,
+    columns: Any,
+    kind: str,
+    known: dict[str, str] | None = None,
 ) -> model.SignalResult:
     if current.is_empty() or reference.is_empty():
         side = "production" if current.is_empty() else "reference"
@@ -174,7 +183,7 @@ def _compare(
                                   current.height)  # fmt: skip
     limits = rules.thresholds(signal.metric_thresholds, _default(kind))
     features = _features(signal, reference, current, columns)
-    overrides = dict(signal.feature_type_override)
+    overrides = {**(known or {}), **signal.feature_type_override}
     found = signals.evaluate_table(
         {group: list(metrics) for group, metrics in limits.items()}, reference, current, features, overrides
     )
