@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -160,6 +162,26 @@ def test_ctrl_c_leaves_the_job_running_and_says_so(terminal: Any, server: Any) -
     assert not server.requests("POST", ".*cancel")
 
 
+def test_ctrl_c_inside_a_destructor_is_not_lost() -> None:
+    """What Python drops there (it only prints it) is raised by the next look of a loop."""
+    code = """
+import os, signal
+from doubleloop.cli import interrupts
+interrupts.install()
+class Response:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000): pass
+Response()
+try:
+    interrupts.check()
+except KeyboardInterrupt:
+    print("kept")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("kept\n", "")
+
+
 def test_create_and_stream_is_one_command(terminal: Any, server: Any) -> None:
     running(server, "completed")
     steps(server, train="completed")
@@ -210,7 +232,7 @@ def test_outputs_are_fetched_by_name(terminal: Any, server: Any) -> None:
     assert terminal("job", "download", "-n", "j1", "--all").code == 2
 
 
-def test_validate_asks_the_server_and_uploads_nothing(terminal: Any, server: Any) -> None:
+def test_validate_asks_the_server_and_starts_nothing(terminal: Any, server: Any) -> None:
     terminal.file("src/train.py", "print(1)")
     good = {"ok": True, "steps": [{"name": "prep", "needs": []}, {"name": "train", "needs": ["prep"]}], "problems": []}
     problem = {"code": "not_found", "message": "There is no environment e:1", "where": {"file": "job.yml", "line": 4},
@@ -223,4 +245,4 @@ def test_validate_asks_the_server_and_uploads_nothing(terminal: Any, server: Any
     done = terminal("job", "validate", "-f", file)
     assert (done.code, done.out) == (3, "")
     assert done.err == "error: There is no environment e:1\n  where: job.yml:4\n  cure: Create it.\n"
-    assert not server.requests("PUT", ".*")
+    assert not server.requests("POST", "workspaces/dev/jobs")

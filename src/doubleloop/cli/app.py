@@ -7,14 +7,13 @@ Exit codes: 0 done, 1 failed, 2 bad input, 3 not found, 4 not permitted or not l
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from typing import NoReturn
 
 import click
 
 from doubleloop.base import errors
-from doubleloop.cli import tree
+from doubleloop.cli import interrupts, tree
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -47,8 +46,7 @@ def _version(ctx: click.Context, asked: bool) -> None:
 
 def main() -> NoReturn:
     """The entry point of the ``doubleloop`` script."""
-    # Kill politely: let `finally` run, as for Ctrl-C.
-    signal.signal(signal.SIGTERM, _terminate)
+    interrupts.install()
     if "_DOUBLELOOP_COMPLETE" in os.environ:
         program.main(prog_name="doubleloop")
     code = run(sys.argv[1:])
@@ -57,10 +55,6 @@ def main() -> NoReturn:
     except OSError:
         _hush()  # said already; Python would say it again at its end
     sys.exit(code)
-
-
-def _terminate(number: int, _: object) -> NoReturn:
-    sys.exit(128 + number)
 
 
 def run(args: list[str]) -> int:

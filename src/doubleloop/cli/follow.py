@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.cli import output
+from doubleloop.cli import interrupts, output
 from doubleloop.cli.session import Session
 from doubleloop.sdk import automation, endpoints, jobs, releases, routes
 
@@ -37,6 +37,7 @@ class _Pace:
 
     def rest(self, moved: bool) -> None:
         self._pause = _FIRST if moved else min(_LAST, self._pause * 1.5)
+        interrupts.check()
         time.sleep(self._pause)
 
 

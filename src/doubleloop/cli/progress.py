@@ -15,7 +15,8 @@ class Progress:
         self._stream = stream
         self._quiet = quiet
         self._live = stream.isatty()
-        self._last = 0.0
+        # Into a file or pipe the first line waits too: most commands are over before it is due.
+        self._last = 0.0 if self._live else time.monotonic()
         self._shown = False
 
     def bytes(self, verb: str) -> Progress.Bytes:

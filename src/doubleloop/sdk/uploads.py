@@ -52,8 +52,11 @@ class _Packed:
 
 
 def send(store: blobs.Blobs, wants: Iterable[Want], progress: blobs.Progress = blobs.silent) -> list[Sent]:
-    """Upload everything in ``wants``, in that order. Raises InvalidInput for a path that cannot be sent."""
-    packed = [(want, _pack(want)) for want in dict.fromkeys(wants)]
+    """Upload everything in ``wants``, in that order. Raises InvalidInput for a path that cannot be sent.
+
+    While files are read for their hashes, ``progress`` is told their names, with no bytes in all.
+    """
+    packed = [(want, _pack(want, progress)) for want in dict.fromkeys(wants)]
     places = {sha256: place for _, pack in packed for sha256, place in pack.places.items()}
     sizes = {entry.sha256: entry.size for _, pack in packed for entry in pack.entries}
     _send_files(store, places, sizes, progress)
@@ -86,7 +89,7 @@ def _send_files(
             raise
 
 
-def _pack(want: Want) -> _Packed:
+def _pack(want: Want, progress: blobs.Progress) -> _Packed:
     path = want.path
     if path.is_dir():
         files = list(_walk(path, ignores.read(path, code=want.code), want))
@@ -102,6 +105,7 @@ def _pack(want: Want) -> _Packed:
     entries: list[blobs.Entry] = []
     places: dict[str, Path] = {}
     for file in files:
+        progress(file.name, 0, 0)
         entry = _entry(file, file.relative_to(root).as_posix(), want)
         entries.append(replace(entry, path=f"{prefix}/{entry.path}") if prefix else entry)
         places.setdefault(entry.sha256, file)

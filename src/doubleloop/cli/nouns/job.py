@@ -181,11 +181,11 @@ def download(session: Session, name: str, output_name: str | None, everything: b
 @options.file(required=True)
 @options.shared()
 def validate(session: Session, file: str, sets: tuple[str, ...]) -> output.Shown:
-    """Check a job without running it: the file here, and what it refers to on the server."""
+    """Check a job without running it: the file here, then on the server. What it points at is uploaded."""
     from doubleloop.cli import files
 
     document = files.read(session, file, "job", options.pairs(sets, "--set"))
-    found = session.workspace.jobs.validate(document.to_wire())
+    found = session.workspace.jobs.validate(files.ship(session, document))
     if not found["ok"]:
         first = errors.from_dict({"error": {"code": "invalid_input", **found["problems"][0]}})
         for each in found["problems"][1:]:

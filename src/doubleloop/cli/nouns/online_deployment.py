@@ -116,7 +116,7 @@ def delete(session: Session, name: str, endpoint: str, yes: bool, no_wait: bool)
 @options.name()
 @_ENDPOINT
 @click.option(
-    "-l", "--lines", type=click.IntRange(1, 100_000), default=50, metavar="N", help="Newest lines  [default: 50]"
+    "-l", "--lines", type=click.IntRange(1, 10_000), default=50, metavar="N", help="Newest lines  [default: 50]"
 )
 @click.option("-c", "--container", hidden=True, expose_value=False)
 @click.option("--local", is_flag=True, hidden=True, expose_value=False)
