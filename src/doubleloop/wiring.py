@@ -21,7 +21,7 @@ from doubleloop.monitoring import workflows as monitoring_workflows
 from doubleloop.releases import workflows as release_workflows
 from doubleloop.secrets import local as local_secrets
 from doubleloop.secrets import ports as secrets
-from doubleloop.settings.model import Settings
+from doubleloop.settings.model import Settings, network
 from doubleloop.storage import local as local_storage
 from doubleloop.storage import ports as storage
 from doubleloop.tracking import mlflow
@@ -37,7 +37,7 @@ def contexts(settings: Settings, database: sa.Engine | None = None) -> Contexts:
     """Everything below the edges, wired for one process."""
     ports: dict[type[Any], Any] = {
         Settings: settings,
-        compute.Compute: local_compute.LocalCompute(settings.home),
+        compute.Compute: local_compute.LocalCompute(settings.home, network()),
         endpoints.Serving: serving.GatewayServing(settings.home),
         identity.WorkspaceKinds: workspaces.Kinds(),
         secrets.Keys: local_secrets.FileKeys(settings.home / "secret.key"),

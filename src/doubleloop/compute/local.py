@@ -12,6 +12,7 @@ import os
 import select
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,17 @@ _POLL_S = 0.05
 
 _STATES = {supervisor.COMPLETED: model.State.SUCCEEDED, supervisor.CANCELLED: model.State.CANCELLED}
 
-# Variables of the machine that commands may need to reach package indexes. Whoever builds `StepRun.env` may pass
-# them on; nothing is inherited by itself, because the control plane's own environment may hold secrets.
-PASSED_ON = (
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "TZ",
-)  # fmt: skip
-
 
 class LocalCompute:
-    """Fills ``ports.Compute``. ``home`` is Doubleloop's home folder; any number of these may share one."""
+    """Fills ``ports.Compute``. ``home`` is Doubleloop's home folder; any number of these may share one.
 
-    def __init__(self, home: Path) -> None:
+    ``network`` holds variables that commands need to reach package indexes (proxies, certificates). Nothing else is
+    inherited, because the control plane's own environment may hold secrets; a run's own variables win.
+    """
+
+    def __init__(self, home: Path, network: Mapping[str, str] | None = None) -> None:
         self._runs = Path(home) / "runs"
+        self._network = dict(network or {})
 
     def start(self, run: model.StepRun) -> None:
         rundir = self.directory(run.id, run.attempt)
@@ -45,7 +44,7 @@ class LocalCompute:
             return
         rundir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (rundir / "job.json").exists():
-            disk.write_json(str(rundir / "job.json"), _job(run), mode=0o600)
+            disk.write_json(str(rundir / "job.json"), _job(run, self._network), mode=0o600)
         _launch(run, rundir)
 
     def poll(self, id: str, attempt: int = ports.LATEST) -> model.Status:
@@ -111,14 +110,14 @@ class LocalCompute:
         return max(numbers, default=0)
 
 
-def _job(run: model.StepRun) -> dict[str, Any]:
+def _job(run: model.StepRun, network: Mapping[str, str]) -> dict[str, Any]:
     outputs = {name: {"path": str(output.path), "type": output.type} for name, output in run.outputs.items()}
     return {
         "id": run.id,
         "attempt": run.attempt,
         "command": run.command,
         "code_dir": str(run.code) if run.code else "",
-        "env": dict(run.env),
+        "env": {**network, **run.env},
         "inputs": dict(run.inputs),
         "outputs": outputs,
         "timeout_s": run.timeout_s,

@@ -15,6 +15,13 @@ def _setting(default: Any, why: str) -> Any:
     return field(default=default, metadata={"why": why})
 
 
+# What commands of jobs need to reach package indexes from this machine; nothing else is passed on to them.
+NETWORK_VARIABLES = (
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "TZ",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Settings:
     """Every setting of an installation. Paths are absolute; durations are seconds; sizes are bytes."""
@@ -92,3 +99,9 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
                 ) from error
     settings = Settings(**chosen)
     return replace(settings, home=Path(settings.home).expanduser().resolve())
+
+
+def network(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of NETWORK_VARIABLES that are set."""
+    environ = os.environ if environ is None else environ
+    return {name: environ[name] for name in NETWORK_VARIABLES if environ.get(name)}
