@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from doubleloop.base import errors
-from doubleloop.compute import local
 from doubleloop.compute import model as compute
 from doubleloop.environments import builder, conda, interpreters, locks, model
+from doubleloop.settings import model as settings
 
 MINOR = "{}.{}".format(*sys.version_info[:2])
 
@@ -170,7 +170,7 @@ def test_from_conda_file_to_a_job_that_installs_more_on_the_real_index(tmp_path:
             "python -c 'import six, tomli; print(six.__version__)'; pip install -q six==1.16.0 && "
             "python -c 'import six; print(six.__version__)'"
         )
-        env = {name: os.environ[name] for name in local.PASSED_ON if name in os.environ}
+        env = {name: os.environ[name] for name in settings.NETWORK_VARIABLES if name in os.environ}
         machine.start(compute.StepRun(f"r{minor}", command, built.python, env=env))
         status = machine.wait(f"r{minor}", 120)
         log = machine.logs(f"r{minor}").decode()
