@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from doubleloop.base import errors
+from doubleloop.compute import local
 from doubleloop.compute import model as compute
 from doubleloop.environments import builder, conda, interpreters, locks, model
 from doubleloop.settings import model as settings
