@@ -56,7 +56,7 @@ def uv() -> str:
         with urllib.request.urlopen(address, timeout=60) as stream:
             content = stream.read()
     except OSError as error:
-        sys.exit(f"error: {address} could not be fetched: {error}\n  cure: check the network, or install uv {version} yourself")
+        sys.exit(f"error: {address}: {error}\n  cure: check the network, or install uv {version} yourself")
     if hashlib.sha256(content).hexdigest() != digest:
         sys.exit("error: the wheel of uv has another hash than the locked one; nothing was installed")
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -70,8 +70,8 @@ def uv() -> str:
 
 
 def main() -> None:
-    if sys.version_info < (3, 11):
-        sys.exit(f"error: Python 3.11 or later is needed, this is {platform.python_version()}\n  cure: make PYTHON=python3.11")
+    if sys.version_info < (3, 11):  # noqa: UP036  (what runs this is not yet what the project asks for)
+        sys.exit(f"error: Python 3.11 or later is needed, this is {platform.python_version()}\n  cure: make PYTHON=…")
     environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(ROOT / ".venv"), "UV_PYTHON_DOWNLOADS": "never"}
     done = subprocess.run([uv(), "sync", "--frozen", "--python", sys.executable], cwd=ROOT, env=environment)
     sys.exit(done.returncode)

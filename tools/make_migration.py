@@ -1,4 +1,4 @@
-"""Write a migration from what the tables say to what the migrations made: ``python tools/make_migration.py MESSAGE``."""
+"""Write a migration from what the migrations make to what the tables say: ``make_migration.py MESSAGE``."""
 
 from __future__ import annotations
 

@@ -14,10 +14,11 @@ def main() -> None:
     if shutil.which("chromium") or shutil.which("chromium-browser"):
         return
     if not shutil.which("apt-get") or os.geteuid() != 0:
-        print("note: chromium is not installed, so the tests of pages in a real browser are skipped (apt install chromium)")
+        print("note: without chromium (apt install chromium) the tests of pages in a real browser are skipped")
         return
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]):
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
+    for command in (["apt-get", "update", "-qq"], install):
         if subprocess.run(command, env=quiet, stdout=subprocess.DEVNULL).returncode != 0:
             print(f"note: `{' '.join(command)}` failed, so the tests of pages in a real browser are skipped")
             return

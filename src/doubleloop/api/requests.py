@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -92,5 +92,5 @@ def record_denial(request: Request, error: errors.DoubleloopError, who: actors.A
 Render = Callable[[Any], Any]
 
 
-def listing(items: list[Any], render: Render, next_: str | None = None) -> dict[str, Any]:
+def listing(items: Iterable[Any], render: Render, next_: str | None = None) -> dict[str, Any]:
     return {"items": [render(item) for item in items], "next": next_}

@@ -10,7 +10,7 @@ from doubleloop.tracking.store import Origin
 
 
 def note_run(ctx: Ctx, run_id: str, origin: Origin | None = None) -> None:
-    """Who made this run: ``origin``, or the context's actor (and the job its token belongs to). The first note stays."""
+    """Who made this run: ``origin``, or the context's actor and the job of its token. The first note stays."""
     identity.permit(ctx, Action.TRACKING_WRITE)
     store.put_run(ctx, run_id, origin or _origin(ctx))
 
