@@ -67,6 +67,8 @@ def prepare(
         place = workspaces.get(ctx, workspace)
     substitutes = rules.substitutions(place.settings.get("package_substitutions", ()))
     wanted = rules.prepare(source.spec, substitutes)
+    for notice in wanted.notices:
+        progress(f"note: {notice}")
     cache = Path(settings.uv_cache) if settings.uv_cache else None
     lock = locks.resolve(wanted, settings.home / "environments" / "locks", uv_cache=cache, progress=progress)
     built = builder.build(lock, settings.home, progress, uv_cache=cache)

@@ -95,6 +95,14 @@ def select(
     return [_fact(row) for row in ctx.tx.execute(query.order_by(order).limit(limit))]
 
 
+def written(ctx: Ctx, after: int, limit: int) -> list[sa.Row[tuple[object, ...]]]:
+    """Rows as they lie in the database, times and data as the text they are. Raises DBAPIError for one that cannot
+    even be read."""
+    columns = [sa.type_coerce(each, sa.Text).label(each.name) if each.name == "at" else each for each in FACTS.c]
+    query = sa.select(*columns).where(FACTS.c.seq > after).order_by(FACTS.c.seq).limit(limit)
+    return list(ctx.tx.execute(query))
+
+
 def head(ctx: Ctx) -> tuple[int, str]:
     row = ctx.tx.execute(sa.select(CHAIN)).one_or_none()
     return (row.seq, row.hash) if row else (0, model.GENESIS)
