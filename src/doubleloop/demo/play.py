@@ -393,6 +393,8 @@ _LINES = {
 def _line(fact: dict[str, Any]) -> str:
     """A release's fact in one line; empty for those that say nothing to a reader. Endings tell their reasons."""
     body = {"actor": fact["actor"], **fact["data"]}
+    if fact["type"].endswith("evidence"):
+        return ""  # shown together, to whoever decides
     if fact["type"] in _LINES:
         return _LINES[fact["type"]].format_map(_Missing(body))
     reasons = body.get("reasons")
