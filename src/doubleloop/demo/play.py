@@ -44,7 +44,12 @@ def main(
     if restart:
         _forget(settings)
     play = Play(settings, ask=not yes and sys.stdin.isatty())
-    play.run()
+    try:
+        play.run()
+    except KeyboardInterrupt:
+        play.teller.say("Stopping; the same command goes on from here.")
+        processes.down(settings, play.teller.say)
+        raise
     if leave:
         processes.down(settings, play.teller.say)
     return None
