@@ -193,11 +193,14 @@ def _tidy(ctx: Ctx, release: model.Release) -> None:
     stage = release.stage
     before = stage.traffic_before or {}
     kept = {stage.deployment_name, max(before, key=lambda name: before[name], default="")}
-    busy = {each.id for each in store.active(ctx, release.definition)}
+    busy = {each.id for each in store.select(ctx, statuses=store.ACTIVE)}
     serving = endpoint_queries.get(ctx, stage.endpoint).traffic
     for each in endpoint_queries.deployments(ctx, stage.endpoint):
         if each.release and each.release not in busy and each.name not in kept and not serving.get(each.name):
-            endpoints.delete_deployment(ctx, stage.endpoint, each.name)
+            try:
+                endpoints.delete_deployment(ctx, stage.endpoint, each.name)
+            except errors.DoubleloopError as error:  # what serves is in place; tidying must not undo it
+                LOG.warning("%s stays: %s", each.name, error)
 
 
 def watch(contexts: Contexts, id_: str) -> str:

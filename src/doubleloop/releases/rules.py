@@ -75,12 +75,15 @@ def looks(bake_seconds: float) -> list[float]:
 
 def overtaken(release: model.Release, others: Iterable[model.Release]) -> list[model.Release]:
     """Older releases of the same definition that ``release`` overtakes when it asks for people or for traffic: all
-    that have not begun to move traffic. Whoever comes last with everything checked is what people want to decide on.
+    that have come no further and do not move traffic. Whoever comes last with everything checked is what people want
+    to decide on.
     """
     return [
         other
         for other in others
-        if other.number < release.number and other.status in (model.Status.RUNNING, model.Status.WAITING)
+        if other.number < release.number
+        and other.position <= release.position
+        and other.status in (model.Status.RUNNING, model.Status.WAITING)
     ]
 
 
@@ -92,7 +95,8 @@ def turn(release: model.Release, others: Iterable[model.Release]) -> tuple[str, 
     others = [other for other in others if other.id != release.id]
     newer = [other for other in others if other.number > release.number]
     for other in newer:
-        if other.status in (model.Status.ROLLING_OUT, model.Status.COMPLETED):
+        as_far = other.status is model.Status.ROLLING_OUT and other.position >= release.position
+        if as_far or other.status is model.Status.COMPLETED:
             return "superseded", f"release {other.number} ({other.id}) is newer and has {_state(other)}"
     moving = next((other for other in others if other.status is model.Status.ROLLING_OUT), None)
     if moving:

@@ -73,6 +73,7 @@ STAGES = sa.Table(
     sa.Column("entered_at", tables.Moment),
     sa.Column("passed_at", tables.Moment),
 )
+ACTIVE = tuple(status for status in model.Status if status not in model.ENDED)
 _JSON = ("workspaces", "document", "reasons", "trigger", "ending", "signature", "traffic_before")
 
 
@@ -200,7 +201,7 @@ def select(
 
 
 def active(ctx: Ctx, definition_: str) -> list[model.Release]:
-    return select(ctx, definition_=definition_, statuses=[s for s in model.Status if s not in model.ENDED])
+    return select(ctx, definition_=definition_, statuses=ACTIVE)
 
 
 def switch_status(

@@ -11,6 +11,8 @@ from doubleloop.releases import checking, deploying, model, retraining, rolling,
 
 RETRY_S = 15.0
 CLEAN_LOOKS = 60
+TRIES = 5
+TRANSIENT = frozenset({"OperationalError", "Unavailable", "TimeoutError", "ConnectionError"})
 
 Ending = stages.Ending
 
@@ -22,24 +24,46 @@ async def run(flow: flows.Flow, argument: dict[str, Any]) -> Any:
         ending = await _stages(flow, id_)
     except Exception as error:
         ending = stages.failed(f"a step could not be carried out: {type(error).__name__}: {error}"[:2000])
-    completed = ending["status"] == model.Status.COMPLETED
-    for _ in range(CLEAN_LOOKS):
-        cleaned = await flow.step("clean", deploying.clean, flow.contexts, id_, completed)
-        if cleaned["wait"] is None:
-            ending["reasons"] = [*ending["reasons"], *cleaned["problems"]]
-            break
-        await flow.wait(cleaned["topic"], cleaned["wait"])
-    return await flow.step("finish", stages.finish, flow.contexts, id_, ending)
+    ending["reasons"] = [*ending["reasons"], *await _clean(flow, id_, ending["status"] == model.Status.COMPLETED)]
+    return await _do(flow, "finish", stages.finish, id_, ending)
 
 
 WORKFLOWS: dict[str, flows.Body] = {"releases.run": run}
 
 
+async def _do(flow: flows.Flow, name: str, do: Callable[..., Any], *args: Any) -> Any:
+    """A step, tried again when what it needs was away for a moment: a release may have waited for days.
+
+    The kind of an error is compared by name, because a replay knows no more of it.
+    """
+    for attempt in range(TRIES):
+        try:
+            return await flow.step(name, do, flow.contexts, *args)
+        except Exception as error:
+            if getattr(error, "kind", type(error).__name__) not in TRANSIENT or attempt == TRIES - 1:
+                raise
+        await flow.sleep(RETRY_S)
+    raise AssertionError("not reached")
+
+
+async def _clean(flow: flows.Flow, id_: str, completed: bool) -> list[str]:
+    """Take away what must not stay; returns what could not be. Nothing keeps a release from ending."""
+    try:
+        for _ in range(CLEAN_LOOKS):
+            cleaned = await _do(flow, "clean", deploying.clean, id_, completed)
+            if cleaned["wait"] is None:
+                return list(cleaned["problems"])
+            await flow.wait(cleaned["topic"], cleaned["wait"])
+    except Exception as error:
+        return [f"what the release had begun could not be taken away: {type(error).__name__}: {error}"[:2000]]
+    return ["a deployment of the release did not come to rest and was left behind"]
+
+
 async def _stages(flow: flows.Flow, id_: str) -> Ending:
-    begun = await flow.step("begin", stages.begin, flow.contexts, id_)
+    begun = await _do(flow, "begin", stages.begin, id_)
     notes: list[str] = []
     for position in range(begun["stages"]):
-        plan = await flow.step(f"{position}: enter", stages.enter, flow.contexts, id_, position)
+        plan = await _do(flow, f"{position}: enter", stages.enter, id_, position)
         ending = plan["end"] or await _stage(flow, id_, position, plan, notes)
         if ending:
             return ending
@@ -54,12 +78,12 @@ async def _stage(flow: flows.Flow, id_: str, position: int, plan: dict[str, Any]
     # Unsafe files are found before anything loads them.
     ending = ending or await _checks(flow, id_, at, plan["checks"], scans=True)
     if plan["deployment"]:
-        ending = ending or await flow.step(f"{at}sign", deploying.sign, flow.contexts, id_)
+        ending = ending or await _do(flow, f"{at}sign", deploying.sign, id_)
     if plan["deployment"] and plan["early"]:
         ending = ending or await _started(flow, id_, f"{at}deploy", deploying.deploy, deploying.look)
     ending = ending or await _checks(flow, id_, at, plan["checks"], scans=False)
     if plan["checks"]:
-        ending = ending or await flow.step(f"{at}judge", stages.judge, flow.contexts, id_)
+        ending = ending or await _do(flow, f"{at}judge", stages.judge, id_)
     if plan["approval"]:
         ending = ending or await _people(flow, id_, at)
     if plan["deployment"] and not plan["early"]:
@@ -73,11 +97,11 @@ async def _started(
     flow: flows.Flow, id_: str, name: str, start: Callable[..., Any], look: Callable[..., Any]
 ) -> Ending | None:
     """Start something that signals its end, and look until it has ended: at each signal and now and then."""
-    begun = await flow.step(name, start, flow.contexts, id_)
+    begun = await _do(flow, name, start, id_)
     if begun["end"]:
         return _ending(begun)
     while True:
-        seen = await flow.step(f"{name}: look", look, flow.contexts, id_)
+        seen = await _do(flow, f"{name}: look", look, id_)
         if seen["end"] or seen.get("go"):
             return _ending(seen)
         await flow.wait(begun["topic"], seen["wait"])
@@ -100,14 +124,14 @@ async def _checks(flow: flows.Flow, id_: str, at: str, types: list[str], *, scan
             return _ending(answer)
         found = found or answer["outcome"] == "failed"
     if scans and found:
-        return await flow.step(f"{at}judge scans", stages.judge_scans, flow.contexts, id_)
+        return await _do(flow, f"{at}judge scans", stages.judge_scans, id_)
     return None
 
 
 async def _check(flow: flows.Flow, id_: str, name: str, index: int) -> dict[str, Any]:
     attempt = 1
     while True:
-        answer: dict[str, Any] = await flow.step(name, checking.check, flow.contexts, id_, index, attempt)
+        answer: dict[str, Any] = await _do(flow, name, checking.check, id_, index, attempt)
         if not answer.get("retry"):
             return answer
         attempt += 1
@@ -115,11 +139,11 @@ async def _check(flow: flows.Flow, id_: str, name: str, index: int) -> dict[str,
 
 
 async def _people(flow: flows.Flow, id_: str, at: str) -> Ending | None:
-    asked = await flow.step(f"{at}ask", stages.ask_people, flow.contexts, id_)
+    asked = await _do(flow, f"{at}ask", stages.ask_people, id_)
     if asked["end"]:
         return _ending(asked)
     while True:
-        heard = await flow.step(f"{at}hear", stages.hear_people, flow.contexts, id_)
+        heard = await _do(flow, f"{at}hear", stages.hear_people, id_)
         if heard["end"] or heard.get("go"):
             return _ending(heard)
         await flow.wait(asked["topic"], heard["wait"])
@@ -127,7 +151,7 @@ async def _people(flow: flows.Flow, id_: str, at: str) -> Ending | None:
 
 async def _roll_out(flow: flows.Flow, id_: str, at: str) -> Ending | None:
     while True:
-        turn = await flow.step(f"{at}take turn", rolling.take_turn, flow.contexts, id_)
+        turn = await _do(flow, f"{at}take turn", rolling.take_turn, id_)
         if turn["end"]:
             return _ending(turn)
         if turn.get("go"):
@@ -135,7 +159,7 @@ async def _roll_out(flow: flows.Flow, id_: str, at: str) -> Ending | None:
         await flow.wait(rolling.TOPIC, turn["wait"])
     plan = turn["go"]
     for percent in plan["steps"]:
-        moved = await flow.step(f"{at}to {percent} %", rolling.shift, flow.contexts, id_, percent)
+        moved = await _do(flow, f"{at}to {percent} %", rolling.shift, id_, percent)
         ending = _ending(moved) or await _bake(flow, id_, at, percent, moved["metrics"], plan)
         if ending:
             return ending
@@ -151,9 +175,7 @@ async def _bake(
         last = len(pauses) == 1
         if pauses[0] > 0:
             await flow.wait(rolling.TOPIC, pauses[0])
-        seen = await flow.step(
-            f"{at}look at {percent} %", rolling.look, flow.contexts, id_, percent, before, plan["abort"], last
-        )
+        seen = await _do(flow, f"{at}look at {percent} %", rolling.look, id_, percent, before, plan["abort"], last)
         if seen["end"]:
             return _ending(seen)
         if last and seen.get("again"):
@@ -168,10 +190,10 @@ async def _bake(
 
 
 async def _pass(flow: flows.Flow, id_: str, at: str, plan: dict[str, Any], notes: list[str]) -> Ending | None:
-    passed = await flow.step(f"{at}pass", rolling.promote, flow.contexts, id_, plan["rollout"])
+    passed = await _do(flow, f"{at}pass", rolling.promote, id_, plan["rollout"])
     if passed["end"]:
         return _ending(passed)
     if passed["monitor"]:
-        problem = await flow.step(f"{at}monitor", rolling.watch, flow.contexts, id_)
+        problem = await _do(flow, f"{at}monitor", rolling.watch, id_)
         notes += [problem] if problem else []
     return None

@@ -1,0 +1,276 @@
+"""Real models, scored in processes of their own; what is judged is what the models really say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from fairlearn import metrics as fairlearn
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+
+from doubleloop.base import canonical
+from doubleloop.catalog import commands as catalog
+from doubleloop.compute import local
+from doubleloop.compute import ports as compute
+from doubleloop.data import commands as data
+from doubleloop.data import frames
+from doubleloop.environments import commands as environments
+from doubleloop.releases import measuring, model, ports, scoring
+from doubleloop.scorer import batch
+from doubleloop.storage import ports as storage
+
+pytestmark = pytest.mark.slow
+
+DRAW = np.random.default_rng(11)
+ROWS = pd.DataFrame(
+    {
+        "hour": DRAW.integers(0, 24, 300),
+        "temp": DRAW.normal(15, 8, 300),
+        "group": np.where(DRAW.random(300) < 0.9, "a", "b"),
+    }
+)
+TRUTH = 10 * ROWS["hour"] + 3 * ROWS["temp"] + DRAW.normal(0, 5, 300)
+
+
+def save(estimator: Any, folder: Path, example: pd.DataFrame | None = None) -> Path:
+    import mlflow
+
+    signature = mlflow.models.infer_signature(example, estimator.predict(example)) if example is not None else None
+    mlflow.sklearn.save_model(
+        estimator, folder, signature=signature, pip_requirements=["scikit-learn"], serialization_format="cloudpickle"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    features = ROWS[["hour", "temp"]].astype({"hour": "float64"})
+    estimator = LinearRegression().fit(features, TRUTH)
+    return save(estimator, tmp_path_factory.mktemp("good") / "model", features), estimator
+
+
+@pytest.fixture(scope="module")
+def worse(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    features = ROWS[["hour", "temp"]].astype({"hour": "float64"})
+    estimator = LinearRegression().fit(features, TRUTH.sample(frac=1, random_state=1).to_numpy())
+    return save(estimator, tmp_path_factory.mktemp("worse") / "model", features), estimator
+
+
+def score(folder: Path, rows: pl.DataFrame, place: Path, **more: Any) -> dict[str, Any]:
+    table = scoring.wire(rows, more.get("signature"))
+    (place / "rows.json").write_text(json.dumps(table))
+    files = ["--model", folder, "--input", place / "rows.json", "--output", place / "out.json"]
+    done = subprocess.run(
+        [sys.executable, batch.__file__, *files], capture_output=True, text=True, check=False, cwd=place
+    )
+    answer = json.loads((place / "out.json").read_text())
+    assert (done.returncode == 0) == ("predictions" in answer), done.stderr
+    return answer
+
+
+def test_a_signed_model_scores_whole_numbers_where_its_signature_says_double(good: Any, tmp_path: Path) -> None:
+    folder, estimator = good
+    answer = score(folder, pl.from_pandas(ROWS), tmp_path)  # hour is an integer here, and group is one column too many
+    expected = estimator.predict(ROWS[["hour", "temp"]])
+    np.testing.assert_allclose(answer["predictions"], expected, rtol=0, atol=1e-12)
+
+
+def test_a_missing_column_is_named(good: Any, tmp_path: Path) -> None:
+    answer = score(good[0], pl.from_pandas(ROWS[["hour"]]), tmp_path)
+    assert "the table has no column 'temp'" in answer["error"]
+
+
+def test_a_value_of_the_wrong_type_is_named(good: Any, tmp_path: Path) -> None:
+    answer = score(good[0], pl.DataFrame({"hour": ["noon"], "temp": [1.0]}), tmp_path)
+    assert "column 'hour' takes double, but holds 'noon'" in answer["error"]
+
+
+def test_an_unsigned_model_gets_a_table_with_names_and_missing_values(tmp_path: Path) -> None:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    rows = ROWS[["hour", "temp"]].astype({"hour": "float64"}).copy()
+    rows.iloc[::7, 1] = np.nan
+    estimator = HistGradientBoostingRegressor(max_iter=10, random_state=0).fit(rows, TRUTH)
+    answer = score(save(estimator, tmp_path / "model"), pl.from_pandas(rows, nan_to_null=True), tmp_path)
+    np.testing.assert_allclose(answer["predictions"], estimator.predict(rows), rtol=0, atol=1e-12)
+
+
+def test_labels_come_back_as_they_are(tmp_path: Path) -> None:
+    rows = ROWS[["hour", "temp"]].astype("float64")
+    estimator = LogisticRegression().fit(rows, np.where(TRUTH > 150, "busy", "quiet"))
+    answer = score(save(estimator, tmp_path / "model", rows), pl.from_pandas(rows), tmp_path)
+    assert answer["predictions"] == estimator.predict(rows).tolist()
+
+
+def test_a_folder_that_is_no_model_says_so(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "no MLmodel file" in score(tmp_path / "empty", pl.DataFrame({"x": [1]}), tmp_path)["error"]
+
+
+@pytest.fixture
+def place(site: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The site with real measurements and real processes; environments are this interpreter's."""
+    site.contexts.ports.pop(ports.Measuring)
+    site.contexts.ports[compute.Compute] = local.LocalCompute(site.house.home)
+    prepared = SimpleNamespace(python=Path(sys.executable), lock_digest="f" * 64)
+    monkeypatch.setattr(environments, "prepare", lambda *_: prepared)
+    return site
+
+
+def keep(site: Any, name: str, rows: pl.DataFrame) -> str:
+    reference = data.store_bytes(site.contexts.port(storage.Blobs), f"{name}.parquet", frames.to_parquet(rows))
+    with site.house.write("ada", "registry") as ctx:
+        return data.add_version(ctx, name, reference, "uri_file").id
+
+
+def register(site: Any, version: str, folder: Path, training: list[str] = (), **spec: Any) -> None:  # type: ignore[assignment]
+    tree = site.contexts.port(storage.Blobs).put_tree(folder).sha256
+    with site.house.write("ada", "registry") as ctx:
+        catalog.add(
+            ctx, "model", "bikes", version, tree,
+            {"reference": f"tree:sha256:{tree}", "flavor": "mlflow", "signature": {"inputs": []}, "authors": ["ada"],
+             "training_data": list(training), **spec},
+        )  # fmt: skip
+
+
+def question(**changes: Any) -> model.Question:
+    values = {
+        "run": "r1-s0c2", "workspace": "staging",
+        "check": {"type": "model_quality", "data": "azureml:holdout:1", "target": "count", "metric": "rmse",
+                  "at_most": 100, "champion": {"tolerance": 0.02}},
+        "candidate": ("bikes", "2"), "champion": ("bikes", "1"), "target": "count", "signature": None,
+        "holdouts": ("azureml:holdout:1",), "endpoint": "", "deployment": "", "deployment_name": "", "job": "",
+        "asked_at": "2026-03-01T00:00:00Z",
+    }  # fmt: skip
+    return model.Question(**{**values, **changes})
+
+
+def test_both_models_are_scored_on_the_same_pinned_rows(place: Any, good: Any, worse: Any) -> None:
+    holdout = pl.from_pandas(ROWS.assign(count=TRUTH))
+    id_ = keep(place, "holdout", holdout)
+    register(place, "1", good[0])
+    register(place, "2", worse[0])
+    measured = measuring.RealMeasuring().measure(place.contexts, question())
+    for who, estimator in (("champion", good[1]), ("candidate", worse[1])):
+        expected = root_mean_squared_error(TRUTH, estimator.predict(ROWS[["hour", "temp"]]))
+        assert measured.body[who]["value"] == pytest.approx(expected, abs=1e-9)
+    assert measured.body["holdout"]["id"] == id_
+    canonical.dumps(measured.body)
+    blob = measured.attachments["predictions"].rpartition(":")[2]
+    kept = pl.read_parquet(place.contexts.port(storage.Blobs).path(blob))
+    assert kept.columns == ["truth", "candidate", "champion"]
+    # A second look costs no second scoring: the answer is kept by the hash of model, rows and environment.
+    place.contexts.ports.pop(compute.Compute)
+    assert measuring.RealMeasuring().measure(place.contexts, question()).body == measured.body
+
+
+def test_fairness_is_measured_on_the_candidate(place: Any, good: Any) -> None:
+    keep(place, "holdout", pl.from_pandas(ROWS.assign(count=TRUTH)))
+    register(place, "2", good[0])
+    check = {"type": "responsible_ai", "data": "azureml:holdout:1", "sensitive": ["group"], "metric": "mae_ratio",
+             "at_most": 1.25, "min_group_size": 10}  # fmt: skip
+    measured = measuring.RealMeasuring().measure(place.contexts, question(check=check))
+    frame = fairlearn.MetricFrame(
+        metrics=mean_absolute_error, y_true=TRUTH, y_pred=good[1].predict(ROWS[["hour", "temp"]]),
+        sensitive_features=ROWS["group"],
+    )  # fmt: skip
+    assert measured.body["sensitive"]["group"]["value"] == pytest.approx(1 / frame.ratio(), rel=1e-9)
+
+
+def test_a_script_that_always_says_deploy_does_not_get_a_worse_model_through(place: Any, good: Any, worse: Any) -> None:
+    """The reference project's register.py ends with ``deploy_flag = 1``; tags and logged metrics are words, the gate
+    looks at the model."""
+    keep(place, "holdout", pl.from_pandas(ROWS.assign(count=TRUTH)))
+    register(place, "1", good[0])
+    with place.house.write("service:releases", "prod") as ctx:
+        from doubleloop.models import commands as model_commands
+
+        model_commands.set_champion(ctx, "bikes", "1")
+    register(place, "2", worse[0], tags={"deploy_flag": "1", "rmse": "0.0"}, description="deploy me")
+    place.define(
+        """
+$schema: doubleloop/release
+name: bikes
+model: azureml:bikes
+stages:
+  - workspace: staging
+    checks:
+      - {type: model_quality, data: azureml:holdout:1, target: count, metric: rmse, champion: {tolerance: 0.02}}
+  - workspace: prod
+    approval: {personas: [project_lead]}
+    deployment: {name: blue, endpoint_name: bikes-live, model: azureml:bikes:1}
+"""
+    )
+    ended = place.through(place.start("2").id)
+    assert ended.status == "failed"
+    assert "is worse than the champion bikes:1" in ended.reasons[0]
+    assert place.champion() == "1"
+
+
+def test_a_model_that_saw_the_hold_out_cannot_win_by_it(place: Any, good: Any, worse: Any) -> None:
+    id_ = keep(place, "holdout", pl.from_pandas(ROWS.assign(count=TRUTH)))
+    register(place, "1", worse[0])
+    register(place, "2", good[0], training=[id_])
+    measured = measuring.RealMeasuring().measure(place.contexts, question())
+    from doubleloop.gates.checks import model_quality
+
+    verdict = model_quality.judge(question().check, measured.body)
+    assert not verdict.passed
+    assert "the candidate bikes:2 was trained on the hold-out" in verdict.reasons[0]
+
+
+def test_tests_run_where_the_model_was_trained(place: Any, good: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    register(place, "2", good[0])
+    (tmp_path / "code" / "tests").mkdir(parents=True)
+    (tmp_path / "code" / "tests" / "test_it.py").write_text(
+        "import os\ndef test_good():\n    assert os.getcwd().endswith('tests')\ndef test_bad():\n    assert 1 == 2\n"
+    )
+    tree = place.contexts.port(storage.Blobs).put_tree(tmp_path / "code").sha256
+    check = {"type": "unit_tests", "command": f"{sys.executable} -m pytest -q", "code": f"tree:sha256:{tree}",
+             "directory": "tests"}  # fmt: skip
+    measured = measuring.RealMeasuring().measure(place.contexts, question(check=check))
+    assert measured.body["exit_code"] == 1
+    assert measured.body["report"] == {
+        "tests": 2, "failures": 1, "errors": 0, "skipped": 0, "failing": ["test_it::test_bad"]
+    }  # fmt: skip
+    log = place.contexts.port(storage.Blobs).read(measured.attachments["log"].rpartition(":")[2])
+    assert b"1 failed, 1 passed" in log
+
+
+def test_a_signature_is_told_from_the_hold_out(place: Any) -> None:
+    rows = ROWS.assign(count=TRUTH, gaps=ROWS["hour"].where(ROWS["hour"] > 3))
+    keep(place, "holdout", pl.from_pandas(rows).with_columns(pl.col("gaps").cast(pl.Int64)))
+    found = measuring.RealMeasuring().infer_signature(place.contexts, "staging", "azureml:holdout:1", "count", None)
+    kinds = {each["name"]: each["type"] for each in found["inputs"]}
+    assert kinds == {"hour": "long", "temp": "double", "group": "string", "gaps": "double"}
+
+
+def test_unsafe_files_are_found_and_clean_ones_pass(place: Any, good: Any, tmp_path: Path) -> None:
+    import pickle
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            import os
+
+            return os.system, ("true",)
+
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "MLmodel").write_text("flavors: {}")
+    (tmp_path / "bad" / "model.pkl").write_bytes(pickle.dumps(Evil()))
+    register(place, "1", good[0])
+    register(place, "2", tmp_path / "bad")
+    check = {"type": "scan", "packages": False}
+    clean = measuring.RealMeasuring().measure(place.contexts, question(check=check, candidate=("bikes", "1")))
+    assert clean.body["model"]["findings"] == []
+    found = measuring.RealMeasuring().measure(place.contexts, question(check=check))
+    assert found.body["model"]["findings"][0]["file"] == "model.pkl"
+    assert "system" in found.body["model"]["findings"][0]["what"]
