@@ -296,7 +296,7 @@ def upgrade() -> None:
     sa.Column('version', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('hash', sa.String(length=64), nullable=False),
     sa.Column('model', sa.String(length=255), nullable=False),
-    sa.Column('trigger', sa.String(length=20), nullable=False),
+    sa.Column('trigger', sa.String(length=40), nullable=False),
     sa.Column('scenario', sa.String(length=20), nullable=False),
     sa.Column('workspaces', sa.Text(), nullable=False),
     sa.Column('document', sa.Text(), nullable=False),
