@@ -290,36 +290,76 @@ def test_a_rule_is_kept_from_its_file(terminal: Any, server: Any) -> None:
     assert terminal("rule", "create", "-f", file, "-w", "prod").json == {"on": "monitor.alert"}
 
 
-def test_a_trace_is_a_tree(terminal: Any, server: Any) -> None:
-    server.on(
-        "GET",
-        "trace/*",
-        {
-            "id": "req-1",
-            "kind": "request",
-            "title": "Request req-1",
-            "nodes": [
-                {
-                    "id": "deployment:d1",
-                    "title": "deployment blue",
-                    "relation": "answered by",
-                    "depth": 0,
-                    "details": {"endpoint": "taxi"},
-                },
-                {
-                    "id": "model:registry/taxi:3",
-                    "title": "model:registry/taxi:3",
-                    "relation": "serves",
-                    "depth": 1,
-                    "details": {"code_hash": "ab", "empty": None},
-                },
-            ],
-        },
-    )
-    assert terminal("trace", "req-1", "-o", "table").out == (
-        "Request req-1\n  answered by: deployment blue\n      id: deployment:d1\n      endpoint: taxi\n"
-        "    serves: model:registry/taxi:3\n        code hash: ab\n"
-    )
+TRACE = {
+    "id": "req-1",
+    "kind": "request",
+    "request": {
+        "request_id": "req-1", "time": "2013-06-01T08:00:00Z", "workspace": "prod", "endpoint": "bikes", "status": 200,
+        "latency_ms": 3.25, "inputs": {"hour": 8, "temp": 12.5}, "outputs": {"prediction": 301.25},
+    },
+    "deployment": {"id": "d1", "name": "r7", "endpoint": "bikes", "workspace": "prod", "status": "ready",
+                   "environment_lock": "ab" * 32, "created_by": "service:releases"},
+    "model": {"name": "bikes", "version": "4", "digest": "cd" * 32, "run": "run-1", "authors": ["ada"]},
+    "job": {"id": "job-1", "workspace": "staging", "status": "completed", "created_by": "service:releases", "steps": [
+        {"name": "train", "status": "completed", "code": f"tree:sha256:{'12' * 32}", "environment_lock": "ab" * 32}]},
+    "data": [{"id": "data:registry/bikes:3", "digest": "ef" * 32, "created_at": "2013-05-01T00:00:00Z"}],
+    "environments": [{"lock": "ab" * 32, "python": "3.11.7", "packages": ["a==1", "b==2"], "used_by": ["step train"]}],
+    "release": {"id": "r1", "number": 7, "definition": "bikes", "status": "completed", "definition_version": 1,
+                "definition_hash": "34" * 32, "trigger": {"type": "rule", "rule": "retrain"},
+                "stages": [{"workspace": "staging", "phase": "passed", "passed_at": "2013-05-02T00:00:00Z"}]},
+    "checks": [{"check": "0.0:scan", "outcome": "passed", "hash": "56" * 32, "intact": True},
+               {"check": "0.1:model_quality", "outcome": "passed", "hash": "78" * 32, "intact": False}],
+    "approvals": [{"workspace": "prod", "status": "approved", "personas": ["project_lead"], "count": 1,
+                   "evidence_digest": "9a" * 32, "decisions": [
+                       {"actor": "grace", "decision": "approve", "at": "2013-05-02T01:00:00Z", "comment": "fine"}]}],
+    "audit": [{"seq": 3, "at": "2013-05-01T00:00:00Z"}, {"seq": 9, "at": "2013-05-02T00:00:00Z"}],
+}  # fmt: skip
+TOLD = """Request req-1 to prod/bikes
+  at          2013-06-01 08:00:00Z
+  answered    200
+  latency ms  3.25
+  inputs      hour=8, temp=12.5
+  outputs     prediction=301.25
+Deployment r7 of prod/bikes (ready)
+  id           d1
+  made by      release 7
+  environment  abababababab
+Model bikes:4
+  files    cdcdcdcdcdcd
+  run      run-1
+  made by  ada
+Job job-1 in staging (completed)
+  started by  service:releases
+  step train: completed, code tree:sha256:121212121212, environment abababababab
+Data
+  data:registry/bikes:3  efefefefefef  2013-05-01 00:00:00Z
+Environments
+  abababababab  Python 3.11.7, 2 packages: step train
+Release 7 of bikes (completed)
+  id          r1
+  definition  version 1, 343434343434
+  because     type=rule, rule=retrain
+  stage staging: passed, passed 2013-05-02 00:00:00Z
+Checks
+  passed       0.0:scan  565656565656
+  passed       0.1:model_quality  787878787878  ALTERED SINCE IT WAS SEALED
+Approvals
+  prod: approved (1 by project lead), on evidence 9a9a9a9a9a9a
+    grace approve 2013-05-02 01:00:00Z: fine
+2 sealed facts from 3 (2013-05-01 00:00:00Z) to 9 (2013-05-02 00:00:00Z); `doubleloop audit verify` proves them.
+"""
+
+
+def test_a_trace_tells_everything_from_the_request_to_who_decided(terminal: Any, server: Any) -> None:
+    server.on("GET", "trace/*", TRACE)
+    assert terminal("trace", "req-1", "-o", "table").out == TOLD
+    assert terminal("trace", "-n", "req-1").json == TRACE
+
+
+def test_a_trace_of_little_is_short(terminal: Any, server: Any) -> None:
+    empty = dict.fromkeys(TRACE, None)
+    server.on("GET", "trace/*", {**empty, "id": "bikes:1", "kind": "model", "model": {"name": "bikes", "version": "1"}})
+    assert terminal("trace", "bikes:1", "-o", "table").out == "Model bikes:1\n"
 
 
 def test_a_record_that_was_changed_ends_with_1(terminal: Any, server: Any) -> None:
