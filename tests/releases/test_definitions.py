@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from doubleloop.base import errors
 from doubleloop.gates import queries as gates
+from doubleloop.gates.checks import data_quality
 from doubleloop.releases import commands, queries
+from doubleloop.specs.kinds import contracts
 
 STAGING = """
 $schema: doubleloop/release
@@ -164,3 +169,33 @@ def test_data_that_a_rule_has_collected_is_what_is_trained_on(site: Any) -> None
         kept = ctx.tx.exec_driver_sql("select inputs from jobs").scalar()
     assert '"rows":"new"' in kept.replace(" ", "")
     assert '"depth":4' in kept.replace(" ", "")
+
+
+def test_the_contract_on_the_page_is_a_contract(site: Any) -> None:
+    """The example of docs/releases.md goes through the front door and means something to the check."""
+    page = (Path(__file__).parents[2] / "docs" / "releases.md").read_text()
+    (site.house.home / "contract.yml").write_text(
+        "$schema: doubleloop/contract\n" + page.partition("### Contracts")[2].split("```yaml\n")[1].split("```")[0]
+    )
+    kept = site.define(STAGING.replace("CHECK", "{type: data_quality, data: azureml:t:1, contract: contract.yml}"))
+    contract = data_quality.parse(kept.document["spec"]["stages"][0]["checks"][0]["contract"])
+    table = pl.DataFrame(
+        {
+            "fare": [1.0],
+            "vendor": [3],
+            "id": ["AB1"],
+            "day": ["2008-12-31"],
+            "hour": [1],
+            "more": [1],
+            "pickup": ["2020-01-01"],
+        }
+    )
+    broken = data_quality.measure(contract, table, datetime(2020, 1, 9, tzinfo=UTC))["violations"]
+    assert [f"{each['column']} {each['rule']}" for each in broken] == [
+        " rows", "more extra", "vendor in", "day at_least", "pickup freshness",
+    ]  # fmt: skip
+
+
+def test_the_check_knows_every_rule_that_a_contract_file_may_hold() -> None:
+    assert set(contracts.Column.field_names()) <= set(data_quality.COLUMN_FIELDS)
+    assert set(contracts.Contract.field_names()) <= set(data_quality.FIELDS)

@@ -29,8 +29,8 @@ _SAME = {
     "int": "integer", "long": "integer", "float": "number", "double": "number", "str": "string", "text": "string",
     "bool": "boolean", "timestamp": "datetime",
 }  # fmt: skip
-_TOP = ("columns", "rows", "unique", "freshness", "extra_columns", "description", "$schema", "name")
-_COLUMN = (
+FIELDS = ("columns", "rows", "unique", "freshness", "extra_columns", "description", "$schema", "name")
+COLUMN_FIELDS = (
     "type", "nullable", "null_share", "required", "at_least", "at_most", "in", "unique", "matches", "outside_share",
     "description",
 )  # fmt: skip
@@ -71,7 +71,7 @@ def parse(document: Mapping[str, Any], file: str = "contract.yml") -> Contract:
     """A contract from its mapping. Raises InvalidInput naming the field."""
     if not isinstance(document, Mapping):
         raise _bad(file, "", "a contract is a mapping of fields to values")
-    _known(document, _TOP, file, "")
+    _known(document, FIELDS, file, "")
     columns = document.get("columns") or {}
     if not isinstance(columns, Mapping):
         raise _bad(file, "columns", "must map column names to their rules")
@@ -110,7 +110,7 @@ def _column(name: str, spec: Any, file: str) -> Column:
     if not isinstance(spec, Mapping):
         raise _bad(file, path, "must be a mapping of rules, or a type")
     spec = {_ALSO.get(str(key), str(key)): value for key, value in spec.items() if value is not None}
-    _known(spec, _COLUMN, file, path)
+    _known(spec, COLUMN_FIELDS, file, path)
     type_ = _SAME.get(str(spec.get("type")), spec.get("type"))
     if type_ is not None and type_ not in TYPES:
         raise _bad(file, f"{path}.type", f"'{type_}' is not a type", f"Use one of {', '.join(TYPES)}.")
