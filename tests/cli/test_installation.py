@@ -20,7 +20,12 @@ workspaces:
 PLAN = {
     "digest": "d1",
     "changes": [
-        {"action": "create", "kind": "workspace", "name": "dev", "fields": {"kind": [None, "preproduction"]}},
+        {
+            "action": "create",
+            "kind": "workspace",
+            "name": "dev",
+            "fields": {"kind": [None, "preproduction"], "description": [None, ""], "settings": [None, {}]},
+        },
         {"action": "change", "kind": "group", "name": "leads", "fields": {"members": [["grace"], ["ada", "grace"]]}},
         {"action": "none", "kind": "user", "name": "ada", "fields": {}},
     ],

@@ -232,6 +232,27 @@ def test_outputs_are_fetched_by_name(terminal: Any, server: Any) -> None:
     assert terminal("job", "download", "-n", "j1", "--all").code == 2
 
 
+def test_the_own_folders_of_steps_are_fetched_beside_each_other(terminal: Any, server: Any) -> None:
+    def own(text: str) -> dict[str, Any]:
+        source = terminal.folder / f"source-{text}"
+        source.mkdir()
+        (source / "note.txt").write_text(text)
+        return {"artifacts": {"reference": f"tree:sha256:{server.blobs.put_tree(source).sha256}"}}
+
+    running(server, "completed", outputs={})
+    items = [
+        {"name": "prep", "outputs": own("a")},
+        {"name": "train", "outputs": own("b")},
+        {"name": "skip", "outputs": {}},
+    ]
+    server.on("GET", "workspaces/dev/jobs/j1/steps", {"items": items, "next": None}, {"items": items[:1], "next": None})
+    assert terminal("job", "download", "-n", "j1").json == {"artifacts": "artifacts"}
+    assert (terminal.folder / "artifacts/prep/note.txt").read_text() == "a"
+    assert (terminal.folder / "artifacts/train/note.txt").read_text() == "b"
+    terminal("job", "download", "-n", "j1", "-p", "single")
+    assert (terminal.folder / "single/artifacts/note.txt").read_text() == "a"
+
+
 def test_validate_asks_the_server_and_starts_nothing(terminal: Any, server: Any) -> None:
     terminal.file("src/train.py", "print(1)")
     good = {"ok": True, "steps": [{"name": "prep", "needs": []}, {"name": "train", "needs": ["prep"]}], "problems": []}

@@ -162,7 +162,8 @@ def fields(value: dict[str, Any], indent: str = "") -> str:
     out = []
     for key, item in flat.items():
         if not _nested(item):
-            out.append(f"{indent}{_title(key).ljust(width)}  {plain(item)}\n")
+            text = when(item) if key.endswith("_at") else plain(item)
+            out.append(f"{indent}{_title(key).ljust(width)}  {text}\n")
         elif isinstance(item, dict):
             out.append(f"{indent}{_title(key)}:\n{fields(item, indent + '  ')}")
         else:

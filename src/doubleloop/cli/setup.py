@@ -12,6 +12,7 @@ from doubleloop.cli import options, output
 if TYPE_CHECKING:
     from doubleloop.cli.session import Session
 
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
 _SIGNS = {"create": "+", "change": "~", "delete": "-", "none": " "}
 
 
@@ -52,6 +53,8 @@ def _changes(planned: dict[str, Any]) -> str:
     for change in _real(planned):
         lines.append(f"{_SIGNS.get(change['action'], '?')} {change['kind']} {change['name']}")
         for field, (before, after) in (change.get("fields") or {}).items():
-            was = "" if before in (None, "", [], {}) else f"{output.plain(before)} → "
+            if before in _EMPTY and after in _EMPTY:
+                continue
+            was = "" if before in _EMPTY else f"{output.plain(before)} → "
             lines.append(f"    {field}: {was}{output.plain(after)}")
     return "\n".join(lines) or "Nothing to change."
