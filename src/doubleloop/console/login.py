@@ -1,0 +1,125 @@
+"""Logging in and out."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from doubleloop.base import errors
+from doubleloop.console import rendering, requests
+from doubleloop.console.requests import OPEN, OWN, needs
+from doubleloop.identity import commands as identity
+
+router = APIRouter()
+
+# After so many wrong passwords for one name from one address, within so long, the next try has to wait.
+TRIES = 5
+WITHIN = timedelta(minutes=5)
+REMEMBERED = 10_000
+
+
+class Limiter:
+    """Wrong passwords per user name and address, in this process's memory; the oldest are forgotten first."""
+
+    def __init__(self) -> None:
+        self._failures: OrderedDict[tuple[str, str], list[datetime]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def wait(self, key: tuple[str, str], now: datetime) -> timedelta | None:
+        """How long until the next try, or None."""
+        with self._lock:
+            recent = [each for each in self._failures.get(key, []) if now - each < WITHIN]
+        return recent[-TRIES] + WITHIN - now if len(recent) >= TRIES else None
+
+    def failed(self, key: tuple[str, str], now: datetime) -> None:
+        with self._lock:
+            recent = [each for each in self._failures.pop(key, []) if now - each < WITHIN]
+            self._failures[key] = [*recent, now]
+            while len(self._failures) > REMEMBERED:
+                self._failures.popitem(last=False)
+
+    def forget(self, key: tuple[str, str]) -> None:
+        with self._lock:
+            self._failures.pop(key, None)
+
+
+def safe_next(path: str) -> str:
+    """The path to go on to: one of ours, whatever the address line said."""
+    is_ours = path.startswith("/") and not path.startswith(("//", "/\\", "/login", "/logout"))
+    return path if is_ours and "\n" not in path and "\r" not in path else "/"
+
+
+def to_login(request: Request) -> Response:
+    """Send who is not logged in to the form, and back afterwards."""
+    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    address = f"/login?next={quote(target)}" if request.method == "GET" and target != "/" else "/login"
+    if request.headers.get("hx-request") == "true":
+        return Response(status_code=401, headers={"hx-redirect": "/login"})
+    return RedirectResponse(address, 303)
+
+
+def _form(request: Request, next_: str, status: int = 200, user: str = "", message: str = "") -> Response:
+    visit = request.cookies.get(requests.VISIT_COOKIE) or secrets.token_urlsafe(24)
+    answer = rendering.page(
+        request, "login.html", status, next=safe_next(next_), user=user, message=message,
+        csrf=requests.csrf(request, visit), me=None,
+    )  # fmt: skip
+    _set_cookie(request, answer, requests.VISIT_COOKIE, visit, 3600)
+    return answer
+
+
+def _set_cookie(request: Request, answer: Response, name: str, value: str, seconds: int) -> None:
+    answer.set_cookie(
+        name, value, max_age=seconds, httponly=True, samesite="lax", secure=request.url.scheme == "https", path="/"
+    )
+
+
+@router.get("/login", openapi_extra=needs(OPEN))
+def show(request: Request, next: str = "/") -> Response:
+    return _form(request, next)
+
+
+@router.post("/login", openapi_extra=needs(OPEN))
+def log_in(
+    request: Request, user: str = Form(""), password: str = Form(""), csrf: str = Form(""), next: str = Form("/")
+) -> Response:
+    requests.check_form(request, csrf)
+    limiter: Limiter = request.app.state.limiter
+    contexts = requests.contexts(request)
+    key = (user, request.client.host if request.client else "")
+    pause = limiter.wait(key, contexts.now())
+    if pause is not None:
+        seconds = int(pause.total_seconds()) + 1
+        answer = _form(request, next, 429, user, f"Too many wrong passwords. Try again in {seconds} s.")
+        answer.headers["retry-after"] = str(seconds)
+        return answer
+    lifetime = timedelta(hours=requests.settings(request).session_hours)
+    try:
+        with contexts.write(requests.GATE) as ctx:
+            _, secret = identity.login(ctx, user, password, lifetime)
+    except errors.NotAuthenticated as error:
+        limiter.failed(key, contexts.now())
+        requests.record_denial(request, error)
+        return _form(request, next, 401, user, f"{error.what}. Nothing was logged in.")
+    limiter.forget(key)
+    done = RedirectResponse(safe_next(next), 303)
+    _set_cookie(request, done, requests.SESSION_COOKIE, secret, int(lifetime.total_seconds()))
+    done.delete_cookie(requests.VISIT_COOKIE, path="/")
+    return done
+
+
+@router.post("/logout", openapi_extra=needs(OWN))
+def log_out(request: Request, csrf: str = Form("")) -> Response:
+    requests.actor(request)
+    requests.check_form(request, csrf)
+    with requests.writing(request) as ctx:
+        identity.end_session(ctx, request.cookies.get(requests.SESSION_COOKIE, ""))
+    done = RedirectResponse("/login", 303)
+    done.delete_cookie(requests.SESSION_COOKIE, path="/")
+    return done

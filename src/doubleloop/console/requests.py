@@ -1,0 +1,108 @@
+"""What every page needs: who looks, a context for them, proof that a form was ours, the record of a refusal."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import Request
+
+from doubleloop.base import actors, errors
+from doubleloop.db.context import Contexts, Ctx
+from doubleloop.events import commands as events
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.releases import queries as releases
+from doubleloop.secrets import ports as secrets
+from doubleloop.settings.model import Settings
+from doubleloop.workspaces import queries as workspaces
+from doubleloop.workspaces.model import REGISTRY
+
+GATE = actors.service("gate")
+# The API takes the same cookie.
+SESSION_COOKIE = "doubleloop_session"
+# Binds the login form to a browser before there is a session.
+VISIT_COOKIE = "doubleloop_visit"
+OPEN, OWN = "open", "own"
+
+
+def needs(action: Action | str) -> dict[str, Any]:
+    """``openapi_extra`` of a route: the action that its query permits, OPEN (anybody) or OWN (who is logged in)."""
+    return {"x-action": str(action)}
+
+
+def contexts(request: Request) -> Contexts:
+    found: Contexts = request.app.state.contexts
+    return found
+
+
+def settings(request: Request) -> Settings:
+    found: Settings = request.app.state.settings
+    return found
+
+
+def actor(request: Request) -> actors.Actor:
+    """Who looks. Raises NotAuthenticated. Found once per request."""
+    known: actors.Actor | None = getattr(request.state, "actor", None)
+    if known is not None:
+        return known
+    secret = request.cookies.get(SESSION_COOKIE)
+    if not secret:
+        raise errors.NotAuthenticated("This page needs a login", cure="Log in with your user name and password.")
+    with contexts(request).read(GATE) as ctx:
+        found = identity.authenticate(ctx, secret)
+    request.state.actor = found
+    return found
+
+
+@contextmanager
+def writing(request: Request, workspace: str | None = None) -> Iterator[Ctx]:
+    with contexts(request).write(actor(request), workspace) as ctx:
+        yield ctx
+
+
+@contextmanager
+def reading(request: Request, workspace: str | None = None) -> Iterator[Ctx]:
+    with contexts(request).read(actor(request), workspace) as ctx:
+        yield ctx
+
+
+def allowed(ctx: Ctx, action: Action, workspace: str | None = None) -> bool:
+    return identity.decide(ctx, action, workspace).allowed
+
+
+def places(ctx: Ctx, action: Action) -> list[str]:
+    """Workspaces where the actor may do ``action``: of those they see, and those that releases lead to."""
+    known = [each.name for each in workspaces.visible(ctx) if not each.is_registry]
+    known += [workspace for definition in releases.definitions(ctx) for workspace in definition.workspaces]
+    return [name for name in dict.fromkeys(known) if name != REGISTRY and allowed(ctx, action, name)]
+
+
+def csrf(request: Request, visit: str | None = None) -> str:
+    """The token that forms of this session (or, before a login, of this visit) carry."""
+    bound = request.cookies.get(SESSION_COOKIE) or visit or request.cookies.get(VISIT_COOKIE) or ""
+    digest = hashlib.sha256(bound.encode()).hexdigest()
+    return contexts(request).port(secrets.Keys).derive(f"console/form/{digest}")
+
+
+def check_form(request: Request, given: str) -> None:
+    """Raise InvalidInput for a form that this session was not given, or that another site sends."""
+    bound = request.cookies.get(SESSION_COOKIE) or request.cookies.get(VISIT_COOKIE)
+    foreign = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    if foreign or not bound or not hmac.compare_digest(given.encode(), csrf(request).encode()):
+        raise errors.InvalidInput(
+            "The form is not valid any more, so nothing was done",
+            cure="Go back, load the page again and send the form again.",
+        )
+
+
+def record_denial(request: Request, error: errors.DoubleloopError) -> None:
+    """Every refusal is in the audit log, in a transaction of its own: the refused one has been rolled back."""
+    who: actors.Actor | None = getattr(request.state, "actor", None)
+    with contexts(request).write(who or GATE, request.path_params.get("ws")) as ctx:
+        events.record(
+            ctx, "access.denied", f"route:{request.method} {request.url.path}", why=error.what, details=error.details
+        )

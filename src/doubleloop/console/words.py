@@ -1,0 +1,291 @@
+"""Values as words for people: pure; the present moment is an argument."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from doubleloop.base import clock
+
+# What a colour says. Every status also says it in words.
+_TONES = {
+    "ok": "completed passed ready approved ok whole enabled succeeded promoted served baked built given resolved",
+    "bad": "failed rejected expired rolled_back alert broken denied altered",
+    "warn": "waiting not_checked cancelled superseded skipped withdrawn draining disabled unknown end_requested",
+    "info": "running preparing starting rolling_out open started entered retraining deploying submitted",
+}
+_TONE = {word: tone for tone, words in _TONES.items() for word in words.split()}
+
+
+def tone(status: str) -> str:
+    """ok, warn, bad, info or muted."""
+    return _TONE.get(str(status).replace(" ", "_"), "muted")
+
+
+def plain(status: str) -> str:
+    return str(status).replace("_", " ")
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """``12 s ago``, ``in 3 d``; a day or more counts days until a month is over, then the date says it."""
+    if moment is None:
+        return "–"
+    seconds = (now - moment).total_seconds()
+    if abs(seconds) > 30 * 86400:
+        return f"{moment:%-d %b %Y}"
+    if abs(seconds) < 1:
+        return "now"
+    span = short_span(abs(seconds))
+    return f"{span} ago" if seconds > 0 else f"in {span}"
+
+
+def short_span(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def span(start: datetime | None, end: datetime | None) -> str:
+    """How long something took: ``0.4 s``, ``12.3 s``, ``4 min 10 s``, ``2 h 5 min``."""
+    if start is None or end is None:
+        return "–"
+    seconds = max((end - start).total_seconds(), 0.0)
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min {int(seconds % 60)} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def at(moment: datetime | None) -> str:
+    """``22 Nov 2026, 23:17:05 UTC``."""
+    return "–" if moment is None else f"{moment:%-d %b %Y, %H:%M:%S} UTC"
+
+
+def day(moment: datetime | None) -> str:
+    return "–" if moment is None else f"{moment:%-d %b %Y}"
+
+
+def binding(value: Any) -> str:
+    """An input or output of a job or step in a few words."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    if value.get("asset"):
+        return name(str(value["asset"]))
+    if "value" in value:
+        return str(value["value"])
+    for key in ("reference", "path", "step"):
+        if value.get(key):
+            return short(str(value[key])) if key == "reference" else str(value[key])
+    return str(value.get("type") or "–")
+
+
+def number(value: Any) -> str:
+    """Four significant digits at most, thin spaces in thousands, an en dash for nothing."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\u202f")
+    if isinstance(value, float):
+        if value != value:
+            return "NaN"
+        if abs(value) >= 10000:
+            return f"{value:,.0f}".replace(",", "\u202f")
+        return f"{value:.4g}"
+    return str(value)
+
+
+def milliseconds(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value / 1000:.3g} s" if value >= 1000 else f"{value:.3g} ms"
+
+
+def short(digest: str, length: int = 12) -> str:
+    """The first characters of a digest or id that ends in one (``tree:sha256:ab12…``)."""
+    text = str(digest)
+    head, colon, tail = text.rpartition(":")
+    if len(tail) <= length:
+        return text
+    return f"{head}{colon}{tail[:length]}…" if head in ("code", "content", "environment") else f"{tail[:length]}…"
+
+
+def pretty(body: Any) -> str:
+    return json.dumps(body, indent=2, ensure_ascii=False, default=str, sort_keys=True)
+
+
+def leaves(body: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """``("latency_ms.p99", 118.8)`` for every number, text and truth in nested JSON, in its order."""
+    if isinstance(body, Mapping):
+        for key, value in body.items():
+            yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(body, list):
+        for position, value in enumerate(body):
+            yield from leaves(value, f"{prefix}.{position}")
+    elif body is not None and body != "":
+        yield prefix, body
+
+
+def measured(body: Mapping[str, Any], limit: int = 24) -> list[tuple[str, str]]:
+    """The numbers of a check's evidence, without digests and long texts."""
+    found = []
+    for name, value in leaves(body.get("measurements", body)):
+        if isinstance(value, str) and (len(value) > 60 or "digest" in name or name.endswith("lock")):
+            continue
+        found.append((name.replace("_", " ").replace(".", " · "), number(value)))
+    return found[:limit]
+
+
+def link(subject: str, workspace: str | None = None) -> str | None:
+    """The page about a lineage id or a fact's subject, if there is one; ``workspace`` is where a job runs."""
+    kind, _, rest = subject.partition(":")
+    if not rest:
+        return None
+    if kind == "release":
+        return f"/releases/{quote(rest)}"
+    if kind == "job":
+        return f"/jobs/{quote(workspace)}/{quote(rest)}" if workspace else None
+    if kind == "step" and workspace:
+        job, _, step = rest.partition("/")
+        return f"/jobs/{quote(workspace)}/{quote(job)}?step={quote(step)}"
+    if kind in ("endpoint", "monitor"):
+        return f"/{kind}s/{quote(rest)}"
+    if kind == "model":
+        name, _, version = rest.rpartition("/")[2].rpartition(":")
+        return f"/models/{quote(name)}#v{quote(version)}"
+    return trace(rest) if kind == "deployment" else None
+
+
+def trace(id_: str) -> str:
+    return f"/trace?id={quote(id_, safe='')}"
+
+
+def name(subject: str) -> str:
+    """A lineage id as people say it: ``bikes:3`` for ``model:registry/bikes:3``, ``train`` for a step."""
+    kind, _, rest = subject.partition(":")
+    if kind in ("model", "data", "component", "endpoint", "monitor", "step") and "/" in rest:
+        return rest.rpartition("/")[2]
+    if kind == "environment" and "/" in rest:
+        return rest.rpartition("/")[2]
+    return short(rest) if kind in ("environment", "code", "run", "content", "tree", "blob") else rest or subject
+
+
+def _release(data: Mapping[str, Any]) -> str:
+    return f"release {data.get('number', '')}".strip()
+
+
+def _percent(traffic: Any) -> str:
+    return ", ".join(f"{name} {share} %" for name, share in (traffic or {}).items()) or "nothing"
+
+
+# One sentence per kind of fact that people look for; {actor} stands before it on the page.
+_SENTENCES: dict[str, Any] = {
+    "access.denied": lambda d, s: f"was refused: {d.get('why', '')}",
+    "approval.given": lambda d, s: f"{d.get('decision', 'approved')}: “{d.get('comment', '')}”",
+    "approval.opened": lambda d, s: f"asks {' or '.join(d.get('personas', [])) or 'people'} to decide",
+    "approval.closed": lambda d, s: f"the question was answered: {d.get('status', '')}",
+    "data.created": lambda d, s: f"added data {d.get('name')}:{d.get('version')}",
+    "data.labelled": lambda d, s: f"data {name(s)} is now @{d.get('label')}",
+    "deployment.created": lambda d, s: (
+        f"deploys {name(d.get('model') or '')} as {d.get('name')} to {d.get('endpoint')}"
+    ),
+    "deployment.ready": lambda d, s: f"{name(d.get('model') or '')} answers at {d.get('endpoint')}",
+    "deployment.failed": lambda d, s: f"a deployment to {d.get('endpoint')} failed: {d.get('error', '')}",
+    "endpoint.traffic": lambda d, s: f"traffic of {name(s)}: {_percent(d.get('after'))}",
+    "environment.built": lambda d, s: f"built an environment of {d.get('packages')} packages",
+    "job.submitted": lambda d, s: f"submitted {d.get('display_name') or name(s)}",
+    "job.completed": lambda d, s: f"job {name(s)} completed",
+    "job.failed": lambda d, s: f"job {name(s)} failed: {d.get('reason', '')}",
+    "model.registered": lambda d, s: f"registered {d.get('name')}:{d.get('version')}",
+    "model.labelled": lambda d, s: f"{name(s)} is now {d.get('label')}",
+    "monitor.alert": lambda d, s: (
+        f"{d.get('monitor')}: {d.get('metric')} of {d.get('signal')} is {number(d.get('value'))}, "
+        f"limit {number(d.get('threshold'))}"
+    ),
+    "monitor.resolved": lambda d, s: f"{name(s)}: {d.get('metric')} of {d.get('signal')} is good again",
+    "monitor.completed": lambda d, s: f"{name(s)} ran: {_states(d.get('signals'))}",
+    "monitor.failed": lambda d, s: f"{name(s)} could not run: {d.get('error', '')}",
+    "release.started": lambda d, s: f"started {_release(d)} of {d.get('model')}:{d.get('version')}",
+    "release.stage_entered": lambda d, s: f"{_release(d)} enters {d.get('workspace')}",
+    "release.candidate": lambda d, s: f"{_release(d)}: the candidate is {d.get('model')}:{d.get('version')}",
+    "release.evidence": lambda d, s: f"{plain(d.get('type', ''))}: {'; '.join(d.get('reasons', []))}",
+    "release.judged": lambda d, s: f"{_release(d)}: the gate says {plain(d.get('outcome', ''))}",
+    "release.waiting": lambda d, s: f"{_release(d)} waits for {' or '.join(d.get('personas', []))}",
+    "release.approved": lambda d, s: f"{_release(d)} was approved by {', '.join(d.get('approvers', []))}",
+    "release.rejected": lambda d, s: f"{_release(d)} was rejected: {'; '.join(d.get('reasons', []))}",
+    "release.traffic": lambda d, s: f"{_release(d)}: traffic {_percent(d.get('traffic'))}",
+    "release.baked": lambda d, s: f"{_release(d)}: {d.get('percent')} % held ({'; '.join(d.get('said', []))})",
+    "release.promoted": lambda d, s: f"{d.get('model')}:{d.get('version')} serves in {d.get('workspace')}",
+    "release.completed": lambda d, s: f"{_release(d)} is completed",
+    "release.failed": lambda d, s: f"{_release(d)} failed: {'; '.join(d.get('reasons', []))}",
+    "release.rolled_back": lambda d, s: f"{_release(d)} was rolled back: {'; '.join(d.get('reasons', []))}",
+    "rule.fired": lambda d, s: f"rule {name(s)} fired",
+}
+
+
+def _states(signals: Any) -> str:
+    return ", ".join(f"{signal} {plain(state)}" for signal, state in (signals or {}).items())
+
+
+def sentence(type_: str, subject: str, data: Mapping[str, Any]) -> str:
+    """What a fact says; for a kind without a sentence of its own, its type and what it is about."""
+    write = _SENTENCES.get(type_)
+    if write is not None:
+        return str(write(data, subject))
+    return f"{plain(type_.replace('.', ' '))}: {name(subject)}"
+
+
+def fact_tone(type_: str) -> str:
+    return tone(type_.rpartition(".")[2])
+
+
+def compact(text: str, length: int) -> str:
+    """The text with its middle left out when it is longer than ``length``."""
+    if len(text) <= length:
+        return text
+    keep = length - 1
+    return f"{text[: keep - keep // 3]}…{text[len(text) - keep // 3 :]}"
+
+
+def iso(moment: datetime | None) -> str:
+    return clock.iso(moment) if moment else ""
+
+
+def log_text(chunk: bytes, is_end: bool) -> tuple[str, int]:
+    """The text of a piece of a log and how many of its bytes that took: a character cut in two waits for its rest.
+
+    A progress bar's line (rewritten with carriage returns) shows as it looked last.
+    """
+    used = len(chunk)
+    if not is_end:
+        for back in range(1, min(4, used + 1)):
+            byte = chunk[used - back]
+            if byte & 0xC0 == 0x80:
+                continue
+            need = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+            if need > back:
+                used -= back
+            break
+    text = chunk[:used].decode("utf-8", "replace").replace("\r\n", "\n")
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")), used
+
+
+def example_value(type_: str) -> Any:
+    """A value of an MLflow column type, for the line that shows how to call an endpoint."""
+    return {"long": 1, "integer": 1, "double": 1.5, "float": 1.5, "boolean": True, "string": "text",
+            "datetime": "2026-01-31T12:00:00"}.get(type_)  # fmt: skip
+
+
+def example_body(signature: Mapping[str, Any] | None) -> str:
+    """The body of a request that fits a signature with columns."""
+    columns = [each for each in (signature or {}).get("inputs") or [] if each.get("name")]
+    names = [each["name"] for each in columns]
+    values = [example_value(str(each.get("type"))) for each in columns]
+    return json.dumps({"input_data": {"columns": names, "data": [values]}}, ensure_ascii=False)
