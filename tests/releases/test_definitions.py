@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from doubleloop.base import errors
 from doubleloop.gates import queries as gates
 from doubleloop.gates.checks import data_quality
 from doubleloop.releases import commands, queries
+from doubleloop.specs import documents
 from doubleloop.specs.kinds import contracts
 
 STAGING = """
@@ -92,6 +94,23 @@ def test_who_may_not_start_is_refused(site: Any) -> None:
     site.define()
     with pytest.raises(errors.NotPermitted, match=r"release\.start"):
         site.start("1", by="eve")
+
+
+@pytest.mark.parametrize("user", ["ada", "service:releases"])
+def test_the_code_of_a_job_steers_no_release(site: Any, user: str) -> None:
+    """Not in its user's name, and not in that of the process that retrains."""
+    site.register("1")
+    site.define()
+    release = site.start("1")
+    code = replace(site.house.actor(user), via=f"job:{release.id}-train0/train")
+    document = documents.parse(STAGING.replace("CHECK", "{type: scan}"), "release.yml", site.house.home)
+    for command in (
+        lambda ctx: commands.put_definition(ctx, document),
+        lambda ctx: commands.start(ctx, "bikes"),
+        lambda ctx: commands.cancel(ctx, release.id),
+    ):
+        with pytest.raises(errors.NotPermitted, match="steers no release"), site.contexts.write(code, "staging") as ctx:
+            command(ctx)
 
 
 def test_a_new_version_starts_the_releases_of_its_model_but_not_one_that_a_release_has_trained(site: Any) -> None:

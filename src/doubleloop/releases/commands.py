@@ -23,6 +23,7 @@ def put_definition(ctx: Ctx, document: documents.Document) -> model.Definition:
     (with file and line), NotFound for a workspace, NotPermitted.
     """
     spec = document.model
+    _not_a_jobs_code(ctx)
     identity.permit(ctx, Action.RELEASE_WRITE, ctx.workspace or spec.stages[0].workspace)
     definitions.check(ctx, document)
     wire = document.to_wire()
@@ -36,6 +37,15 @@ def put_definition(ctx: Ctx, document: documents.Document) -> model.Definition:
     )  # fmt: skip
     store.insert_definition(ctx.in_workspace(None), definition)
     return definition
+
+
+def _not_a_jobs_code(ctx: Ctx) -> None:
+    """A job registers models; what becomes of them is not its code's to say, in whosever name it runs."""
+    if ctx.actor.via.startswith("job:"):
+        raise errors.NotPermitted(
+            f"This is the code of {ctx.actor.via} acting for {ctx.actor.id}; a job steers no release",
+            cure="Register the model: its definition's `trigger: on_register` starts the release.",
+        )
 
 
 def start(
@@ -52,6 +62,7 @@ def start(
     Raises NotFound for the definition or the version.
     """
     definition = queries.find_definition(ctx, name)
+    _not_a_jobs_code(ctx)
     identity.permit(ctx, Action.RELEASE_START, definition.workspaces[0])
     if id is not None:
         if not ids.is_name(id) or len(id) > 80:
@@ -107,6 +118,7 @@ def cancel(ctx: Ctx, id_: str, reason: str = "") -> model.Release:
     Raises NotFound, Conflict when it has ended. Asking twice is harmless.
     """
     release = queries.find(ctx, id_, lock=True)
+    _not_a_jobs_code(ctx)
     identity.permit(ctx, Action.RELEASE_START, release.stages[0].workspace)
     if release.status in model.ENDED:
         raise errors.Conflict(f"Release {release.number} ({release.id}) has ended: it is {release.status}")
