@@ -329,18 +329,20 @@ def test_what_cannot_work_is_refused_at_submit(shop: Workshop, text: str, words:
         assert queries.list(ctx).items == []
 
 
-def test_a_missing_asset_fails_its_step_and_names_what_is_near(shop: Workshop) -> None:
+def test_a_missing_asset_is_told_at_submit_with_its_line_and_what_is_near(shop: Workshop) -> None:
     blobs = shop.house.ports[storage.Blobs]
     with shop.house.write() as ctx:
         data.add_version(ctx, "rides", data.store_bytes(blobs, "r.csv", b"1\n"), "uri_file")
-    job = shop.run("""
-    type: command
-    command: cat ${{inputs.x}}
-    environment: azureml:base@latest
-    inputs: {x: {type: uri_file, path: "azureml:ride:1"}}
-    """)
-    assert job.status is Status.FAILED
-    assert "no data" in job.error and "Did you mean rides?" in job.error
+    with pytest.raises(errors.NotFound) as refused:
+        shop.submit("""
+        type: command
+        command: cat ${{inputs.x}}
+        environment: azureml:base@latest
+        inputs: {x: {type: uri_file, path: "azureml:ride:1"}}
+        """)
+    assert "no data" in refused.value.what and refused.value.cure == "Did you mean rides?"
+    assert refused.value.where is not None and (refused.value.where.line, refused.value.where.path) == (5, "inputs.x.path")
+    assert shop.facts("job.submitted") == []
 
 
 def test_submitting_twice_with_one_id_is_one_job(shop: Workshop) -> None:

@@ -11,7 +11,7 @@ from doubleloop.durable import commands as durable
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
-from doubleloop.jobs import finishing, mapping, queries, store
+from doubleloop.jobs import finishing, mapping, queries, references, store
 from doubleloop.jobs.model import ENDED, Job, Status
 from doubleloop.specs import model as specs
 
@@ -44,6 +44,7 @@ def submit(
         raise errors.Conflict(f"A job named {id} exists in {known.workspace}", cure="Use another name.")
     document = mapping.with_inputs(document, inputs or {})
     tasks = mapping.tasks(document)
+    references.check(ctx, document, tasks)
     wanted = document.model
     name = _name(ctx, document, id or wanted.name)
     settings = getattr(wanted, "settings", None)
