@@ -341,7 +341,8 @@ def test_a_missing_asset_is_told_at_submit_with_its_line_and_what_is_near(shop: 
         inputs: {x: {type: uri_file, path: "azureml:ride:1"}}
         """)
     assert "no data" in refused.value.what and refused.value.cure == "Did you mean rides?"
-    assert refused.value.where is not None and (refused.value.where.line, refused.value.where.path) == (5, "inputs.x.path")
+    where = refused.value.where
+    assert where is not None and (where.line, where.path) == (5, "inputs.x.path")
     assert shop.facts("job.submitted") == []
 
 
