@@ -162,7 +162,7 @@ def retry(session: Session, name: str, stream: bool) -> Any:
 @click.option("-p", "--download-path", "target", metavar="FOLDER", default=".", help="Where to  [default: here]")
 @options.shared()
 def download(session: Session, name: str, output_name: str | None, everything: bool, target: str) -> Any:
-    """Outputs, into FOLDER/named-outputs/NAME; the job's own folder (of a pipeline: each step's) into FOLDER/artifacts."""
+    """Outputs, into FOLDER/named-outputs/NAME; the job's (or each step's) own folder into FOLDER/artifacts."""
     outputs = _outputs(session, name)
     chosen = list(outputs) if everything else [output_name or _ARTIFACTS]
     unknown = [each for each in chosen if each not in outputs]
