@@ -202,7 +202,7 @@ def release(doubleloop: Installation, template: Path) -> None:
     doubleloop.timed("release: staging", began)
     outcomes = {each["check"].split(":")[1]: each["outcome"] for each in waiting["stages"][0]["checks"]}
     print(json.dumps(waiting["stages"][0]["checks"], indent=2))
-    assert waiting["stages"][0]["candidate"] == "model:registry/taxi-model:2"
+    assert waiting["stages"][0]["candidate"] == waiting["model_version"] == "2"
     for check in ("data_quality", "model_quality", "responsible_ai", "endpoint_performance"):
         assert outcomes[check] == "passed"
 

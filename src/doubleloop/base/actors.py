@@ -16,11 +16,13 @@ class Actor:
     """``id`` is the name that stands in the record (``ada``, ``service:monitor``).
 
     ``via`` is the name of the token that was used: ``job:<job>/<step>`` says that a job's code acts for its user.
+    ``workspace`` is the only one (beside registries) that the token is good for; None means all.
     """
 
     id: str
     kind: ActorKind = ActorKind.PERSON
     via: str = ""
+    workspace: str | None = None
 
     def job(self) -> tuple[str | None, str | None]:
         """The job and step whose code acts, or (None, None)."""

@@ -8,7 +8,7 @@ import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32, lower case
 
-NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$")
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z")
 
 
 def _encode(number: int, length: int) -> str:

@@ -31,6 +31,9 @@ def decide(ctx: Ctx, action: Action, workspace: str | None = None) -> model.Deci
     kinds = ctx.port(ports.WorkspaceKinds)
     kind = kinds.kind(ctx, place) if place else None
     shared = bool(place) and kinds.shared(ctx, place or "")
+    limit = rules.limit(ctx.actor.via, ctx.actor.workspace, action, place, shared=shared)
+    if limit is not None:
+        return limit
     return rules.decide(user.name, user.is_admin, store.groups(ctx), action, place, kind, shared=shared)
 
 
@@ -38,7 +41,8 @@ def explain(ctx: Ctx, user: str, action: Action, workspace: str | None) -> model
     """What ``decide`` would say of ``user``, and why. One's own, or with identity.read."""
     if user != ctx.actor.id:
         permit(ctx, Action.IDENTITY_READ, workspace)
-    return decide(ctx.acting_as(actors.Actor(user)), action, workspace)
+        return decide(ctx.acting_as(actors.Actor(user)), action, workspace)
+    return decide(ctx, action, workspace)
 
 
 def permit(ctx: Ctx, action: Action, workspace: str | None = None) -> None:
@@ -65,6 +69,11 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def _is_self(ctx: Ctx, user: str) -> bool:
+    """Whether it is the user in person: neither a job's code nor a token for one workspace stands for all of them."""
+    return ctx.actor.id == user and ctx.actor.job() == (None, None) and ctx.actor.workspace is None
+
+
 def create_user(ctx: Ctx, name: str, display_name: str = "", *, is_admin: bool = False) -> model.User:
     """A user without a password (cannot log in until one is set). Raises Conflict when the name is taken."""
     permit(ctx, Action.IDENTITY_WRITE)
@@ -81,7 +90,7 @@ def create_user(ctx: Ctx, name: str, display_name: str = "", *, is_admin: bool =
 
 def set_password(ctx: Ctx, name: str, password: str) -> None:
     """Raises InvalidInput for a password under 12 characters."""
-    if ctx.actor.id != name:
+    if not _is_self(ctx, name):
         permit(ctx, Action.IDENTITY_WRITE)
     if len(password) < 12:
         raise errors.InvalidInput("The password is too short", cure="Use at least 12 characters.")
@@ -108,8 +117,17 @@ def put_group(ctx: Ctx, group: model.Group) -> None:
 def create_token(
     ctx: Ctx, user: str, name: str, *, lifetime: timedelta | None = None, workspace: str | None = None
 ) -> tuple[model.Token, str]:
-    """A new token of ``user`` and its secret, which is kept nowhere. One's own, or with identity.write."""
-    if ctx.actor.id != user:
+    """A new token of ``user`` and its secret, which is kept nowhere. One's own, or with identity.write.
+
+    On a job's behalf only that job's own token is made: its code cannot get one that may do more.
+    """
+    of_job = (
+        ctx.actor.id == user
+        and ctx.actor.via == name
+        and workspace is not None
+        and ctx.actor.workspace in (None, workspace)
+    )
+    if not of_job and not _is_self(ctx, user):
         permit(ctx, Action.IDENTITY_WRITE)
     if store.user(ctx, user) is None and user not in rules.SERVICES:
         raise errors.NotFound(f"No user is named {user}")
@@ -121,7 +139,10 @@ def create_token(
 
 
 def revoke_token(ctx: Ctx, id_: str) -> None:
-    permit(ctx, Action.IDENTITY_WRITE)
+    """One's own, or with identity.write."""
+    owner = store.token_owner(ctx, id_)
+    if owner is None or not _is_self(ctx, owner):
+        permit(ctx, Action.IDENTITY_WRITE)
     if store.delete_token(ctx, id_):
         events.record(ctx, "token.revoked", f"token:{id_}")
 
@@ -140,11 +161,11 @@ def authenticate(ctx: Ctx, secret: str) -> actors.Actor:
     if token is None:
         raise errors.NotAuthenticated("The token is unknown or has expired", cure="Log in again: `doubleloop login`.")
     if token.user.startswith("service:"):
-        return actors.Actor(token.user, actors.ActorKind.SERVICE, token.name)
+        return actors.Actor(token.user, actors.ActorKind.SERVICE, token.name, token.workspace)
     user = store.user(ctx, token.user)
     if user is None or user.disabled:
         raise errors.NotAuthenticated(f"User {token.user} is disabled")
-    return actors.Actor(user.name, via=token.name)
+    return actors.Actor(user.name, via=token.name, workspace=token.workspace)
 
 
 def login(ctx: Ctx, name: str, password: str, lifetime: timedelta) -> tuple[actors.Actor, str]:

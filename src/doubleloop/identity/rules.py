@@ -75,6 +75,9 @@ _TABLES = {WorkspaceKind.PREPRODUCTION: _PREPRODUCTION, WorkspaceKind.PRODUCTION
 # What the first administrator may do: set the house up. Approving is left out, so that it needs a persona.
 ADMIN = frozenset(Action) - {Action.RELEASE_APPROVE}
 
+# The most that the code of a job may do in the name of who submitted it, whatever else they may do themselves.
+JOB_CODE = _DEVELOP
+
 # The system's own processes, by name: what each needs and no more.
 SERVICES: dict[str, frozenset[Action]] = {
     "service:jobs": _DEVELOP,
@@ -97,6 +100,18 @@ SERVICES: dict[str, frozenset[Action]] = {
 
 def allowed_actions(persona: Persona, kind: WorkspaceKind) -> frozenset[Action]:
     return _TABLES[kind][persona]
+
+
+def limit(
+    via: str, only: str | None, action: Action, workspace: str | None, *, shared: bool = False
+) -> Decision | None:  # fmt: skip
+    """Why a token named ``via``, good for workspace ``only`` (None: all), does not do for this; None when it does."""
+    if only is not None and workspace != only and not shared:
+        place = f"workspace {workspace}" if workspace else "the whole installation"
+        return Decision(False, f"the token '{via}' is for workspace {only} alone, not for {place}")
+    if via.startswith("job:") and action not in JOB_CODE:
+        return Decision(False, f"this is the code of {via}, and no job may do {action}, whoever submitted it")
+    return None
 
 
 def decide(

@@ -117,5 +117,9 @@ def token_by_hash(ctx: Ctx, hash_: str, now: datetime) -> model.Token | None:
     return model.Token(row.id, row.user, row.name, row.workspace, row.expires_at, row.created_at)
 
 
+def token_owner(ctx: Ctx, id_: str) -> str | None:
+    return ctx.tx.execute(sa.select(TOKENS.c.user).where(TOKENS.c.id == id_)).scalar()
+
+
 def delete_token(ctx: Ctx, id_: str) -> bool:
     return ctx.tx.execute(TOKENS.delete().where(TOKENS.c.id == id_)).rowcount > 0
