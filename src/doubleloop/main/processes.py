@@ -30,19 +30,24 @@ def up(settings: Settings, *, detach: bool = False, say: Callable[[str], None] =
     """
     home.create(settings)
     lock = supervisor.Lock(settings.home)
-    holder = lock.holder()
-    if holder is not None:
-        found = home.address(settings)
-        say(f"Doubleloop is running already (process {holder}): {found['url']}")
-        wait_until_ready(settings, say)
-        return found
-    supervisor.check_port(settings.host, settings.port, "--port")
-    supervisor.check_port(settings.host, settings.gateway, "--gateway-port (default: the port after --port)")
-    home.prepare(settings)
+    while not lock.acquire():
+        holder = lock.holder()
+        if holder is not None:  # else somebody was just looking
+            found = home.address(settings)
+            say(f"Doubleloop is running already (process {holder}): {found['url']}")
+            wait_until_ready(settings, say)
+            return found
+    try:
+        supervisor.end_leftovers(settings)
+        supervisor.check_port(settings.host, settings.port, "--port")
+        supervisor.check_port(settings.host, settings.gateway, "--gateway-port (default: the port after --port)")
+        home.prepare(settings)
+    except BaseException:
+        lock.release()
+        raise
     if detach:
+        lock.release()
         return _detach(settings, say)
-    if not lock.acquire():
-        raise errors.Conflict("Another `doubleloop up` is starting on this home folder")
     found = home.write_address(settings)
     runner = supervisor.Supervisor(settings, say)
 
@@ -82,7 +87,7 @@ def wait_until_ready(
     deadline = time.monotonic() + START_SECONDS
     told: set[str] = set()
     while time.monotonic() < deadline:
-        if process is not None and process.poll() is not None:
+        if process is not None and process.poll() not in (None, 0):  # 0: another one was quicker
             raise errors.Unavailable(
                 f"Doubleloop ended while it started (exit code {process.returncode})",
                 cure=f"See {settings.home / 'logs' / 'supervisor.log'}.",

@@ -60,6 +60,11 @@ class Lock:
         self._file = file
         return True
 
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     def holder(self) -> int | None:
         """The process that holds the lock, or None when nobody does."""
         if not self._path.exists():
@@ -73,10 +78,16 @@ class Lock:
             return None
 
 
-def _die_with_parent() -> None:
-    """In the child, before exec: get SIGTERM when the supervisor dies, so that a killed one leaves nothing behind."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    os.setsid()
+def _die_with(parent: int) -> Callable[[], None]:
+    """For the child, before exec: get SIGTERM when the supervisor dies, so that a killed one leaves nothing behind."""
+
+    def in_child() -> None:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        os.setsid()
+        if os.getppid() != parent:  # it died before we could ask to be told
+            os._exit(1)
+
+    return in_child
 
 
 def start_time(pid: int) -> str | None:
@@ -93,13 +104,12 @@ class Supervisor:
         self._say = say
         self._running: dict[str, Running] = {}
         self._stopping = threading.Event()
-        self._record = settings.home / "run" / "processes.json"
+        self._record = _record(settings)
 
     def run(self, on_start: Callable[[], None]) -> None:
         """Start everything, call ``on_start``, watch until asked to stop, stop everything."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
-        self._end_leftovers()
         try:
             for child in definitions.children(self._settings):
                 self._start(child)
@@ -118,7 +128,7 @@ class Supervisor:
         with (logs / f"{child.name}.log").open("ab") as log:
             process = subprocess.Popen(
                 child.command, env={**os.environ, **child.environment}, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, cwd=self._settings.home, preexec_fn=_die_with_parent,
+                stderr=subprocess.STDOUT, cwd=self._settings.home, preexec_fn=_die_with(os.getpid()),
             )  # fmt: skip
         self._running[child.name] = Running(child, process, time.monotonic(), failures)
         self._write_record()
@@ -131,14 +141,6 @@ class Supervisor:
         beside = self._record.with_suffix(".incoming")
         beside.write_text(json.dumps(body))
         beside.rename(self._record)
-
-    def _end_leftovers(self) -> None:
-        """Stop children of a supervisor that was killed, should one still be there."""
-        if not self._record.exists():
-            return
-        for entry in json.loads(self._record.read_text()).values():
-            if entry["start_time"] and start_time(entry["pid"]) == entry["start_time"]:
-                end(entry["pid"], 5.0)
 
     def _watch(self) -> None:
         for name, each in list(self._running.items()):
@@ -164,6 +166,23 @@ class Supervisor:
                     each.process.kill()
                     each.process.wait()
         self._record.unlink(missing_ok=True)
+
+
+def _record(settings: Settings) -> Path:
+    return settings.home / "run" / "processes.json"
+
+
+def end_leftovers(settings: Settings) -> None:
+    """Wait until the children of a supervisor that was killed have ended, and make them. They were told to when it
+    died; until then they hold its ports, and work that must not be done twice at once."""
+    try:
+        entries = json.loads(_record(settings).read_text())
+    except (OSError, ValueError):
+        return
+    for child in reversed(definitions.children(settings)):
+        entry = entries.get(child.name)
+        if entry and entry["start_time"] and start_time(entry["pid"]) == entry["start_time"]:
+            end(entry["pid"], child.stop_seconds)
 
 
 def end(pid: int, seconds: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import threading
 import time
@@ -52,6 +53,9 @@ def run(settings: Settings) -> None:
         beside.rename(heartbeat)
     heartbeat.unlink(missing_ok=True)
     durable.stop()
+    # Steps that still run (a job that is waited for, a build) would hold this process until they are done.
+    logging.shutdown()
+    os._exit(0)
 
 
 def _sync_models(contexts: Contexts, stopping: threading.Event) -> None:
