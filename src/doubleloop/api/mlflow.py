@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
+from urllib.parse import quote, unquote
 
 import httpx
 from fastapi import Request, Response
@@ -23,6 +25,7 @@ from doubleloop.workspaces.model import REGISTRY
 LOG = logging.getLogger("doubleloop.mlflow")
 
 PREFIX = "/mlflow"
+_PLAIN = re.compile(r"[^\x00-\x1f\x7f]*\Z")
 _NOT_PASSED = {
     "host", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "authorization", "cookie",
     "proxy-authorization", "content-length",
@@ -42,11 +45,11 @@ class Proxy:
         await self._http.aclose()
 
     async def __call__(self, request: Request) -> Response:
-        workspace, path = _split(request.url.path.removeprefix(PREFIX) or "/")
+        workspace, path, raw = _split(request)
         actor = await asyncio.to_thread(requests.actor, request)
         await asyncio.to_thread(_permit, requests.contexts(request), actor, workspace, request.method, path)
         noted = request.method == "POST" and (routes.REGISTERS.match(path) or routes.CREATES_RUN.match(path))
-        answer = await self._pass_on(request, path)
+        answer = await self._pass_on(request, raw)
         if not noted:
             return StreamingResponse(
                 _stream(answer), status_code=answer.status_code, headers=_headers(answer.headers),
@@ -57,16 +60,17 @@ class Proxy:
             await asyncio.to_thread(_note, requests.contexts(request), actor, workspace, path, body)
         return Response(body, status_code=answer.status_code, headers=_headers(answer.headers, decoded=True))
 
-    async def _pass_on(self, request: Request, path: str) -> httpx.Response:
+    async def _pass_on(self, request: Request, path: bytes) -> httpx.Response:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_PASSED}
         length = request.headers.get("content-length")
         if length is not None:
             headers["content-length"] = length
         has_body = length not in (None, "0") or "transfer-encoding" in request.headers
-        outgoing = self._http.build_request(
-            request.method, path, params=httpx.QueryParams(request.url.query), headers=headers,
-            content=request.stream() if has_body else None,
-        )  # fmt: skip
+        # To the byte what was classified: nothing between here and MLflow may read the path in another way.
+        target = path + (b"?" + request.scope["query_string"] if request.scope["query_string"] else b"")
+        url = httpx.URL("http://localhost").copy_with(raw_path=target)
+        content = request.stream() if has_body else None
+        outgoing = self._http.build_request(request.method, url, headers=headers, content=content)
         try:
             return await self._http.send(outgoing, stream=True)
         except httpx.HTTPError as error:
@@ -75,12 +79,24 @@ class Proxy:
             ) from error
 
 
-def _split(path: str) -> tuple[str | None, str]:
-    """``/w/dev/api/…`` is workspace ``dev``; without ``/w/`` it is the installation's registry."""
-    if not path.startswith("/w/"):
-        return None, path
-    workspace, _, rest = path.removeprefix("/w/").partition("/")
-    return workspace, f"/{rest}"
+def _split(request: Request) -> tuple[str | None, str, bytes]:
+    """Workspace, MLflow's path as it will read it, and the same as it was sent.
+
+    ``/w/dev/api/…`` is workspace ``dev``; without ``/w/`` it is the installation's registry. Raises InvalidInput for a
+    path with dot segments, which one reader takes away and another does not.
+    """
+    sent: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+    raw = sent.partition(b"?")[0].removeprefix(PREFIX.encode()) or b"/"
+    workspace = None
+    if raw.startswith(b"/w/"):
+        name, _, rest = raw.removeprefix(b"/w/").partition(b"/")
+        workspace, raw = unquote(name.decode("ascii", "replace")), b"/" + rest
+        if not workspace:
+            raise errors.InvalidInput("The workspace is missing", cure="Write /mlflow/w/WORKSPACE/….")
+    path = unquote(raw.decode("ascii", "replace"))
+    if any(part in (".", "..") for part in path.replace("\\", "/").split("/")) or not _PLAIN.match(path):
+        raise errors.InvalidInput("MLflow's paths have no '.' or '..' in them and no control characters")
+    return workspace, path, raw
 
 
 def _permit(contexts: Contexts, actor: actors.Actor, workspace: str | None, method: str, path: str) -> None:

@@ -11,11 +11,14 @@ from typing import Any
 
 import httpx
 
-from doubleloop.base import canonical, errors
+from doubleloop.base import errors
 from doubleloop.tracking import ports
 
 API = "/api/2.0/mlflow/"
 PAGE = 200
+# Model files that did not come from a run: their runs, and the tag by which equal files are found again.
+UPLOADS = "model-create"
+KEY = "doubleloop.key"
 
 
 class Mlflow:
@@ -118,41 +121,41 @@ class Mlflow:
 
     def files_of(self, name: str, version: str) -> Path:
         uri = str(self._call("GET", "model-versions/get-download-uri", name=name, version=version)["artifact_uri"])
-        scheme, _, path = uri.partition(":")
-        if scheme != "mlflow-artifacts":
-            raise errors.NotSupported(
-                f"Model {name}:{version} was registered from {uri}, which is not in this server's artifacts",
-                cure="Log it with mlflow.<flavor>.log_model(...) and register that, or use `doubleloop model create`.",
-            )
-        folder = (self._artifacts / path.split("//")[-1].lstrip("/")).resolve()
-        if not folder.is_relative_to(self._artifacts.resolve()):
-            raise errors.InvalidInput(f"Model {name}:{version} points outside the artifact store")
+        folder = self._place(uri)
         if not folder.exists():
             raise errors.NotFound(f"The files of model {name}:{version} are not in the artifact store")
         return folder
 
     def register(self, name: str, folder: Path, run_id: str | None, key: str) -> str:
         for each in self._versions_of(name):
-            if any(tag["key"] == "doubleloop.key" and tag["value"] == key for tag in each.get("tags", [])):
+            if any(tag["key"] == KEY and tag["value"] == key for tag in each.get("tags", [])):
                 return str(each["version"])
-        place = self._artifacts / "registered" / name / canonical.sha256(key)[:32]
-        if not place.exists():
-            beside = place.with_name(place.name + ".incoming")
-            shutil.rmtree(beside, ignore_errors=True)
-            if folder.is_dir():
-                shutil.copytree(folder, beside)
-            else:
-                beside.mkdir(parents=True)
-                shutil.copy(folder, beside / folder.name)
-            beside.rename(place)
+        # MLflow takes a source only from a run's own artifacts: a registered folder gets a run that says so.
+        run_id = run_id or self.find_run(UPLOADS, KEY, key) or self.create_run(UPLOADS, name, {KEY: key}, "doubleloop")
+        source = f"{self._call('GET', 'runs/get', run_id=run_id)['run']['info']['artifact_uri']}/{folder.name}"
+        _lay(folder, self._place(source))
+        self.end_run(run_id, "FINISHED")
         with contextlib.suppress(errors.InvalidInput):  # it exists; a bad name fails at the next call too
             self._call("POST", "registered-models/create", name=name)
         made = self._call(
-            "POST", "model-versions/create", name=name, run_id=run_id or "",
-            source=f"mlflow-artifacts:/registered/{name}/{place.name}",
-            tags=[{"key": "doubleloop.key", "value": key}],
+            "POST", "model-versions/create", name=name, run_id=run_id, source=source,
+            tags=[{"key": KEY, "value": key}],
         )  # fmt: skip
         return str(made["model_version"]["version"])
+
+    def _place(self, uri: str) -> Path:
+        """The local folder of an ``mlflow-artifacts:`` address. Raises NotSupported, InvalidInput."""
+        scheme, _, path = uri.partition(":")
+        if scheme != "mlflow-artifacts":
+            raise errors.NotSupported(
+                f"{uri} is not in this server's artifacts",
+                cure="Log the model with mlflow.<flavor>.log_model(...) and register that, or use "
+                "`doubleloop model create`.",
+            )
+        place = (self._artifacts / path.split("//")[-1].lstrip("/")).resolve()
+        if not place.is_relative_to(self._artifacts.resolve()):
+            raise errors.InvalidInput(f"{uri} points outside the artifact store")
+        return place
 
     def _versions_of(self, name: str) -> list[dict[str, Any]]:
         escaped = name.replace("'", "''")
@@ -162,6 +165,20 @@ class Mlflow:
 
     def set_version_tag(self, name: str, version: str, key: str, value: str) -> None:
         self._call("POST", "model-versions/set-tag", name=name, version=version, key=key, value=value)
+
+
+def _lay(folder: Path, place: Path) -> None:
+    """Copy model files (a folder, or one file) to ``place``: complete, or not there."""
+    if place.exists():
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = place.with_name(f".{place.name}.incoming")
+    if folder.is_dir():
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.copytree(folder, beside)
+    else:
+        shutil.copyfile(folder, beside)
+    beside.rename(place)
 
 
 def _message(answer: httpx.Response) -> str:

@@ -24,7 +24,7 @@ class Rule:
 
 def _rule(methods: str, path: str, action: Action | None, why: str = "") -> Rule:
     every = "GET POST PUT PATCH DELETE" if methods == "*" else methods
-    return Rule(frozenset(every.split()), re.compile(rf"^(?:{path})$"), action, why)
+    return Rule(frozenset(every.split()), re.compile(path), action, why)
 
 
 _API = r"/(?:ajax-api|api)"
@@ -97,7 +97,7 @@ def classify(method: str, path: str) -> Rule:
     """The rule for a request to MLflow; ``path`` without our ``/mlflow`` prefix."""
     wanted = "GET" if method in ("HEAD", "OPTIONS") else method
     for rule in RULES:
-        if wanted in rule.methods and rule.path.match(path):
+        if wanted in rule.methods and rule.path.fullmatch(path):
             return rule
     return UNKNOWN
 
