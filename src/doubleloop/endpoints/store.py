@@ -133,10 +133,13 @@ def update_deployment(ctx: Ctx, id_: str, **values: Any) -> None:
 
 
 def switch_status(ctx: Ctx, deployment_: model.Deployment, status: model.Status, **more: Any) -> bool:
-    """Write a new status and its fact; False when the row had it already."""
+    """Write a new status and its fact; False when the row had it already, or was deleted: nothing brings that back."""
     changed = ctx.tx.execute(
         DEPLOYMENTS.update()
-        .where(DEPLOYMENTS.c.id == deployment_.id, DEPLOYMENTS.c.status != status.value)
+        .where(
+            DEPLOYMENTS.c.id == deployment_.id,
+            DEPLOYMENTS.c.status.not_in([status.value, model.Status.DELETED.value]),
+        )
         .values(status=status.value, **_values(more))
     )
     if changed.rowcount == 0:

@@ -73,11 +73,11 @@ def _prepare(contexts: Contexts, id_: str) -> str:
     except errors.DoubleloopError as error:
         return str(error)
     with contexts.write(ACTOR, deployment.workspace) as ctx:
-        store.switch_status(
+        going_on = store.switch_status(
             ctx, deployment, model.Status.STARTING, files=laid.files, python=laid.python,
             environment_lock=laid.lock, signature=laid.signature,
         )  # fmt: skip
-    return ""
+    return "" if going_on else "it was deleted while it was prepared"
 
 
 def _lay(contexts: Contexts, deployment: model.Deployment) -> _Laid:

@@ -75,8 +75,11 @@ _TABLES = {WorkspaceKind.PREPRODUCTION: _PREPRODUCTION, WorkspaceKind.PRODUCTION
 # What the first administrator may do: set the house up. Approving is left out, so that it needs a persona.
 ADMIN = frozenset(Action) - {Action.RELEASE_APPROVE}
 
-# The most that the code of a job may do in the name of who submitted it, whatever else they may do themselves.
-JOB_CODE = _DEVELOP
+# The most that the code of a job may do in the name of who submitted it, whatever else they may do themselves: read,
+# record runs, register models, add data. Nothing that moves traffic, starts work or decides.
+JOB_CODE = _READ_DEVELOPMENT | {
+    Action.DATA_WRITE, Action.ENDPOINT_INVOKE, Action.MODEL_WRITE, Action.TRACKING_WRITE,
+}  # fmt: skip
 
 # The system's own processes, by name: what each needs and no more.
 SERVICES: dict[str, frozenset[Action]] = {

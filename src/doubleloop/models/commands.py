@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from doubleloop.base import actors, errors
@@ -41,15 +41,34 @@ def record(contexts: Contexts, name: str, version: str) -> model.ModelVersion:
     if registered is None:
         raise errors.NotFound(f"MLflow's registry has no {name}:{version}")
     folder = server.files_of(name, version)
-    blobs = contexts.port(storage.Blobs)
-    tree = blobs.put_tree(folder)
+    reference, digest = _store(contexts.port(storage.Blobs), folder)
     mlmodel_file = folder / "MLmodel"
     mlmodel = rules.read_mlmodel(mlmodel_file.read_text(), "MLmodel") if mlmodel_file.exists() else {}
     with contexts.write(SYNC, REGISTRY) as ctx:
-        return _record(ctx, registered, tree.sha256, mlmodel)
+        return _record(ctx, registered, reference, digest, mlmodel)
 
 
-def _record(ctx: Ctx, registered: tracking.Registered, tree: str, mlmodel: dict[str, Any]) -> model.ModelVersion:
+def _store(blobs: storage.Blobs, place: Path) -> tuple[str, str]:
+    """Keep model files; their reference, and the hash of their content.
+
+    A scoring script finds a file, or a folder that is no MLflow model, under its own name in ``$AZUREML_MODEL_DIR``, so
+    the reference carries the name.
+    """
+    if place.is_file():
+        digest = blobs.put_file(place)
+        entries: tuple[storage.Entry, ...] = (storage.Entry(place.name, digest, place.stat().st_size),)
+    else:
+        tree = blobs.put_tree(place)
+        digest = tree.sha256
+        if (place / "MLmodel").exists():
+            return f"tree:sha256:{digest}", digest
+        entries = tuple(replace(entry, path=f"{place.name}/{entry.path}") for entry in tree.entries)
+    return f"tree:sha256:{blobs.put_entries(entries).sha256}/{place.name}", digest
+
+
+def _record(
+    ctx: Ctx, registered: tracking.Registered, reference: str, digest: str, mlmodel: dict[str, Any]
+) -> model.ModelVersion:
     known = queries.find(ctx, registered.name, registered.version)
     if known:
         return known
@@ -61,7 +80,7 @@ def _record(ctx: Ctx, registered: tracking.Registered, tree: str, mlmodel: dict[
     authors = sorted({each.actor for each in (run, registrant) if each} or {"unknown"})
     step = f"step:{origin.job}/{origin.step}" if origin and origin.job else None
     spec = {
-        "reference": f"tree:sha256:{tree}",
+        "reference": reference,
         "flavor": "mlflow" if mlmodel else "custom",
         "run_id": registered.run_id,
         "step": origin.step if origin else None,
@@ -75,7 +94,7 @@ def _record(ctx: Ctx, registered: tracking.Registered, tree: str, mlmodel: dict[
     }
     actor_ctx = ctx.acting_as(replace(ctx.actor, id=author))
     asset = catalog.add(
-        actor_ctx, "model", registered.name, registered.version, tree, spec, job=origin.job if origin else None
+        actor_ctx, "model", registered.name, registered.version, digest, spec, job=origin.job if origin else None
     )
     if step:
         catalog.link(ctx, step, "registered", asset.id)
@@ -83,7 +102,7 @@ def _record(ctx: Ctx, registered: tracking.Registered, tree: str, mlmodel: dict[
         catalog.link(ctx, f"run:{registered.run_id}", "registered", asset.id)
     events.record(
         actor_ctx, "model.registered", asset.id, name=registered.name, version=registered.version,
-        run_id=registered.run_id, job=asset.job, created_by=author, authors=authors, digest=tree,
+        run_id=registered.run_id, job=asset.job, created_by=author, authors=authors, digest=digest,
         signed=spec["signature"] is not None,
     )  # fmt: skip
     return queries.from_asset(asset)
@@ -95,8 +114,11 @@ def _training_data(ctx: Ctx, step: str | None) -> list[str]:
     return sorted({edge.source for edge in assets.ancestry(ctx, step) if edge.source.startswith("data:")})
 
 
-def sync(contexts: Contexts) -> list[model.ModelVersion]:
-    """Record every version that MLflow's registry has and we have not: what a crash, or a missed call, left over."""
+def sync(contexts: Contexts, *, ended_job: str | None = None) -> list[model.ModelVersion]:
+    """Record every version that MLflow's registry has and we have not: what a crash, or a missed call, left over.
+
+    Those of ``ended_job`` are recorded however new they are: nobody is about to note more of them.
+    """
     server = contexts.port(tracking.Tracking)
     with contexts.read(SYNC, REGISTRY) as ctx:
         known = {(asset.name, asset.version) for asset in queries.all_versions(ctx)}
@@ -106,13 +128,19 @@ def sync(contexts: Contexts) -> list[model.ModelVersion]:
     for registered in server.registered():
         if (registered.name, registered.version) in known or registered.status != "READY":
             continue
-        if registered.created_ms > settled_ms:
+        if registered.created_ms > settled_ms and not (ended_job and _job_of(contexts, registered) == ended_job):
             continue
         try:
             made.append(record(contexts, registered.name, registered.version))
         except (errors.NotFound, errors.NotSupported, errors.InvalidInput) as error:
             LOG.warning("model %s:%s is left out: %s", registered.name, registered.version, error)
     return made
+
+
+def _job_of(contexts: Contexts, registered: tracking.Registered) -> str | None:
+    with contexts.read(SYNC, REGISTRY) as ctx:
+        origin = origins.origin_of_run(ctx, registered.run_id) if registered.run_id else None
+    return origin.job if origin else None
 
 
 def create(
@@ -123,13 +151,15 @@ def create(
     Equal files under the same name are one version. ``version``, when given, must be the next number, since MLflow
     counts. Raises InvalidInput, Conflict.
     """
-    digest = reference.split(":")[2].partition("/")[0]
     with contexts.read(actor, workspace) as ctx:
         identity.permit(ctx, Action.MODEL_WRITE)
         existing = queries.versions(ctx, name)
-    _check_version(name, version, digest, existing)
+    blobs = contexts.port(storage.Blobs)
+    own_name = PurePosixPath(reference.partition("/")[2]).name or "model"
     with tempfile.TemporaryDirectory(prefix="doubleloop-model-") as scratch:
-        laid = contexts.port(storage.Blobs).materialise(reference, Path(scratch) / "model", writable=True)
+        laid = blobs.materialise(reference, Path(scratch) / own_name, writable=True)
+        _, digest = _store(blobs, laid)
+        _check_version(name, version, digest, existing)
         number = contexts.port(tracking.Tracking).register(name, laid, None, key=digest)
     with contexts.write(actor, workspace) as ctx:
         notes.note_registration(ctx, name, number)
