@@ -16,7 +16,7 @@ from doubleloop.releases import trace
 
 router = APIRouter()
 
-PAGE = 100
+PAGE = 60
 
 
 @router.get("/audit", openapi_extra=needs(Action.AUDIT_READ))

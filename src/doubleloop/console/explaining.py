@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from doubleloop.base import clock
 from doubleloop.console import words
 
 
@@ -22,6 +23,14 @@ class Node:
     below: tuple[Node, ...] = field(default=())
 
 
+def _at(text: Any) -> str:
+    """A moment of an explanation as the other pages write it."""
+    try:
+        return words.at(clock.parse(str(text)))
+    except ValueError:
+        return str(text or "–")
+
+
 def tree(told: Mapping[str, Any]) -> list[Node]:
     """Of ``releases.trace.explain``: request, deployment, model (job, data, environments), release, sealed log."""
     parts = [_request(told.get("request")), _deployment(told.get("deployment")), _model(told), _release(told)]
@@ -34,7 +43,7 @@ def _request(request: Mapping[str, Any] | None) -> Node | None:
     took = words.milliseconds(request["latency_ms"]) if isinstance(request.get("latency_ms"), float) else ""
     place = f"{request.get('workspace')}/{request.get('endpoint')}"
     said = f"{place} answered {request.get('status')}" + (f" in {took}" if took else "")
-    below = [Node("at", str(request.get("time") or ""))]
+    below = [Node("at", _at(request.get("time")))]
     for part in ("inputs", "outputs"):
         values = request.get(part) or {}
         below.append(Node(part, ", ".join(f"{name} = {words.number(value)}" for name, value in values.items()) or "–"))
@@ -45,7 +54,7 @@ def _deployment(each: Mapping[str, Any] | None) -> Node | None:
     if not each:
         return None
     place = f"{each['workspace']}/{each['endpoint']}"
-    below = [Node("made", f"by {each['created_by']} at {each['created_at']}")]
+    below = [Node("made", f"by {each['created_by']} at {_at(each['created_at'])}")]
     if each.get("environment_lock"):
         below.append(Node("environment", "the lock it runs in", each["environment_lock"]))
     return Node(
@@ -64,7 +73,7 @@ def _model(told: Mapping[str, Any]) -> Node | None:
     if each.get("run"):
         first.append(Node("run", "in the tracking server", each["run"]))
     authors = ", ".join(each.get("authors") or []) or each["created_by"]
-    said = f"{each['name']}:{each['version']}, by {authors} at {each['created_at']}"
+    said = f"{each['name']}:{each['version']}, by {authors} at {_at(each['created_at'])}"
     link = words.link(each["id"])
     return Node("model", said, "", "", link, tuple([*first, *(part for part in below if part is not None)]))
 
@@ -101,13 +110,14 @@ def _binding(part: str, name: str, value: Any) -> Node:
 
 def _data(each: Mapping[str, Any]) -> Node:
     labels = "".join(f" @{label}" for label in each.get("labels") or [])
-    by = f", by {each['created_by']} at {each['created_at']}" if each.get("created_by") else ""
+    by = f", by {each['created_by']} at {_at(each['created_at'])}" if each.get("created_by") else ""
     return Node("data", f"{words.name(each['id'])}{labels}{by}", str(each.get("digest") or ""))
 
 
 def _environment(each: Mapping[str, Any]) -> Node:
     packages = each.get("packages") or []
-    said = f"Python {each.get('python')}, {len(packages)} packages, for {', '.join(each.get('used_by') or [])}"
+    users = ", ".join(each.get("used_by") or [])
+    said = f"Python {each.get('python') or 'unknown'}, {len(packages)} packages, for {users}"
     listed = (Node("packages", ", ".join(map(str, packages))),) if packages else ()
     return Node("environment", said, str(each["lock"]), "", None, listed)
 
@@ -120,7 +130,7 @@ def _release(told: Mapping[str, Any]) -> Node | None:
         f"{release['number']} by definition {release['definition']} version {release['definition_version']}: "
         f"{words.plain(release['status'])}"
     )
-    below = [Node("started", f"by {release['created_by']} at {release['created_at']}")]
+    below = [Node("started", f"by {release['created_by']} at {_at(release['created_at'])}")]
     below += [Node("because", reason, tone="warn") for reason in release.get("reasons") or []]
     below += [_check(each) for each in told.get("checks") or []]
     below += [_approval(each) for each in told.get("approvals") or []]
@@ -138,7 +148,8 @@ def _check(each: Mapping[str, Any]) -> Node:
 def _approval(each: Mapping[str, Any]) -> Node:
     decisions = tuple(
         Node(
-            said["decision"], f"{said['actor']} at {said['at']}" + (f": “{said['comment']}”" if said["comment"] else "")
+            said["decision"],
+            f"{said['actor']} at {_at(said['at'])}" + (f": “{said['comment']}”" if said["comment"] else ""),
         )
         for said in each.get("decisions") or []
     )
@@ -152,7 +163,8 @@ def _audit(facts: Sequence[Mapping[str, Any]]) -> list[Node]:
     if not facts:
         return []
     below = tuple(
-        Node(str(each["seq"]), f"{each['type']} by {each['actor']} at {each['at']}", each["hash"]) for each in facts
+        Node(str(each["seq"]), f"{each['type']} by {each['actor']} at {_at(each['at'])}", each["hash"])
+        for each in facts
     )
     said = f"{len(facts)} facts, {facts[0]['seq']} to {facts[-1]['seq']}"
     return [Node("sealed log", said, facts[-1]["hash"], "", None, below)]

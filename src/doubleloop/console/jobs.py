@@ -93,13 +93,16 @@ def choose(steps: tuple[model.Step, ...], name: str) -> model.Step | None:
     return begun[-1] if begun else (steps[0] if steps else None)
 
 
-def lineage(ctx: Ctx, id: str) -> list[tuple[str, str, str]]:
-    """What led to the job's steps from outside it, and what came of them: (source, relation, target)."""
+def lineage(ctx: Ctx, id: str) -> list[tuple[str, str, list[str]]]:
+    """What led to the job's steps from outside it, and what came of them: (source, relation, targets)."""
     steps = [step.id for step in queries.steps(ctx, id)]
     own = {*steps, f"job:{id}"}
     edges = [edge for each in own for edge in (*catalog.upstream(ctx, each), *catalog.downstream(ctx, each))]
     outside = {(e.source, e.relation, e.target) for e in edges if not (e.source in own and e.target in own)}
-    return sorted(outside)
+    found: dict[tuple[str, str], list[str]] = {}
+    for source, relation, target in sorted(outside):
+        found.setdefault((source, relation), []).append(target)
+    return [(*key, targets) for key, targets in found.items()]
 
 
 @router.get("/jobs/{ws}/{id}/state", openapi_extra=needs(Action.JOB_READ))

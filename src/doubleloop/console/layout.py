@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 184.0, 52.0
-GAP_X, GAP_Y = 92.0, 22.0
+WIDTH, HEIGHT = 172.0, 52.0
+GAP_X, GAP_Y = 80.0, 22.0
 MARGIN = 12.0
 SWEEPS = 6
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from doubleloop.base import errors
-from doubleloop.console import charts, rendering, requests
+from doubleloop.console import charts, rendering, requests, words
 from doubleloop.console.requests import needs
 from doubleloop.db.context import Ctx
 from doubleloop.endpoints import model as endpoint_model
@@ -31,7 +30,7 @@ from doubleloop.workspaces import queries as workspaces
 
 router = APIRouter()
 
-RECENT = 25
+RECENT = 14
 # Kinds of facts that tell about models; the rest of the log is for who may read the audit.
 TELLING = ("release", "model", "monitor", "job", "deployment", "endpoint", "data", "approval", "rule")
 
@@ -141,19 +140,26 @@ def watched_in(ctx: Ctx) -> list[Watched]:
     return found
 
 
-def recent(ctx: Ctx) -> list[event_model.Fact]:
+def recent(ctx: Ctx) -> list[tuple[event_model.Fact, int]]:
     """The newest facts that the actor may know of: all for who may read the audit, else those about models in
     workspaces that they may read."""
     found = events.facts(ctx, newest_first=True, limit=RECENT * 12)
     if not requests.allowed(ctx, Action.AUDIT_READ):
         visible = {each.name for each in workspaces.visible(ctx)}
         found = [each for each in found if each.workspace in visible]
-    return [each for each in found if each.type.split(".")[0] in TELLING][:RECENT]
+    return folded([each for each in found if each.type.split(".")[0] in TELLING and words.is_told(each.type)])[:RECENT]
 
 
-def waiting_of(ctx: Ctx, release: str) -> releases.Waiting | None:
-    """What is asked about a release now. Raises NotFound."""
-    try:
-        return next((each for each in releases.waiting(ctx) if each.release.id == release), None)
-    except errors.NotPermitted:
-        return None
+def folded(facts: Iterable[event_model.Fact]) -> list[tuple[event_model.Fact, int]]:
+    """Facts that follow each other and say the same of the same thing, as the newest of them and how many there are."""
+    found: list[tuple[event_model.Fact, int]] = []
+    for fact in facts:
+        if found and _said(found[-1][0]) == _said(fact):
+            found[-1] = (found[-1][0], found[-1][1] + 1)
+        else:
+            found.append((fact, 1))
+    return found
+
+
+def _said(fact: event_model.Fact) -> tuple[str, str, str, str]:
+    return fact.type, fact.subject, fact.actor, words.sentence(fact.type, fact.subject, fact.data)

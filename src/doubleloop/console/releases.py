@@ -64,7 +64,7 @@ def _page(request: Request, id: str, error: errors.DoubleloopError | None = None
             "altered": gates.altered(ctx.in_workspace(release.workspace), release.subject),
             "approvals": {each.id: each for each in queries.approvals(ctx, release.id)},
             "question": question(ctx, release),
-            "facts": facts,
+            "facts": [(fact, 1) for fact in facts],
             "seen": facts[-1].seq if facts else 0,
             "is_over": release.status in model.ENDED,
             "may_cancel": requests.allowed(ctx, Action.RELEASE_START, release.stages[0].workspace),

@@ -34,9 +34,9 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
 _FILTERS = (
-    words.at, words.ago, words.binding, words.compact, words.day, words.fact_tone, words.iso, words.link,
+    words.at, words.ago, words.binding, words.compact, words.day, words.fact_tone, words.is_told, words.iso, words.link,
     words.measured, words.milliseconds, words.name, words.number, words.plain, words.pretty, words.sentence,
-    words.short, words.span, words.tone,
+    words.short, words.span, words.tone, words.usage,
 )  # fmt: skip
 _TEMPLATES.filters.update({each.__name__: each for each in _FILTERS})
 

@@ -181,6 +181,10 @@ def _release(data: Mapping[str, Any]) -> str:
     return f"release {data.get('number', '')}".strip()
 
 
+def _people(data: Mapping[str, Any]) -> str:
+    return plain(" or ".join(data.get("personas") or ["people"]))
+
+
 def _percent(traffic: Any) -> str:
     return ", ".join(f"{name} {share} %" for name, share in (traffic or {}).items()) or "nothing"
 
@@ -189,7 +193,7 @@ def _percent(traffic: Any) -> str:
 _SENTENCES: dict[str, Any] = {
     "access.denied": lambda d, s: f"was refused: {d.get('why', '')}",
     "approval.given": lambda d, s: f"{d.get('decision', 'approved')}: “{d.get('comment', '')}”",
-    "approval.opened": lambda d, s: f"asks {' or '.join(d.get('personas', [])) or 'people'} to decide",
+    "approval.opened": lambda d, s: f"asks {_people(d)} to decide",
     "approval.closed": lambda d, s: f"the question was answered: {d.get('status', '')}",
     "data.created": lambda d, s: f"added data {d.get('name')}:{d.get('version')}",
     "data.labelled": lambda d, s: f"data {name(s)} is now @{d.get('label')}",
@@ -217,7 +221,7 @@ _SENTENCES: dict[str, Any] = {
     "release.candidate": lambda d, s: f"{_release(d)}: the candidate is {d.get('model')}:{d.get('version')}",
     "release.evidence": lambda d, s: f"{plain(d.get('type', ''))}: {'; '.join(d.get('reasons', []))}",
     "release.judged": lambda d, s: f"{_release(d)}: the gate says {plain(d.get('outcome', ''))}",
-    "release.waiting": lambda d, s: f"{_release(d)} waits for {' or '.join(d.get('personas', []))}",
+    "release.waiting": lambda d, s: f"{_release(d)} waits for {_people(d)}",
     "release.approved": lambda d, s: f"{_release(d)} was approved by {', '.join(d.get('approvers', []))}",
     "release.rejected": lambda d, s: f"{_release(d)} was rejected: {'; '.join(d.get('reasons', []))}",
     "release.traffic": lambda d, s: f"{_release(d)}: traffic {_percent(d.get('traffic'))}",
@@ -232,6 +236,32 @@ _SENTENCES: dict[str, Any] = {
 
 def _states(signals: Any) -> str:
     return ", ".join(f"{signal} {plain(state)}" for signal, state in (signals or {}).items())
+
+
+def is_told(type_: str) -> bool:
+    """Whether facts of this kind have a sentence of their own."""
+    return type_ in _SENTENCES
+
+
+def size(value: float) -> str:
+    """Bytes as ``249.9 kB``, ``10.8 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(value) < 1000:
+            return f"{value:.3g} {unit}" if unit != "B" else f"{value:.0f} B"
+        value /= 1000
+    return f"{value:.3g} TB"
+
+
+def usage(used: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a step used, without when (that is told elsewhere) and without noughts."""
+    found = []
+    for name, value in used.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or not value:
+            continue
+        is_bytes = "bytes" in name or "rss" in name
+        words = {"max_rss": "memory", "cpu_seconds": "processor"}.get(name, plain(name).replace(" bytes", ""))
+        found.append((words, size(value) if is_bytes else f"{number(value)} s" if "seconds" in name else number(value)))
+    return found
 
 
 def sentence(type_: str, subject: str, data: Mapping[str, Any]) -> str:

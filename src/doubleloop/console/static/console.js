@@ -3,6 +3,13 @@
 (() => {
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+  // Dates as they are written elsewhere on the pages; hours when the chart spans a few days.
+  function days(plot, splits) {
+    const short = plot.scales.x.max - plot.scales.x.min < 3 * 86400;
+    const form = short ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { day: "numeric", month: "short" };
+    return splits.map((at) => new Date(at * 1000).toLocaleString("en-GB", { ...form, timeZone: "UTC" }));
+  }
+
   function options(box, chart) {
     const hues = ["--share0", "--share1", "--share2", "--share3", "--info", "--muted"].map(css);
     const grid = { stroke: css("--line"), width: 1 };
@@ -31,7 +38,7 @@
       const room = (high - low || Math.abs(high) || 1) * 0.1;
       return [low >= 0 ? Math.max(0, low - room) : low - room, high + room];
     };
-    return [{ width: box.clientWidth, height: 220, series, axes: [axis, { ...axis, size: 56 }], scales: { y: { range: pad } }, legend: { live: true }, tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC"), cursor: { drag: { x: true, y: false } } }, data];
+    return [{ width: box.clientWidth, height: 220, series, axes: [{ ...axis, values: days }, { ...axis, size: 56 }], scales: { y: { range: pad } }, legend: { live: true }, tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC"), cursor: { drag: { x: true, y: false } } }, data];
   }
 
   function draw(box) {
