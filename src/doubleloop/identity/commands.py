@@ -22,19 +22,26 @@ _NOBODY = _HASHER.hash(secrets.token_hex(16))
 def decide(ctx: Ctx, action: Action, workspace: str | None = None) -> model.Decision:
     """Whether the context's actor may do ``action`` in ``workspace`` (default: the context's)."""
     place = workspace or ctx.workspace
+    limit = rules.limit(ctx.actor.via, ctx.actor.workspace, action, place, shared=_shared(ctx, place))
+    if limit is not None:
+        return limit
     if ctx.actor.kind is actors.ActorKind.SERVICE:
         allowed = action in rules.SERVICES.get(ctx.actor.id, frozenset())
         return model.Decision(allowed, f"{ctx.actor.id} {'has' if allowed else 'does not have'} {action}")
     user = store.user(ctx, ctx.actor.id)
     if user is None or user.disabled:
         return model.Decision(False, f"{ctx.actor.id} is not a user of this installation")
-    kinds = ctx.port(ports.WorkspaceKinds)
-    kind = kinds.kind(ctx, place) if place else None
-    shared = bool(place) and kinds.shared(ctx, place or "")
-    limit = rules.limit(ctx.actor.via, ctx.actor.workspace, action, place, shared=shared)
-    if limit is not None:
-        return limit
-    return rules.decide(user.name, user.is_admin, store.groups(ctx), action, place, kind, shared=shared)
+    kind = ctx.port(ports.WorkspaceKinds).kind(ctx, place) if place else None
+    return rules.decide(
+        user.name, user.is_admin, store.groups(ctx), action, place, kind, shared=_shared(ctx, place)
+    )  # fmt: skip
+
+
+def _shared(ctx: Ctx, place: str | None) -> bool:
+    """Whether it is a registry; services that are not limited to a workspace are not asked where they are."""
+    if not place or (ctx.actor.kind is actors.ActorKind.SERVICE and ctx.actor.workspace is None):
+        return False
+    return ctx.port(ports.WorkspaceKinds).shared(ctx, place)
 
 
 def explain(ctx: Ctx, user: str, action: Action, workspace: str | None) -> model.Decision:
