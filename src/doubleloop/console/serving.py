@@ -18,6 +18,9 @@ from doubleloop.monitoring import queries as monitoring
 
 router = APIRouter()
 
+# Stands for a key that is not shown.
+HIDDEN = "•" * 16
+
 
 @dataclass(frozen=True)
 class Row:
@@ -50,9 +53,9 @@ def show(request: Request, ws: str, name: str) -> Response:
     with requests.reading(request, ws) as ctx:
         keys = identity.decide(ctx, Action.ENDPOINT_KEYS)
         watched = monitoring.monitors(ctx) if requests.allowed(ctx, Action.MONITOR_READ) else []
-        body = next((words.example_body(row.deployment.signature) for row in values["rows"]), None)
         values |= {
-            "url": queries.score_url(ctx, name), "body": body, "may_keys": keys.allowed, "why_no_keys": keys.why,
+            "command": _command(values, queries.score_url(ctx, name), HIDDEN),
+            "may_keys": keys.allowed, "why_no_keys": keys.why,
             "monitors": [each for each in watched if each.endpoint == name],
         }  # fmt: skip
     return rendering.page(request, "endpoint.html", **values)
@@ -98,5 +101,10 @@ def reveal(request: Request, ws: str, name: str, csrf: str = Form("")) -> Respon
     with requests.reading(request, ws) as ctx:
         primary, _ = commands.keys(ctx, name)
         url = queries.score_url(ctx, name)
-    body = next((words.example_body(row.deployment.signature) for row in values["rows"]), None)
-    return rendering.page(request, "curl.html", url=url, key=primary, body=body, endpoint=values["endpoint"])
+    return rendering.page(request, "curl.html", command=_command(values, url, primary))
+
+
+def _command(values: dict[str, Any], url: str, key: str) -> str:
+    """How to call the endpoint, with a body that fits the deployment that takes most traffic."""
+    bodies = (words.example_body(row.deployment.signature) for row in values["rows"])
+    return words.curl(url, key if values["endpoint"].auth_mode == "key" else None, next(bodies, ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,8 @@ _TONE = {word: tone for tone, words in _TONES.items() for word in words.split()}
 
 def tone(status: str) -> str:
     """ok, warn, bad, info or muted."""
-    return _TONE.get(str(status).replace(" ", "_"), "muted")
+    known = str(status).replace(" ", "_")
+    return _TONE.get(known) or _TONE.get(known.partition("_")[0], "muted")
 
 
 def plain(status: str) -> str:
@@ -77,6 +79,8 @@ def binding(value: Any) -> str:
         return str(value)
     if value.get("asset"):
         return name(str(value["asset"]))
+    if str(value.get("from") or "").startswith("step:"):
+        return f"from {name(str(value['from']))}"
     if "value" in value:
         return str(value["value"])
     for key in ("reference", "path", "step"):
@@ -272,8 +276,12 @@ def sentence(type_: str, subject: str, data: Mapping[str, Any]) -> str:
     return f"{plain(type_.replace('.', ' '))}: {name(subject)}"
 
 
-def fact_tone(type_: str) -> str:
-    return tone(type_.rpartition(".")[2])
+def fact_tone(type_: str, data: Mapping[str, Any]) -> str:
+    """What came out, if the fact says it (``outcome`` of evidence), else what happened."""
+    states = list((data.get("signals") or {}).values()) if type_ == "monitor.completed" else []
+    if "alert" in states:
+        return "bad"
+    return tone(str(data["outcome"])) if "outcome" in data else tone(type_.rpartition(".")[2])
 
 
 def compact(text: str, length: int) -> str:
@@ -314,8 +322,22 @@ def example_value(type_: str) -> Any:
 
 
 def example_body(signature: Mapping[str, Any] | None) -> str:
-    """The body of a request that fits a signature with columns."""
+    """The body of a request that fits a signature with columns; empty for one without."""
     columns = [each for each in (signature or {}).get("inputs") or [] if each.get("name")]
+    if not columns:
+        return ""
     names = [each["name"] for each in columns]
     values = [example_value(str(each.get("type"))) for each in columns]
     return json.dumps({"input_data": {"columns": names, "data": [values]}}, ensure_ascii=False)
+
+
+def curl(url: str, key: str | None, body: str) -> str:
+    """The command that calls an endpoint, safe to paste: names of columns are other people's words.
+
+    ``key`` None leaves the header out.
+    """
+    parts = [f"curl {shlex.quote(url)}"]
+    if key is not None:
+        parts.append(f"-H {shlex.quote(f'Authorization: Bearer {key}')}")
+    parts += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(body or '{}')}"]
+    return " \\\n  ".join(parts)
