@@ -37,7 +37,7 @@ def create(contexts: Contexts, settings: Settings) -> FastAPI:
         yield
         await proxy.close()
 
-    app = FastAPI(title="Doubleloop", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Doubleloop", version=__version__, lifespan=lifespan, openapi_url=None)
     app.state.contexts = contexts
     app.state.settings = settings
     for module in ROUTERS:
@@ -78,6 +78,8 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
 
 async def _on_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, errors.DoubleloopError):  # from reading a body, which FastAPI calls a parse error
+        return _answer(error.__cause__)
     body: dict[str, Any] = {
         "error": {"code": "not_found" if error.status_code == 404 else "error", "message": error.detail}
     }

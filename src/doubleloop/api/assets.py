@@ -8,10 +8,10 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import APIRouter, Body, Request
+from fastapi import Body, Request
 from fastapi.responses import StreamingResponse
 
-from doubleloop.api import render, requests
+from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import needs
 from doubleloop.base import errors
 from doubleloop.data import commands as data
@@ -25,7 +25,7 @@ from doubleloop.settings.model import Settings
 from doubleloop.specs import model as specs
 from doubleloop.workspaces import queries as workspaces
 
-router = APIRouter(prefix="/api/v1")
+router = routing.router("/api/v1")
 
 
 @router.get("/workspaces", openapi_extra=needs(Action.WORKSPACE_READ))

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import anyio.to_thread
-from fastapi import APIRouter, Body, Request
+from fastapi import Body, Request
 from fastapi.responses import Response, StreamingResponse
 
-from doubleloop.api import requests
+from doubleloop.api import requests, routing
 from doubleloop.api.routing import OWN, needs
 from doubleloop.base import errors
 from doubleloop.storage import ports as storage
 
-router = APIRouter(prefix="/api/v1")
+router = routing.router("/api/v1")
 
 CHUNK = 1 << 20
 MOST_HASHES = 10_000
@@ -36,7 +36,7 @@ def missing(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
     return {"missing": [each for each in hashes if not blobs.has(each)]}
 
 
-@router.put("/blobs/{sha256}", openapi_extra=needs(OWN))
+@router.put("/blobs/{sha256}", openapi_extra=needs(OWN, streamed=True))
 async def put_blob(request: Request, sha256: str) -> dict[str, Any]:
     blobs = await anyio.to_thread.run_sync(_blobs, request)
     limit = requests.settings(request).upload_limit

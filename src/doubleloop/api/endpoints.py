@@ -6,16 +6,16 @@ from typing import Any
 
 import anyio.to_thread
 import httpx
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import Body, Query, Request, Response
 
-from doubleloop.api import render, requests
+from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import needs
 from doubleloop.base import errors
 from doubleloop.db.context import Ctx
 from doubleloop.endpoints import commands, model, queries
 from doubleloop.identity.actions import Action
 
-router = APIRouter(prefix="/api/v1/workspaces/{ws}/online-endpoints")
+router = routing.router("/api/v1/workspaces/{ws}/online-endpoints")
 
 INVOKE_SECONDS = 120.0
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import sqlalchemy as sa
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import Body, Query, Request
 
 from doubleloop import __version__
-from doubleloop.api import render, requests
+from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import OPEN, OWN, needs
 from doubleloop.base import errors
 from doubleloop.endpoints import ports as endpoints
@@ -26,7 +26,7 @@ from doubleloop.identity.model import Persona, WorkspaceKind
 from doubleloop.settings.model import Settings
 from doubleloop.setups import commands as setups
 
-router = APIRouter(prefix="/api/v1")
+router = routing.router("/api/v1")
 
 WORKER_SILENT_SECONDS = 10.0
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import Body, Query, Request, Response
 
-from doubleloop.api import render, requests
+from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import needs
 from doubleloop.base import errors
 from doubleloop.identity import commands as identity
@@ -15,7 +15,7 @@ from doubleloop.jobs import commands, mapping, queries
 from doubleloop.jobs.model import ENDED, Job
 from doubleloop.specs import documents
 
-router = APIRouter(prefix="/api/v1/workspaces/{ws}/jobs")
+router = routing.router("/api/v1/workspaces/{ws}/jobs")
 
 KINDS = ("command_job", "pipeline_job")
 

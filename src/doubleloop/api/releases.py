@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import Body, Query, Request
 
-from doubleloop.api import render, requests
+from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import needs
 from doubleloop.base import errors
 from doubleloop.db.context import Ctx
@@ -19,7 +19,7 @@ from doubleloop.releases import commands, model, queries, trace
 from doubleloop.specs import documents
 from doubleloop.specs import model as specs
 
-router = APIRouter(prefix="/api/v1")
+router = routing.router("/api/v1")
 
 
 def _definition(value: model.Definition) -> dict[str, Any]:

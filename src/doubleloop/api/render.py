@@ -113,9 +113,17 @@ def deployment(value: endpoints.Deployment, traffic: int) -> dict[str, Any]:
         "status": value.status.value, "provisioning_state": _PROVISIONING[value.status.value], "error": value.error,
         "model": value.model_id, "environment_lock": value.environment_lock,
         "instance_count": spec.get("instance_count", 1), "traffic": traffic, "release": value.release,
-        "signed": value.signature is not None, "created_by": value.created_by, "created_at": plain(value.created_at),
+        "signed": value.signature is not None, "unchecked": _unchecked(value), "created_by": value.created_by,
+        "created_at": plain(value.created_at),
         "ready_at": plain(value.ready_at),
     }  # fmt: skip
+
+
+def _unchecked(value: endpoints.Deployment) -> str | None:
+    """Why requests are not compared with a signature; None while nothing is known, and when they are."""
+    if value.signature is not None or value.status not in endpoints.LIVE:
+        return None
+    return "the model was logged without a signature: names, order and types of columns are not checked"
 
 
 def metrics(value: endpoints.Metrics) -> dict[str, Any]:

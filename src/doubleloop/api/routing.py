@@ -1,22 +1,88 @@
-"""Routes that name their action. The app refuses to start with one that does not."""
+"""Routes that name their action, and ask for it before they read a body. The app refuses to start with any other."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import FastAPI
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import Message, Receive
 
+from doubleloop.api import requests
+from doubleloop.base import errors
+from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 
 KEY = "x-action"
 OPEN = "open"
 OWN = "own"
+# Bytes of a body that is read into memory. Files are sent as streams and have the limit of the settings.
+MOST_BODY = 64 << 20
+STREAMED = "x-streamed"
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def needs(action: Action | str) -> dict[str, Any]:
-    """``openapi_extra`` of a route: the action its command permits, OPEN (anybody) or OWN (one's own things)."""
-    return {KEY: str(action)}
+def needs(action: Action | str, *, streamed: bool = False) -> dict[str, Any]:
+    """``openapi_extra`` of a route: the action its command permits, OPEN (anybody) or OWN (one's own things).
+
+    ``streamed``: the route reads its body piece by piece and limits it itself.
+    """
+    return {KEY: str(action), **({STREAMED: True} if streamed else {})}
+
+
+class Guarded(APIRoute):
+    """Who asks, and in a workspace whether they may, is known before a byte of the body is read.
+
+    The command below asks again, about the very thing it touches; this is the first of two doors.
+    """
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+        extra = self.openapi_extra or {}
+
+        async def guarded(request: Request) -> Response:
+            if extra.get(KEY) != OPEN:
+                await anyio.to_thread.run_sync(_admit, request, extra.get(KEY))
+            if not extra.get(STREAMED):
+                request = Request(request.scope, _limited(request))
+            return await handle(request)
+
+        return guarded
+
+
+def router(prefix: str) -> APIRouter:
+    return APIRouter(prefix=prefix, route_class=Guarded)
+
+
+def _admit(request: Request, action: str | None) -> None:
+    actor = requests.actor(request)
+    workspace = request.path_params.get("ws")
+    if workspace is not None and action not in (None, OWN):
+        with requests.contexts(request).read(actor, workspace) as ctx:
+            identity.permit(ctx, Action(action))
+
+
+def _limited(request: Request) -> Receive:
+    """The body's pieces, up to MOST_BODY bytes. Raises TooLarge before anything is kept when its length is told."""
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > MOST_BODY:
+        raise errors.TooLarge(
+            f"The body has {announced} bytes; the limit is {MOST_BODY}", cure="Upload files as blobs."
+        )
+    size = 0
+
+    async def receive() -> Message:
+        nonlocal size
+        message = await request.receive()
+        size += len(message.get("body", b""))
+        if size > MOST_BODY:
+            raise errors.TooLarge(f"The body has more than {MOST_BODY} bytes", cure="Upload files as blobs.")
+        return message
+
+    return receive
 
 
 def api_routes(app: FastAPI) -> list[APIRoute]:
@@ -33,8 +99,10 @@ def api_routes(app: FastAPI) -> list[APIRoute]:
 
 
 def check(app: FastAPI) -> None:
-    """Raise RuntimeError for a route without a known action."""
+    """Raise RuntimeError for a route without a known action, or one that is not guarded."""
     known = {OPEN, OWN, *(action.value for action in Action)}
     for route in api_routes(app):
         if (route.openapi_extra or {}).get(KEY) not in known:
             raise RuntimeError(f"route {sorted(route.methods or [])} {route.path} names no action")
+        if not isinstance(route, Guarded):
+            raise RuntimeError(f"route {sorted(route.methods or [])} {route.path} is not guarded")

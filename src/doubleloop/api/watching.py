@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import Body, Query, Request
 
-from doubleloop.api import render, requests
+from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import needs
 from doubleloop.automation import commands as automation
 from doubleloop.automation import queries as automations
@@ -17,7 +17,7 @@ from doubleloop.monitoring import commands as monitoring
 from doubleloop.monitoring import model
 from doubleloop.monitoring import queries as monitors
 
-router = APIRouter(prefix="/api/v1/workspaces/{ws}")
+router = routing.router("/api/v1/workspaces/{ws}")
 
 
 def _monitor(ctx: Ctx, monitor: model.Monitor) -> dict[str, Any]:
