@@ -30,7 +30,7 @@ down:
 
 test: setup
 	$(PYTHON) tools/system_packages.py
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint types contracts
 

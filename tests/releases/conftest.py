@@ -23,6 +23,7 @@ from doubleloop.endpoints import model as endpoint_model
 from doubleloop.endpoints import ports as endpoint_ports
 from doubleloop.endpoints import queries as endpoint_queries
 from doubleloop.endpoints import store as endpoint_store
+from doubleloop.environments import commands as environments
 from doubleloop.events import queries as events
 from doubleloop.gateway import histogram, protocol
 from doubleloop.jobs import model as job_model
@@ -33,6 +34,8 @@ from doubleloop.releases import commands, fake, model, ports, queries, workflows
 from doubleloop.secrets import ports as secrets
 from doubleloop.specs import documents
 from doubleloop.storage import ports as storage
+from doubleloop.tracking import fake as tracking_fake
+from doubleloop.tracking import ports as tracking_ports
 
 DEFINITION = """
 $schema: doubleloop/release
@@ -262,7 +265,11 @@ def site(house: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     house.ports[ports.Monitors] = made.monitors
     house.ports[endpoint_ports.Serving] = made.serving
     house.ports[secrets.Keys] = Keys()
+    house.ports[tracking_ports.Tracking] = tracking_fake.MemoryTracking()
     made.contexts.ports.update(house.ports)  # type: ignore[attr-defined]
+    with house.write("ada", "registry") as ctx:
+        conda = {"$file": "conda.yml", "text": "dependencies: [python=3.11]"}
+        environments.create(ctx, "env", "1", {"name": "env", "conda_file": conda})
     yield made
 
 
