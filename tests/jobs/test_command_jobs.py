@@ -143,3 +143,12 @@ def test_inputs_are_private_copies_that_keep_their_file_name(shop: Workshop, tmp
     first, second = shop.run(text, folder=tmp_path), shop.run(text, folder=tmp_path)
     assert "rides.csv" in shop.log(first.id)
     assert shop.text(first.outputs["copy"]) == shop.text(second.outputs["copy"]) == "a,b\n1,2\nchanged\n"
+
+
+def test_jobs_are_listed_by_experiment(shop: Workshop) -> None:
+    for number, experiment in enumerate(["red", "blue", "red"]):
+        shop.submit(
+            f"{{command: echo, environment: azureml:base@latest, experiment_name: {experiment}}}", id=f"j{number}"
+        )
+    with shop.house.read() as ctx:
+        assert [job.id for job in queries.list(ctx, experiment="red").items] == ["j2", "j0"]

@@ -59,11 +59,19 @@ def list_jobs(
     ws: str,
     status: str | None = None,
     created_by: str | None = None,
+    experiment: str | None = None,
     after: str | None = None,
     limit: int = Query(100, ge=1, le=1000),
 ) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
-        page = queries.list(ctx, statuses=[status] if status else (), created_by=created_by, cursor=after, limit=limit)
+        page = queries.list(
+            ctx,
+            statuses=[status] if status else (),
+            created_by=created_by,
+            experiment=experiment,
+            cursor=after,
+            limit=limit,
+        )
         return requests.listing(page.items, lambda job: _job(request, job), page.next)
 
 

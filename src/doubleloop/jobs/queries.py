@@ -36,6 +36,7 @@ def list(
     statuses: Sequence[str] = (),
     kind: str | None = None,
     created_by: str | None = None,
+    experiment: str | None = None,
     cursor: str | None = None,
     limit: int = paging.DEFAULT_LIMIT,
 ) -> paging.Page[Job]:
@@ -49,7 +50,10 @@ def list(
     except ValueError as error:
         raise errors.InvalidInput(str(error), cure=f"One of {', '.join(Status)}.") from None
     limit = min(max(limit, 1), paging.MAX_LIMIT)
-    return store.page(ctx, ctx.workspace, statuses=wanted, kind=kind, created_by=created_by, cursor=cursor, limit=limit)
+    return store.page(
+        ctx, ctx.workspace, statuses=wanted, kind=kind, created_by=created_by, experiment=experiment, cursor=cursor,
+        limit=limit,
+    )  # fmt: skip
 
 
 def counts(ctx: Ctx) -> dict[Status, int]:

@@ -145,7 +145,7 @@ def step(ctx: Ctx, job: str, name: str) -> Step | None:
 
 def page(
     ctx: Ctx, workspace: str, *, statuses: Sequence[Status], kind: str | None, created_by: str | None,
-    cursor: str | None, limit: int,
+    experiment: str | None, cursor: str | None, limit: int,
 ) -> paging.Page[Job]:  # fmt: skip
     """Newest first."""
     query = sa.select(JOBS).where(JOBS.c.workspace == workspace).order_by(JOBS.c.seq.desc()).limit(limit + 1)
@@ -155,6 +155,8 @@ def page(
         query = query.where(JOBS.c.kind == kind)
     if created_by:
         query = query.where(JOBS.c.created_by == created_by)
+    if experiment:
+        query = query.where(JOBS.c.experiment == experiment)
     if cursor:
         query = query.where(JOBS.c.seq < int(cursor))
     rows = ctx.tx.execute(query).all()
