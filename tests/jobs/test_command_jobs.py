@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jobs_workshop import LOCK, Workshop
 
+from doubleloop.jobs import queries
 from doubleloop.jobs.model import Status
 
 HELLO = """
