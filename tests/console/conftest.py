@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-import threading
-import time
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import console_scene
 import pytest
-import uvicorn
 from console_scene import Scene
 
-from doubleloop.console import pages
 from doubleloop.db import engine, tables
 from doubleloop.db.context import Contexts
 from doubleloop.identity import ports as identity_ports
@@ -21,15 +18,15 @@ from doubleloop.storage.local import LocalBlobs
 from doubleloop.workspaces import queries as workspace_queries
 
 
-@pytest.fixture(scope="session")
-def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """One scene for every test that only looks."""
+@contextlib.contextmanager
+def building(config: pytest.Config, folder: Path) -> Iterator[Scene]:
+    """A scene that outlives one test: the shared ``house`` fixture, built by hand."""
     shared: Any = next(
         each
-        for each in request.config.pluginmanager.get_plugins()
+        for each in config.pluginmanager.get_plugins()
         if Path(getattr(each, "__file__", "") or "") == Path(__file__).parents[1] / "conftest.py"
     )
-    home = tmp_path_factory.mktemp("console") / "home"
+    home = folder / "home"
     home.mkdir()
     db = engine.create(f"sqlite:///{home / 'doubleloop.sqlite'}")
     tables.METADATA.create_all(db)
@@ -47,36 +44,25 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     db.dispose()
 
 
+@pytest.fixture(scope="session")
+def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """One scene for every test that only looks."""
+    with building(request.config, tmp_path_factory.mktemp("console")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[console_scene.Served]:
+    """A scene of a module's own, on a free port of this machine."""
+    with building(request.config, tmp_path_factory.mktemp("served")) as found:
+        server = console_scene.Served(found)
+        yield server
+        server.stop()
+
+
 @pytest.fixture
 def own(house: Any) -> Iterator[Scene]:
     """A scene for a test that changes it."""
     found = console_scene.build(house)
-    yield found
-    found.stop()
-
-
-class Served:
-    """The console on a free port of this machine."""
-
-    def __init__(self, scene: Scene) -> None:
-        config = uvicorn.Config(
-            pages.create(scene.contexts, scene.settings), host="127.0.0.1", port=0, log_level="warning", lifespan="off"
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, name="console", daemon=True)
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
-        self.port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
-
-
-@pytest.fixture
-def served(own: Scene) -> Iterator[Served]:
-    found = Served(own)
     yield found
     found.stop()

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 
 from doubleloop.base import actors, errors
 from doubleloop.catalog import commands as catalog
 from doubleloop.compute import ports as compute_ports
 from doubleloop.compute.local import LocalCompute
+from doubleloop.console import pages
 from doubleloop.data import commands as data
 from doubleloop.db.context import Contexts
 from doubleloop.durable import commands as durable
@@ -426,6 +428,24 @@ def _deploying(scene: Scene) -> Any:
         )
 
     return deploy
+
+
+class Served:
+    """The console on a free port of this machine."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        app = pages.create(scene.contexts, scene.settings)
+        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, name="console", daemon=True)
+        self._thread.start()
+        scene.until(lambda: self._server.started)
+        self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
 
 
 class Browser(httpx.Client):

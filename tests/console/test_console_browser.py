@@ -1,0 +1,241 @@
+"""The console in a real browser: what a person sees and does with eyes, mouse and keyboard."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from console_scene import PASSWORD, Served
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no chromium on this machine (apt-get install chromium, or CHROMIUM=…)"
+    ),
+]
+WAIT_MS = 60_000
+
+
+@dataclass
+class Person:
+    """A page of a browser, what went wrong on it, and where it went."""
+
+    page: Any
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> Any:
+        answer = self.page.goto(self.url + path)
+        return answer
+
+    def log_in(self, user: str) -> None:
+        self.go("/login")
+        self.page.get_by_label("User name").fill(user)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_url(self.url + "/")
+
+    def sees(self, text: str) -> None:
+        playwright.expect(self.page.locator("main")).to_contain_text(text, timeout=WAIT_MS)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as runner:
+        browser = runner.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def person(chromium: Any, served: Served) -> Iterator[Callable[..., Person]]:
+    """``person(user)``: somebody at a browser of their own. At the end nothing may have gone wrong, nor abroad."""
+    known: list[Person] = []
+
+    def come(user: str | None = None, **settings: Any) -> Person:
+        context = chromium.new_context(viewport={"width": 1280, "height": 860}, **settings)
+        context.set_default_timeout(WAIT_MS)
+        found = Person(context.new_page(), served.url)
+        found.page.on("console", lambda message: message.type == "error" and found.complaints.append(message.text))
+        found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
+        found.page.on("request", lambda request: found.asked.append(request.url))
+        known.append(found)
+        if user:
+            found.log_in(user)
+        return found
+
+    yield come
+    for each in known:
+        each.page.context.close()
+        assert each.complaints == []
+        assert [address for address in each.asked if not address.startswith((served.url, "data:"))] == []
+
+
+def test_a_release_is_approved_by_keyboard_and_only_by_who_may(person: Callable[..., Person], served: Served) -> None:
+    ada = person("ada")
+    ada.sees("Waiting for a decision")
+    ada.page.get_by_role("link", name="Release 2 of bikes:2").click()
+    ada.sees("You cannot decide this.")
+    assert ada.page.get_by_role("button", name="Approve").count() == 0
+
+    grace = person("grace")
+    grace.page.get_by_role("link", name="Decide").press("Enter")
+    grace.sees("To prod?")
+    check = grace.page.locator("summary", has_text="model quality")
+    check.press("Enter")
+    grace.sees("fits what is kept")
+    grace.page.get_by_label("Comment").focus()
+    grace.page.keyboard.type("better on the hold-out")
+    grace.page.keyboard.press("Tab")
+    assert grace.page.evaluate("document.activeElement.textContent") == "Approve"
+    grace.page.keyboard.press("Enter")
+    # The page follows the release to its end by itself, and so does the one of who only looks on.
+    playwright.expect(grace.page.locator(".head .badge").first).to_have_text("completed", timeout=WAIT_MS)
+    grace.sees("better on the hold-out")
+    playwright.expect(ada.page.locator(".head .badge").first).to_have_text("completed", timeout=WAIT_MS)
+    assert served.scene.release(served.scene.second).status == "completed"
+
+
+def test_a_live_log_grows_and_the_page_ends_with_the_job(person: Callable[..., Person], served: Served) -> None:
+    gate = served.scene.house.home / "go-on"
+    command = f"echo first line && until [ -e {gate} ]; do sleep 0.1; done && echo last line"
+    job = served.scene.submit(
+        f"{{type: command, command: '{command}', environment: 'azureml:base@latest'}}", "growing-log"
+    )
+    ada = person("ada")
+    ada.go(f"/jobs/dev/{job}")
+    log = ada.page.locator("#log")
+    playwright.expect(log).to_contain_text("first line", timeout=WAIT_MS)
+    playwright.expect(ada.page.locator("#state .badge")).to_have_text("running", timeout=WAIT_MS)
+    assert "last line" not in log.inner_text()
+    gate.touch()
+    playwright.expect(log).to_contain_text("last line", timeout=WAIT_MS)
+    playwright.expect(ada.page.locator("#state .badge")).to_have_text("completed", timeout=WAIT_MS)
+    assert log.inner_text().count("first line") == 1
+
+
+def test_a_step_of_the_graph_is_chosen_by_keyboard(person: Callable[..., Person]) -> None:
+    ada = person("ada")
+    ada.go("/jobs/dev/bikes-training-1")
+    ada.page.get_by_role("link", name="Step train: completed").press("Enter")
+    playwright.expect(ada.page.locator("#step-h")).to_have_text("train")
+    playwright.expect(ada.page.locator("#log")).to_contain_text("fitting 300 trees")
+
+
+def test_the_monitors_charts_are_drawn_with_their_threshold_and_alerts(person: Callable[..., Person]) -> None:
+    linus = person("linus")
+    linus.go("/monitors/prod/bikes-monitor")
+    canvases = linus.page.locator(".plot canvas")
+    playwright.expect(canvases).to_have_count(2)
+    for index in range(2):
+        assert canvases.nth(index).evaluate(DRAWN) > 4
+    playwright.expect(linus.page.locator(".u-legend").first).to_contain_text("threshold")
+    playwright.expect(linus.page.locator(".u-legend").first).to_contain_text("alert")
+
+
+# How many different colours a canvas holds: an empty one has one.
+DRAWN = """canvas => {
+  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const seen = new Set();
+  for (let at = 0; at < data.length; at += 4) seen.add(data.slice(at, at + 4).join());
+  return seen.size;
+}"""
+
+
+def test_the_key_shows_in_place(person: Callable[..., Person]) -> None:
+    linus = person("linus")
+    linus.go("/endpoints/prod/bikes")
+    playwright.expect(linus.page.locator("#curl")).to_contain_text("••••")
+    linus.page.get_by_role("button", name="Show the key").click()
+    playwright.expect(linus.page.locator("#curl")).not_to_contain_text("••••")
+    playwright.expect(linus.page.locator("#curl")).to_contain_text("Authorization: Bearer")
+
+
+def test_the_chain_is_verified_in_place(person: Callable[..., Person]) -> None:
+    linus = person("linus")
+    linus.go("/audit")
+    linus.page.get_by_role("link", name="Verify the whole chain").click()
+    linus.sees("seals hold")
+
+
+PAGES = [
+    "/", "/releases", "/releases/release-one", "/jobs/dev", "/jobs/dev/bikes-training-1", "/endpoints",
+    "/endpoints/prod/bikes", "/monitors", "/monitors/prod/bikes-monitor", "/models/bikes", "/audit",
+    "/trace?id=release-one",
+]  # fmt: skip
+# The least contrast (WCAG 2) of any visible text with what stands behind it, and that text.
+CONTRAST = """() => {
+  const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+  const shine = ([r, g, b]) => [r, g, b].map((each) => each / 255)
+    .map((each) => (each <= 0.03928 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, each, at) => sum + each * [0.2126, 0.7152, 0.0722][at], 0);
+  const behind = (node) => {
+    for (let each = node; each; each = each.parentElement) {
+      const hue = getComputedStyle(each).backgroundColor;
+      const parts = parse(hue);
+      if (hue.startsWith("rgb") && (parts.length < 4 || parts[3] === 1)) return parts;
+    }
+    return [255, 255, 255];
+  };
+  let worst = [99, ""];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const node = walk.currentNode.parentElement;
+    if (!walk.currentNode.textContent.trim() || !node.offsetParent || node.closest("svg, canvas, [disabled]")) continue;
+    const pair = [shine(parse(getComputedStyle(node).color)), shine(behind(node))].sort((a, b) => b - a);
+    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+    if (ratio < worst[0]) worst = [ratio, walk.currentNode.textContent.trim().slice(0, 40)];
+  }
+  return worst;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_can_be_read_by_day_and_night(person: Callable[..., Person], scheme: str) -> None:
+    linus = person("linus", color_scheme=scheme)
+    for path in PAGES:
+        assert linus.go(path).status == 200
+        ratio, text = linus.page.evaluate(CONTRAST)
+        assert ratio >= 4.5, (path, text, ratio)
+    paper = linus.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    shade = sum(int(part) for part in paper.removeprefix("rgb(").rstrip(")").split(",")) / 3
+    assert (shade < 60) == (scheme == "dark")
+
+
+def test_no_page_is_wider_than_a_phone(person: Callable[..., Person]) -> None:
+    linus = person("linus")
+    linus.page.set_viewport_size({"width": 390, "height": 800})
+    for path in PAGES:
+        linus.go(path)
+        assert linus.page.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+def test_the_charts_follow_a_change_from_day_to_night(person: Callable[..., Person]) -> None:
+    linus = person("linus", color_scheme="light")
+    linus.go("/monitors/prod/bikes-monitor")
+    by_day = linus.page.locator(".plot canvas").first.evaluate("each => each.toDataURL()")
+    linus.page.emulate_media(color_scheme="dark")
+    playwright.expect(linus.page.locator(".plot canvas")).to_have_count(2)
+    linus.page.wait_for_function("day => document.querySelector('.plot canvas').toDataURL() !== day", arg=by_day)
+
+
+def test_who_comes_with_the_keyboard_can_skip_to_the_content(person: Callable[..., Person]) -> None:
+    linus = person("linus")
+    linus.go("/releases")
+    linus.page.keyboard.press("Tab")
+    assert linus.page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    linus.page.keyboard.press("Enter")
+    linus.page.keyboard.press("Tab")
+    assert linus.page.evaluate("document.activeElement.closest('main') !== null")
