@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import threading
@@ -18,11 +19,13 @@ import uvicorn
 from doubleloop import wiring
 from doubleloop.api import app
 from doubleloop.base import actors
+from doubleloop.catalog import commands as catalog
 from doubleloop.db.context import Contexts
 from doubleloop.identity import commands as identity
 from doubleloop.identity import model as identities
 from doubleloop.main import home as homes
 from doubleloop.settings.model import Settings
+from doubleloop.specs import documents
 from doubleloop.workspaces import commands as workspaces
 from doubleloop.workspaces import model as places
 
@@ -35,6 +38,15 @@ PEOPLE = {
     "nobody": None,
 }
 KINDS = {"dev": identities.WorkspaceKind.PREPRODUCTION, "prod": identities.WorkspaceKind.PRODUCTION}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """``places``: what the variables of a path may stand for, since one of everything is there."""
+
+    home: Path
+    tokens: dict[str, str]
+    places: dict[str, str]
 
 
 def template(folder: Path) -> dict[str, str]:
@@ -119,3 +131,85 @@ def serve(settings: Settings, tokens: dict[str, str]) -> Iterator[Served]:
             for client in made.clients.values():
                 client.close()
     contexts.engine.dispose()
+
+
+def wire(text: str, folder: Path | None = None) -> dict[str, Any]:
+    """The wire form of a file that points at nothing local."""
+    return documents.parse(text, "thing.yml", folder or Path("/nowhere")).to_wire()
+
+
+ENVIRONMENT = "{$schema: x/environment.schema.json, name: thing, image: python}"
+DATA = "{$schema: x/data.schema.json, name: thing, type: uri_file, path: %s}"
+JOB = """
+$schema: x/commandJob.schema.json
+command: echo hello
+environment: azureml:thing:1
+"""
+ENDPOINT = "{$schema: x/managedOnlineEndpoint.schema.json, name: thing, auth_mode: key}"
+DEPLOYMENT = """
+$schema: x/managedOnlineDeployment.schema.json
+name: blue
+endpoint_name: thing
+model: azureml:thing:1
+"""
+SCHEDULE = """
+$schema: x/schedule.schema.json
+name: thing-daily
+trigger: {type: cron, expression: "0 0 * * *"}
+create_job: {type: command, command: echo hello, environment: azureml:thing:1}
+"""
+MONITOR = """
+$schema: x/monitorSchedule.schema.json
+name: thing
+trigger: {type: cron, expression: "0 0 * * *"}
+create_monitor:
+  compute: {instance_type: standard_e4s_v3, runtime_version: "3.4"}
+  monitoring_target: {ml_task: regression, endpoint_deployment_id: azureml:thing:blue}
+"""
+RULE = "{$schema: doubleloop/rule, name: thing, on: monitor.alert, do: [{notify: {to: [a@example.org]}}]}"
+RELEASE = """
+$schema: doubleloop/release
+name: thing
+model: azureml:thing
+trigger: manual
+stages:
+  - workspace: dev
+    checks: [{type: scan}]
+"""
+SETUP_FILE = "{$schema: doubleloop/setup, workspaces: [{name: more, kind: preproduction}]}"
+
+
+def inhabit(served: Served) -> dict[str, str]:
+    """One of everything, made through the API by the administrator; returns what a path's variables may stand for."""
+    admin = served.as_("admin")
+
+    def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = admin.post(f"/api/v1{path}", json=body)
+        assert answer.status_code == 200, (path, answer.text)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    content = b"x,y\n1,2\n"
+    sha256 = hashlib.sha256(content).hexdigest()
+    assert admin.put(f"/api/v1/blobs/{sha256}", content=content).status_code == 200
+    tree = post("/trees", {"entries": [["thing.csv", sha256, len(content), False]]})["sha256"]
+    ws = "/workspaces/dev"
+    post(f"{ws}/environments", {"document": wire(ENVIRONMENT)})
+    post(f"{ws}/data", {"document": wire(DATA % f"tree:sha256:{tree}/thing.csv")})
+    with served.contexts.write(actors.Actor("admin"), places.REGISTRY) as ctx:
+        spec = {"reference": f"tree:sha256:{tree}", "flavor": "mlflow", "authors": ["admin"]}
+        catalog.add(ctx, "model", "thing", "1", tree, spec)
+    post(f"{ws}/jobs", {"document": wire(JOB), "id": "thing-1"})
+    post(f"{ws}/online-endpoints", {"document": wire(ENDPOINT)})
+    post(f"{ws}/online-endpoints/thing/deployments", {"document": wire(DEPLOYMENT), "id": "thing-d"})
+    post(f"{ws}/schedules", {"document": wire(SCHEDULE)})
+    post(f"{ws}/monitors", {"document": wire(MONITOR)})
+    run = post(f"{ws}/monitors/thing/runs", {"id": "thing-1"})
+    post(f"{ws}/rules", {"document": wire(RULE)})
+    post(f"{ws}/datastores", {"document": wire("{$schema: x/datastore.schema.json, name: thing, type: local}")})
+    post("/release-definitions", {"document": wire(RELEASE)})
+    release = post("/releases", {"definition": "thing", "id": "thing-1"})
+    assert run["id"] == release["id"] == "thing-1"
+    step = admin.get(f"/api/v1{ws}/jobs/thing-1/steps").json()["items"][0]["name"]
+    return {"ws": "dev", "name": "thing", "version": "1", "id": "thing-1", "label": "newest", "step": step,
+            "deployment": "blue", "blob": sha256, "tree": tree}  # fmt: skip

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from api_server import Served, serve, template
+from api_server import Prepared, Served, inhabit, serve, template
 
 from doubleloop.settings.model import Settings
-
-
-@dataclass(frozen=True)
-class Prepared:
-    home: Path
-    tokens: dict[str, str]
 
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     home = tmp_path_factory.mktemp("prepared") / "home"
-    return Prepared(home, template(home))
+    tokens = template(home)
+    with serve(Settings(home=home), tokens) as made:
+        return Prepared(home, tokens, inhabit(made))
 
 
 @pytest.fixture

@@ -6,19 +6,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from pathlib import Path
 
 import polars as pl
 import pytest
-from e2e_installation import Installation
+from e2e_installation import Done, Installation
 
 VARIABLE = "DOUBLELOOP_TAXI_TEMPLATE"
 REPOSITORY = "https://github.com/Azure/mlops-project-template"
 PROJECT = "classical/aml-cli-v2"
 DEV, STAGING, PROD = "taxi-dev", "taxi-staging", "taxi-prod"
 AUTHOR, APPROVER = "ada", "grace"
+STEPS = ("prep_data", "train_model", "evaluate_model", "register_model")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -146,9 +148,7 @@ def test_the_template_runs_unmodified_from_environment_to_production(
     doubleloop.timed("training pipeline", began)
     assert "Deploy flag: 1" in job.out + job.err
     steps = doubleloop("job", "show", "-n", "taxi-first", workspace=DEV, user=AUTHOR).json["steps"]
-    assert {each["name"]: each["status"] for each in steps} == dict.fromkeys(
-        ("prep_data", "train_model", "evaluate_model", "register_model"), "completed"
-    )
+    assert {each["name"]: each["status"] for each in steps} == dict.fromkeys(STEPS, "completed")
     model = doubleloop("model", "show", "-n", "taxi-model", "-v", "1", workspace=DEV, user=AUTHOR).json
     assert (model["created_by"], model["job"], model["signature"]) == (AUTHOR, "taxi-first", None)
     assert model["training_data"] == ["data:taxi-dev/taxi-data:1"]
@@ -188,7 +188,8 @@ def deploy_directly(doubleloop: Installation, template: Path, online: Path) -> N
     made = doubleloop("online-deployment", "create", "-f", online / "online-deployment.yml", "--all-traffic",
                       workspace=DEV, user=AUTHOR).json  # fmt: skip
     doubleloop.timed("direct deployment", began)
-    assert (made["status"], made["traffic"]) == ("ready", 100)
+    assert (made["status"], made["traffic"], made["signed"]) == ("ready", 100, False)
+    assert "without a signature" in made["unchecked"]
     invoke = ("online-endpoint", "invoke", "-n", "taxi-fare-online", "--request-file")
     answers = doubleloop(*invoke, template / "data" / "taxi-request.json", workspace=DEV, user=AUTHOR).json
     assert len(answers) == 2
@@ -214,7 +215,43 @@ def release(doubleloop: Installation, template: Path) -> None:
     doubleloop.timed("release: production", began)
     assert done["stages"][1]["approval"]["given"][0]["user"] == APPROVER
 
+    served = doubleloop("online-deployment", "list", "-e", "taxi-fare-online", "-o", "json", workspace=PROD).json
+    assert [(each["traffic"], each["signed"], each["model"]) for each in served] == [
+        (100, True, "model:registry/taxi-model:2")
+    ]
     invoke = ("online-endpoint", "invoke", "-n", "taxi-fare-online", "--request-file")
     for file in ("taxi-request.json", "test-request.json"):
-        answers = doubleloop(*invoke, template / "data" / file, workspace=PROD).json
-        assert len(answers) == 2
+        answers = doubleloop(*invoke, template / "data" / file, workspace=PROD)
+        assert len(answers.json) == 2
+    columns_in_disorder(doubleloop, template)
+
+    request_id = re.search(r"Request (\S+) was answered", answers.err)
+    assert request_id
+    told = doubleloop("trace", request_id[1], "-o", "json", user=APPROVER).json
+    assert told["deployment"]["workspace"] == PROD
+    assert (told["model"]["version"], told["model"]["job"]) == ("2", told["job"]["id"])
+    assert {each["name"] for each in told["job"]["steps"]} == set(STEPS)
+    assert all(each["code"].startswith("tree:sha256:") for each in told["job"]["steps"])
+    assert [each["id"] for each in told["data"]] == ["data:registry/taxi-train:1"]
+    assert "mlflow==2.9.2" in told["environments"][0]["packages"]
+    assert all(each["intact"] and each["hash"] for each in told["checks"])
+    assert told["approvals"][0]["decisions"][0]["actor"] == APPROVER
+    assert doubleloop("audit", "verify", "-o", "json", user=APPROVER).json["whole"]
+
+
+def columns_in_disorder(doubleloop: Installation, template: Path) -> None:
+    """Under names the order does not matter; a name or a type that is wrong is refused and named."""
+    invoke = ("online-endpoint", "invoke", "-n", "taxi-fare-online", "--request-file", "-")
+    request = json.loads((template / "data" / "test-request.json").read_text())["input_data"]
+
+    def ask(columns: list[str], data: list[list[object]], code: int = 0) -> Done:
+        body = {"input_data": {"columns": columns, "index": [0, 1], "data": data}}
+        return doubleloop(*invoke, workspace=PROD, stdin=json.dumps(body), code=code)
+
+    right = ask(request["columns"], request["data"]).json
+    turned = ask(request["columns"][::-1], [row[::-1] for row in request["data"]]).json
+    assert turned == right
+    misspelt = ["distanse" if each == "distance" else each for each in request["columns"]]
+    assert "distance" in ask(misspelt, request["data"], code=2).err
+    texts = [["far", *row[1:]] for row in request["data"]]
+    assert "distance" in ask(request["columns"], texts, code=2).err

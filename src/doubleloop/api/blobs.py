@@ -13,7 +13,10 @@ from fastapi.responses import Response, StreamingResponse
 from doubleloop.api import requests, routing
 from doubleloop.api.routing import OWN, needs
 from doubleloop.base import errors
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
 from doubleloop.storage import ports as storage
+from doubleloop.workspaces import queries as workspaces
 
 router = routing.router("/api/v1")
 
@@ -21,9 +24,24 @@ CHUNK = 1 << 20
 MOST_HASHES = 10_000
 
 
+# Whoever may make one of these somewhere has something to upload.
+UPLOADERS = (
+    Action.DATA_WRITE, Action.ENDPOINT_WRITE, Action.ENVIRONMENT_WRITE, Action.JOB_SUBMIT, Action.MODEL_WRITE,
+    Action.RELEASE_WRITE, Action.WORKSPACE_WRITE,
+)  # fmt: skip
+
+
 def _blobs(request: Request) -> storage.Blobs:
     requests.actor(request)
     return requests.contexts(request).port(storage.Blobs)
+
+
+def _permit_upload(request: Request) -> None:
+    """Raise NotPermitted for those who may make nothing that has content, in any workspace."""
+    with requests.reading(request) as ctx:
+        places = [None, *workspaces.names(ctx)]
+        if not any(identity.decide(ctx, action, place).allowed for place in places for action in UPLOADERS):
+            identity.permit(ctx, Action.DATA_WRITE)
 
 
 @router.post("/blobs/missing", openapi_extra=needs(OWN))
@@ -38,6 +56,7 @@ def missing(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
 
 @router.put("/blobs/{sha256}", openapi_extra=needs(OWN, streamed=True))
 async def put_blob(request: Request, sha256: str) -> dict[str, Any]:
+    await anyio.to_thread.run_sync(_permit_upload, request)
     blobs = await anyio.to_thread.run_sync(_blobs, request)
     limit = requests.settings(request).upload_limit
     announced = request.headers.get("content-length")
@@ -87,6 +106,7 @@ def _start(header: str | None, size: int) -> int:
 
 @router.post("/trees", openapi_extra=needs(OWN))
 def put_tree(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    _permit_upload(request)
     requests.refuse_unknown(body, "entries")
     try:
         entries = tuple(storage.Entry(*entry) for entry in body.get("entries", []))

@@ -162,6 +162,7 @@ def facts(request: Request, id: str, after: int = 0, limit: int = Query(500, ge=
 def approve(request: Request, id: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "comment", "evidence_digest")
     with requests.writing(request) as ctx:
+        queries.get(ctx, id)  # who may not see it is not told how it stands
         done = commands.approve(ctx, id, str(body.get("comment") or ""), str(body.get("evidence_digest") or ""))
         return _decided(request, done)
 
@@ -170,6 +171,7 @@ def approve(request: Request, id: str, body: dict[str, Any] = Body()) -> dict[st
 def reject(request: Request, id: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "comment", "evidence_digest")
     with requests.writing(request) as ctx:
+        queries.get(ctx, id)  # who may not see it is not told how it stands
         done = commands.reject(ctx, id, str(body.get("comment") or ""), str(body.get("evidence_digest") or ""))
         return _decided(request, done)
 
@@ -182,6 +184,7 @@ def _decided(_request: Request, value: model.Release) -> dict[str, Any]:
 def cancel(request: Request, id: str, body: dict[str, Any] = Body(default={})) -> dict[str, Any]:
     requests.refuse_unknown(body, "comment")
     with requests.writing(request) as ctx:
+        queries.get(ctx, id)
         return _decided(request, commands.cancel(ctx, id, str(body.get("comment") or "")))
 
 

@@ -94,6 +94,7 @@ def alerts(
     request: Request, ws: str, name: str, open: bool = False, limit: int = Query(100, ge=1, le=1000)
 ) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
+        monitors.get(ctx, name)
         return requests.listing(monitors.alerts(ctx, name, open, limit), render.alert)
 
 

@@ -42,6 +42,11 @@ def registries(ctx: Ctx) -> list[str]:
     return [workspace.name for workspace in store.select(ctx) if workspace.is_registry]
 
 
+def names(ctx: Ctx) -> list[str]:
+    """Of every workspace and registry; for asking about rights in each, not for showing."""
+    return [workspace.name for workspace in store.select(ctx)]
+
+
 def permit_computes(ctx: Ctx) -> None:
     """Raise unless the actor may look at the computes of the context's workspace."""
     assert ctx.workspace is not None
