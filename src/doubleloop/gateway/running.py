@@ -18,6 +18,8 @@ from doubleloop.gateway import limits as limit
 logger = logging.getLogger(__name__)
 
 FIRST_DELAY, LONGEST_DELAY, HEALTHY_AFTER = 0.2, 30.0, 60.0
+# A process that is killed while it loads is no failed start, unless it is killed every time (for lack of memory).
+KILLS_TO_FAIL = 3
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Running:
         self.draining = False
         self.error: str | None = None
         self.restarts = 0
+        self._kills = 0
         self.description: Mapping[str, Any] | None = None
         self.contract: checkers.Contract | None = None
         self.counts = counting.Counts()
@@ -132,7 +135,9 @@ class Running:
                 self.contract = checkers.contract(self.deployment, description)
                 self.log = self._new_log()
         except errors.DoubleloopError as error:
-            self.error = str(error)
+            self._kills = self._kills + 1 if isinstance(error, scorers.Killed) else 0
+            if not 0 < self._kills < KILLS_TO_FAIL:
+                self.error = str(error)
             logger.warning("%s cannot start: %s", self._place(), error)
             if error.details:
                 logger.warning("%s", error.details)

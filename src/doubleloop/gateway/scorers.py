@@ -24,6 +24,10 @@ LARGEST_LOG = 10 * 1024 * 1024
 STOP_SECONDS = 5.0
 
 
+class Killed(errors.Failed):
+    """Somebody ended the process while it loaded its model; the model itself may be sound."""
+
+
 class Hub:
     """Listens where scorers connect, and gives each connection to the scorer whose token it says."""
 
@@ -141,9 +145,8 @@ class Scorer:
         self._spec.unlink(missing_ok=True)
         if not self._loaded.done():
             how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-            self._loaded.set_exception(
-                errors.Failed(f"the scorer ended {how} before its model was ready", cure=tail(log))
-            )
+            kind = Killed if code == -signal.SIGKILL else errors.Failed
+            self._loaded.set_exception(kind(f"the scorer ended {how} before its model was ready", cure=tail(log)))
         self.ended.set()
         self._tell()
 

@@ -12,7 +12,7 @@ from doubleloop.db.context import Contexts, Ctx
 from doubleloop.gates import commands as gate_commands
 from doubleloop.gates import queries as gates
 from doubleloop.gates.checks import data_quality, endpoint_performance, model_quality, responsible_ai, scan, unit_tests
-from doubleloop.releases import definitions, measuring, model, rolling, rules, stages, store
+from doubleloop.releases import definitions, measuring, model, rolling, rules, running, stages, store
 from doubleloop.specs import model as specs
 
 LOG = logging.getLogger("doubleloop.releases")
@@ -40,6 +40,7 @@ def check(contexts: Contexts, id_: str, index: int, attempt: int) -> dict[str, A
         name = rules.check_name(release.position, index, question.check["type"])
         known = gates.find_evidence(ctx, release.subject, name)
         if known:
+            running.forget(contexts, question.run)
             return {"end": None, "outcome": known.outcome.value}
         release = store.note_stage(ctx, release, phase=f"checking {question.check['type']}"[:40])
         if question.check["type"] == "model_quality" and question.check.get("champion") is not None:
@@ -57,7 +58,9 @@ def check(contexts: Contexts, id_: str, index: int, attempt: int) -> dict[str, A
         LOG.exception("check %s of %s", name, id_)
         measured = model.Measured({})
         verdict = verdicts.failed(f"could not be measured: {type(error).__name__}: {error}"[:2000])
-    return _deposit(contexts, id_, question, name, verdict, measured)
+    answer = _deposit(contexts, id_, question, name, verdict, measured)
+    running.forget(contexts, question.run)
+    return answer
 
 
 def _question(ctx: Ctx, release: model.Release, definition: model.Definition, index: int) -> model.Question:

@@ -14,6 +14,7 @@ import polars as pl
 from doubleloop.base import actors, clock, errors
 from doubleloop.db.context import Contexts
 from doubleloop.endpoints import commands as endpoints
+from doubleloop.endpoints import ports as endpoint_ports
 from doubleloop.endpoints import queries as endpoint_queries
 from doubleloop.models import queries as models
 from doubleloop.releases import load, model, scoring, tables
@@ -41,10 +42,18 @@ def measure(contexts: Contexts, question: model.Question) -> model.Measured:
         headers={"Authorization": f"Bearer {key}", "azureml-model-deployment": question.deployment_name},
         timeout_s=TIMEOUT_S,
     )  # fmt: skip
+    gateway = _gateway(contexts)
     measured = run(plan)
+    if _gateway(contexts) != gateway:
+        raise errors.Unavailable("the gateway was started again during the load, which says nothing about the model")
     timeline = contexts.port(storage.Blobs).put_bytes(json.dumps(measured.pop("timeline")).encode())
     measured |= {"requests_from": source, "deployment": question.deployment_name, "endpoint": question.endpoint}
     return model.Measured(measured, {"timeline": f"blob:sha256:{timeline}"})
+
+
+def _gateway(contexts: Contexts) -> int:
+    """The process that serves now. Raises Unavailable when there is none."""
+    return contexts.port(endpoint_ports.Serving).status().pid
 
 
 def run(plan: load.Plan) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 from doubleloop.base import errors
@@ -19,6 +20,8 @@ from doubleloop.specs import documents
 from doubleloop.specs import model as specs
 
 LOG = logging.getLogger("doubleloop.releases")
+# How long after the job's end a registry that is away is waited for.
+REGISTRY_PATIENCE = timedelta(minutes=10)
 
 
 def submit(contexts: Contexts, id_: str) -> dict[str, Any]:
@@ -62,7 +65,13 @@ def look(contexts: Contexts, id_: str) -> dict[str, Any]:
         return {"end": None, "wait": 60.0}
     if job.status is not job_model.Status.COMPLETED:
         return {"end": stages.failed(f"the retraining job {job.id} is {job.status}: {job.error or 'no reason given'}")}
-    version = _registered(contexts, job.id, release.model)
+    try:
+        version = _registered(contexts, job.id, release.model)
+    except errors.Unavailable as error:
+        if job.ended_at and contexts.now() < job.ended_at + REGISTRY_PATIENCE:
+            LOG.warning("the model registry could not be asked, and will be again: %s", error)
+            return {"end": None, "wait": 5.0}
+        return {"end": stages.failed(f"what job {job.id} registered cannot be told: {error}")}
     if version is None:
         return {
             "end": stages.failed(
@@ -75,17 +84,14 @@ def look(contexts: Contexts, id_: str) -> dict[str, Any]:
 
 def _registered(contexts: Contexts, job: str, name: str) -> models_model.ModelVersion | None:
     """The newest version of ``name`` that the job registered. The registry itself is asked when we know of none: the
-    word of a registration may have been lost in a crash."""
+    word of a registration may have been lost in a crash. Raises Unavailable."""
     for attempt in range(2):
         with contexts.read(stages.ACTOR) as ctx:
             found = models.of_job(ctx, job, name)
         if found:
             return max(found, key=lambda each: each.created_at)
         if attempt == 0:
-            try:
-                model_commands.sync(contexts)
-            except errors.Unavailable as error:
-                LOG.warning("the model registry could not be asked: %s", error)
+            model_commands.sync(contexts, ended_job=job)
     return None
 
 

@@ -148,14 +148,16 @@ def look(
     if end:
         return {"end": end}
     seen = _metrics(contexts, release)
-    if seen is None:
+    # Starting: the gateway, or a process of the candidate's, is just being started again. It will be judged by what it
+    # answers then; one that does not come back runs out of patience.
+    if seen is None or seen["state"] == "starting":
         return {"end": None, "again": True}
     verdict = endpoint_rules.judge_rollout(_as_metrics(before), _as_metrics(seen), abort)
     if not verdict.passed:
         return {"end": _back(*[f"at {percent} % of the traffic: {reason}" for reason in verdict.reasons])}
     if last:
         with contexts.write(stages.ACTOR) as ctx:
-            store.tell(ctx, release, "release.baked", percent=percent, said=list(verdict.reasons))
+            store.tell_once(ctx, release, "release.baked", ("percent",), percent=percent, said=list(verdict.reasons))
     return {"end": None, "said": list(verdict.reasons)}
 
 

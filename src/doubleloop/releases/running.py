@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +59,11 @@ def log(contexts: Contexts, id_: str, attempt: int) -> bytes:
     while chunk := machine.logs(id_, sum(map(len, parts)), attempt):
         parts.append(chunk)
     return b"".join(parts)
+
+
+def forget(contexts: Contexts, id_: str) -> None:
+    """Remove the files of a run whose answer is kept elsewhere now. Not before: after a crash they are read again."""
+    shutil.rmtree(contexts.port(Settings).home / "releases" / id_, ignore_errors=True)
 
 
 def folder(contexts: Contexts, id_: str, attempt: int) -> Path:

@@ -80,7 +80,7 @@ def judge(contexts: Contexts, id_: str) -> Ending | None:
         held = gates.evidence(ctx, release.subject)
         required = rules.required(release.position, [check.type for check in stage.checks])
         verdict = gate_rules.judge(required, held)
-        store.tell(
+        store.tell_once(
             ctx, release, "release.judged", outcome=verdict.outcome.value, reasons=list(verdict.reasons),
             evidence_digest=gate_rules.digest(rules.of_stages(held, release.position)),
         )  # fmt: skip

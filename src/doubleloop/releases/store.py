@@ -13,6 +13,7 @@ from doubleloop.base import canonical
 from doubleloop.db import tables
 from doubleloop.db.context import Ctx
 from doubleloop.events import commands as events
+from doubleloop.events import queries as event_queries
 from doubleloop.releases import model
 
 DEFINITIONS = sa.Table(
@@ -256,3 +257,12 @@ def tell(ctx: Ctx, release: model.Release, fact: str, **data: Any) -> None:
     """Record something that happened in the release's stage."""
     told = {"release": release.id, "number": release.number, "stage": release.position}
     events.record(ctx.in_workspace(release.workspace), fact, release.subject, **told, **data)
+
+
+def tell_once(ctx: Ctx, release: model.Release, fact: str, by: Sequence[str] = (), **data: Any) -> None:
+    """``tell``, unless it was told in this stage already (with the same values of the fields ``by``): a step that is
+    repeated after a crash says nothing twice."""
+    for told in event_queries.facts(ctx, types=(fact,), subject=release.subject):
+        if told.data["stage"] == release.position and all(told.data[name] == data[name] for name in by):
+            return
+    tell(ctx, release, fact, **data)
