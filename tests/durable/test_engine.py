@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from doubleloop.durable import commands
 
 WORKER = Path(__file__).with_name("engine_worker.py")
 ACTOR = actors.service("durable")
+STARTED: list[subprocess.Popen[str]] = []
 
 pytestmark = pytest.mark.slow
 
@@ -31,10 +32,20 @@ def contexts(tmp_path: Path) -> Contexts:
     return Contexts(database, {})
 
 
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        process.kill()
+        process.wait()
+
+
 def worker(home: Path, threads: int = 16) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, str(WORKER), str(home), str(threads)], stdout=subprocess.PIPE, text=True
     )
+    STARTED.append(process)
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "ready"
     return process
@@ -84,8 +95,6 @@ def test_more_workflows_may_wait_than_there_are_threads(tmp_path: Path, contexts
             commands.signal(ctx, name, "go", 1, name)
     until(lambda: len(log(tmp_path)) == 24)
     assert {line.split()[0] for line in log(tmp_path) if "second 1" in line} == set(names)
-    process.kill()
-    process.wait()
 
 
 def test_a_start_that_is_rolled_back_never_happens(tmp_path: Path, contexts: Contexts) -> None:
@@ -97,8 +106,6 @@ def test_a_start_that_is_rolled_back_never_happens(tmp_path: Path, contexts: Con
         commands.start(ctx, "story", "ever", {})
     until(lambda: bool(log(tmp_path)))
     assert log(tmp_path) == ["ever first"]
-    process.kill()
-    process.wait()
 
 
 def test_equal_ids_start_once(tmp_path: Path, contexts: Contexts) -> None:
