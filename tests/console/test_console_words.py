@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doubleloop.console import explaining, words
+from doubleloop.console import explaining, telling, words
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -74,9 +74,9 @@ def test_what_a_subject_links_to(subject: str, workspace: str | None, page: str 
 
 
 def test_a_fact_without_a_sentence_is_told_by_its_type() -> None:
-    assert words.sentence("thing.happened", "thing:ws/x:1", {}) == "thing happened: ws/x:1"
-    for type_ in words._SENTENCES:
-        assert words.sentence(type_, "model:registry/bikes:1", {})
+    assert telling.sentence("thing.happened", "thing:ws/x:1", {}) == "thing happened: ws/x:1"
+    for type_ in telling._SENTENCES:
+        assert telling.sentence(type_, "model:registry/bikes:1", {})
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=80), st.integers(1, 9))
@@ -113,6 +113,14 @@ def test_measurements_leave_out_digests_and_long_texts() -> None:
         "measurements": {"rmse": 55.7084, "digest": "ab", "latency_ms": {"p99": 118.8}, "note": "x" * 80, "none": None}
     }
     assert words.measured(body) == [("rmse", "55.71"), ("latency ms · p99", "118.8")]
+
+
+def test_measurements_of_groups_are_named_by_their_group() -> None:
+    groups = [{"group": "day off", "value": 36.2, "judged": True}, {"group": "working day", "value": 33.7}]
+    assert words.measured({"measurements": {"day_type": groups, "data_ids": ["a", "b"]}}) == [
+        ("day type · day off · value", "36.2"), ("day type · day off · judged", "yes"),
+        ("day type · working day · value", "33.7"), ("data ids", "a, b"),
+    ]  # fmt: skip
 
 
 def test_what_a_step_used() -> None:

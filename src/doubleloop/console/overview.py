@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from doubleloop.console import charts, rendering, requests, words
+from doubleloop.console import charts, rendering, requests, telling
 from doubleloop.console.requests import needs
 from doubleloop.db.context import Ctx
 from doubleloop.endpoints import model as endpoint_model
@@ -31,8 +31,6 @@ from doubleloop.workspaces import queries as workspaces
 router = APIRouter()
 
 RECENT = 14
-# Kinds of facts that tell about models; the rest of the log is for who may read the audit.
-TELLING = ("release", "model", "monitor", "job", "deployment", "endpoint", "data", "approval", "rule")
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def recent(ctx: Ctx) -> list[tuple[event_model.Fact, int]]:
     if not requests.allowed(ctx, Action.AUDIT_READ):
         visible = {each.name for each in workspaces.visible(ctx)}
         found = [each for each in found if each.workspace in visible]
-    return folded([each for each in found if each.type.split(".")[0] in TELLING and words.is_told(each.type)])[:RECENT]
+    return folded(each for each in found if telling.is_news(each.type))[:RECENT]
 
 
 def folded(facts: Iterable[event_model.Fact]) -> list[tuple[event_model.Fact, int]]:
@@ -162,4 +160,4 @@ def folded(facts: Iterable[event_model.Fact]) -> list[tuple[event_model.Fact, in
 
 
 def _said(fact: event_model.Fact) -> tuple[str, str, str, str]:
-    return fact.type, fact.subject, fact.actor, words.sentence(fact.type, fact.subject, fact.data)
+    return fact.type, fact.subject, fact.actor, telling.sentence(fact.type, fact.subject, fact.data)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from doubleloop import __version__
 from doubleloop.base import clock, errors
-from doubleloop.console import requests, words
+from doubleloop.console import requests, telling, words
 
 # Nothing from elsewhere, nothing inline: a text that slips through escaping still cannot run.
 POLICY = (
@@ -34,9 +34,9 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
 _FILTERS = (
-    words.at, words.ago, words.binding, words.compact, words.day, words.fact_tone, words.is_told, words.iso, words.link,
-    words.measured, words.milliseconds, words.name, words.number, words.plain, words.pretty, words.sentence,
-    words.short, words.span, words.tone, words.usage,
+    words.at, words.ago, words.binding, words.compact, words.day, words.iso, words.link,
+    words.measured, words.milliseconds, words.name, words.number, words.plain, words.pretty,
+    words.short, words.span, words.tone, words.usage, telling.fact_tone, telling.is_told, telling.sentence,
 )  # fmt: skip
 _TEMPLATES.filters.update({each.__name__: each for each in _FILTERS})
 

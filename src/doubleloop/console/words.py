@@ -14,7 +14,7 @@ from doubleloop.base import clock
 # What a colour says. Every status also says it in words.
 _TONES = {
     "ok": "completed passed ready approved ok whole enabled succeeded promoted served baked built given resolved",
-    "bad": "failed rejected expired rolled_back alert broken denied altered",
+    "bad": "failed rejected expired rolled_back alert broken denied altered refused",
     "warn": "waiting not_checked cancelled superseded skipped withdrawn draining disabled unknown end_requested",
     "info": "running preparing starting rolling_out open started entered retraining deploying submitted",
 }
@@ -74,7 +74,7 @@ def day(moment: datetime | None) -> str:
 
 
 def binding(value: Any) -> str:
-    """An input or output of a job or step in a few words."""
+    """An input or output of a job or step in a few words; empty when its digest says all."""
     if not isinstance(value, Mapping):
         return str(value)
     if value.get("asset"):
@@ -83,10 +83,10 @@ def binding(value: Any) -> str:
         return f"from {name(str(value['from']))}"
     if "value" in value:
         return str(value["value"])
-    for key in ("reference", "path", "step"):
+    for key in ("path", "step"):
         if value.get(key):
-            return short(str(value[key])) if key == "reference" else str(value[key])
-    return str(value.get("type") or "–")
+            return f"from {value[key]}" if key == "step" else str(value[key])
+    return "" if value.get("reference") else str(value.get("type") or "–")
 
 
 def number(value: Any) -> str:
@@ -130,11 +130,19 @@ def leaves(body: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(body, Mapping):
         for key, value in body.items():
             yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(body, list) and not any(isinstance(value, Mapping | list) for value in body):
+        yield prefix, ", ".join(map(str, body))
     elif isinstance(body, list):
         for position, value in enumerate(body):
-            yield from leaves(value, f"{prefix}.{position}")
+            named = next((key for key in ("group", "name", "column", "file", "id") if _names(value, key)), None)
+            rest = {key: each for key, each in value.items() if key != named} if named else value
+            yield from leaves(rest, f"{prefix}.{value[named] if named else position}")
     elif body is not None and body != "":
         yield prefix, body
+
+
+def _names(value: Any, key: str) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get(key), str)
 
 
 def measured(body: Mapping[str, Any], limit: int = 24) -> list[tuple[str, str]]:
@@ -181,72 +189,6 @@ def name(subject: str) -> str:
     return short(rest) if kind in ("environment", "code", "run", "content", "tree", "blob") else rest or subject
 
 
-def _release(data: Mapping[str, Any]) -> str:
-    return f"release {data.get('number', '')}".strip()
-
-
-def _people(data: Mapping[str, Any]) -> str:
-    return plain(" or ".join(data.get("personas") or ["people"]))
-
-
-def _percent(traffic: Any) -> str:
-    return ", ".join(f"{name} {share} %" for name, share in (traffic or {}).items()) or "nothing"
-
-
-# One sentence per kind of fact that people look for; {actor} stands before it on the page.
-_SENTENCES: dict[str, Any] = {
-    "access.denied": lambda d, s: f"was refused: {d.get('why', '')}",
-    "approval.given": lambda d, s: f"{d.get('decision', 'approved')}: “{d.get('comment', '')}”",
-    "approval.opened": lambda d, s: f"asks {_people(d)} to decide",
-    "approval.closed": lambda d, s: f"the question was answered: {d.get('status', '')}",
-    "data.created": lambda d, s: f"added data {d.get('name')}:{d.get('version')}",
-    "data.labelled": lambda d, s: f"data {name(s)} is now @{d.get('label')}",
-    "deployment.created": lambda d, s: (
-        f"deploys {name(d.get('model') or '')} as {d.get('name')} to {d.get('endpoint')}"
-    ),
-    "deployment.ready": lambda d, s: f"{name(d.get('model') or '')} answers at {d.get('endpoint')}",
-    "deployment.failed": lambda d, s: f"a deployment to {d.get('endpoint')} failed: {d.get('error', '')}",
-    "endpoint.traffic": lambda d, s: f"traffic of {name(s)}: {_percent(d.get('after'))}",
-    "environment.built": lambda d, s: f"built an environment of {d.get('packages')} packages",
-    "job.submitted": lambda d, s: f"submitted {d.get('display_name') or name(s)}",
-    "job.completed": lambda d, s: f"job {name(s)} completed",
-    "job.failed": lambda d, s: f"job {name(s)} failed: {d.get('reason', '')}",
-    "model.registered": lambda d, s: f"registered {d.get('name')}:{d.get('version')}",
-    "model.labelled": lambda d, s: f"{name(s)} is now {d.get('label')}",
-    "monitor.alert": lambda d, s: (
-        f"{d.get('monitor')}: {d.get('metric')} of {d.get('signal')} is {number(d.get('value'))}, "
-        f"limit {number(d.get('threshold'))}"
-    ),
-    "monitor.resolved": lambda d, s: f"{name(s)}: {d.get('metric')} of {d.get('signal')} is good again",
-    "monitor.completed": lambda d, s: f"{name(s)} ran: {_states(d.get('signals'))}",
-    "monitor.failed": lambda d, s: f"{name(s)} could not run: {d.get('error', '')}",
-    "release.started": lambda d, s: f"started {_release(d)} of {d.get('model')}:{d.get('version')}",
-    "release.stage_entered": lambda d, s: f"{_release(d)} enters {d.get('workspace')}",
-    "release.candidate": lambda d, s: f"{_release(d)}: the candidate is {d.get('model')}:{d.get('version')}",
-    "release.evidence": lambda d, s: f"{plain(d.get('type', ''))}: {'; '.join(d.get('reasons', []))}",
-    "release.judged": lambda d, s: f"{_release(d)}: the gate says {plain(d.get('outcome', ''))}",
-    "release.waiting": lambda d, s: f"{_release(d)} waits for {_people(d)}",
-    "release.approved": lambda d, s: f"{_release(d)} was approved by {', '.join(d.get('approvers', []))}",
-    "release.rejected": lambda d, s: f"{_release(d)} was rejected: {'; '.join(d.get('reasons', []))}",
-    "release.traffic": lambda d, s: f"{_release(d)}: traffic {_percent(d.get('traffic'))}",
-    "release.baked": lambda d, s: f"{_release(d)}: {d.get('percent')} % held ({'; '.join(d.get('said', []))})",
-    "release.promoted": lambda d, s: f"{d.get('model')}:{d.get('version')} serves in {d.get('workspace')}",
-    "release.completed": lambda d, s: f"{_release(d)} is completed",
-    "release.failed": lambda d, s: f"{_release(d)} failed: {'; '.join(d.get('reasons', []))}",
-    "release.rolled_back": lambda d, s: f"{_release(d)} was rolled back: {'; '.join(d.get('reasons', []))}",
-    "rule.fired": lambda d, s: f"rule {name(s)} fired",
-}
-
-
-def _states(signals: Any) -> str:
-    return ", ".join(f"{signal} {plain(state)}" for signal, state in (signals or {}).items())
-
-
-def is_told(type_: str) -> bool:
-    """Whether facts of this kind have a sentence of their own."""
-    return type_ in _SENTENCES
-
-
 def size(value: float) -> str:
     """Bytes as ``249.9 kB``, ``10.8 MB``."""
     for unit in ("B", "kB", "MB", "GB"):
@@ -266,22 +208,6 @@ def usage(used: Mapping[str, Any]) -> list[tuple[str, str]]:
         words = {"max_rss": "memory", "cpu_seconds": "processor"}.get(name, plain(name).replace(" bytes", ""))
         found.append((words, size(value) if is_bytes else f"{number(value)} s" if "seconds" in name else number(value)))
     return found
-
-
-def sentence(type_: str, subject: str, data: Mapping[str, Any]) -> str:
-    """What a fact says; for a kind without a sentence of its own, its type and what it is about."""
-    write = _SENTENCES.get(type_)
-    if write is not None:
-        return str(write(data, subject))
-    return f"{plain(type_.replace('.', ' '))}: {name(subject)}"
-
-
-def fact_tone(type_: str, data: Mapping[str, Any]) -> str:
-    """What came out, if the fact says it (``outcome`` of evidence), else what happened."""
-    states = list((data.get("signals") or {}).values()) if type_ == "monitor.completed" else []
-    if "alert" in states:
-        return "bad"
-    return tone(str(data["outcome"])) if "outcome" in data else tone(type_.rpartition(".")[2])
 
 
 def compact(text: str, length: int) -> str:

@@ -1,0 +1,120 @@
+"""Facts as sentences: what happened, for people. Pure."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from doubleloop.console import words
+
+
+def _release(data: Mapping[str, Any]) -> str:
+    return f"release {data.get('number', '')}".strip()
+
+
+def _people(data: Mapping[str, Any]) -> str:
+    return words.plain(" or ".join(data.get("personas") or ["people"]))
+
+
+def _quoted(comment: Any) -> str:
+    return f": “{comment}”" if comment else ""
+
+
+def _percent(traffic: Any) -> str:
+    return ", ".join(f"{name} {share} %" for name, share in (traffic or {}).items()) or "nothing"
+
+
+# One sentence per kind of fact that people look for; {actor} stands before it on the page.
+_SENTENCES: dict[str, Any] = {
+    "access.denied": lambda d, s: f"was refused: {d.get('why', '')}",
+    "approval.given": lambda d, s: "approves" + _quoted(d.get("comment")),
+    "approval.refused": lambda d, s: "says no" + _quoted(d.get("comment")),
+    "approval.opened": lambda d, s: f"asks {_people(d)} to decide",
+    "approval.closed": lambda d, s: f"the question was answered: {d.get('status', '')}",
+    "data.created": lambda d, s: f"added data {d.get('name')}:{d.get('version')}",
+    "data.labelled": lambda d, s: f"data {words.name(s)} is now @{d.get('label')}",
+    "deployment.created": lambda d, s: (
+        f"deploys {words.name(d.get('model') or '')} as {d.get('name')} to {d.get('endpoint')}"
+    ),
+    "deployment.ready": lambda d, s: f"{words.name(d.get('model') or '')} answers at {d.get('endpoint')}",
+    "deployment.deleted": lambda d, s: f"{words.name(d.get('model') or '')} is taken away from {d.get('endpoint')}",
+    "deployment.failed": lambda d, s: f"a deployment to {d.get('endpoint')} failed: {d.get('error', '')}",
+    "endpoint.traffic": lambda d, s: f"traffic of {words.name(s)}: {_percent(d.get('after'))}",
+    "environment.built": lambda d, s: f"built an environment of {d.get('packages')} packages",
+    "job.submitted": lambda d, s: f"submitted {d.get('display_name') or words.name(s)}",
+    "job.completed": lambda d, s: f"job {words.name(s)} completed",
+    "job.failed": lambda d, s: f"job {words.name(s)} failed: {d.get('reason', '')}",
+    "model.registered": lambda d, s: f"registered {d.get('name')}:{d.get('version')}",
+    "model.labelled": lambda d, s: f"{words.name(s)} is now {d.get('label')}",
+    "monitor.alert": lambda d, s: (
+        f"{d.get('monitor')}: {d.get('metric')} of {d.get('signal')} is {words.number(d.get('value'))}, "
+        f"limit {words.number(d.get('threshold'))}"
+    ),
+    "monitor.resolved": lambda d, s: f"{words.name(s)}: {d.get('metric')} of {d.get('signal')} is good again",
+    "monitor.completed": lambda d, s: f"{words.name(s)} ran: {_states(d.get('signals'))}",
+    "monitor.failed": lambda d, s: f"{words.name(s)} could not run: {d.get('error', '')}",
+    "release.started": lambda d, s: f"started {_release(d)} of {d.get('model')}:{d.get('version')}",
+    "release.stage_entered": lambda d, s: f"{_release(d)} enters {d.get('workspace')}",
+    "release.candidate": lambda d, s: f"{_release(d)}: the candidate is {d.get('model')}:{d.get('version')}",
+    "release.evidence": lambda d, s: f"{words.plain(d.get('type', ''))}: {'; '.join(d.get('reasons', []))}",
+    "release.judged": lambda d, s: f"{_release(d)}: the gate says {words.plain(d.get('outcome', ''))}",
+    "release.waiting": lambda d, s: f"{_release(d)} waits for {_people(d)}",
+    "release.approved": lambda d, s: f"{_release(d)} was approved by {', '.join(d.get('approvers', []))}",
+    "release.rejected": lambda d, s: f"{_release(d)} was rejected: {'; '.join(d.get('reasons', []))}",
+    "release.traffic": lambda d, s: f"{_release(d)}: traffic {_percent(d.get('traffic'))}",
+    "release.baked": lambda d, s: f"{_release(d)}: {d.get('percent')} % held ({'; '.join(d.get('said', []))})",
+    "release.promoted": lambda d, s: f"{d.get('model')}:{d.get('version')} serves in {d.get('workspace')}",
+    "release.rolling_out": lambda d, s: f"{_release(d)} rolls out as {d.get('deployment')} at {d.get('endpoint')}",
+    "release.stage_served": lambda d, s: f"{_release(d)} is done in {d.get('workspace') or 'its stage'}",
+    "release.end_requested": lambda d, s: f"{_release(d)} is to end: {d.get('reason', '')}",
+    "release.superseded": lambda d, s: f"{_release(d)} was overtaken: {'; '.join(d.get('reasons', []))}",
+    "release.expired": lambda d, s: f"{_release(d)} expired: {'; '.join(d.get('reasons', []))}",
+    "release.cancelled": lambda d, s: f"{_release(d)} was cancelled: {'; '.join(d.get('reasons', []))}",
+    "release.not_started": lambda d, s: f"no release of {d.get('model')}:{d.get('version')}: {d.get('error', '')}",
+    "release.completed": lambda d, s: f"{_release(d)} is completed",
+    "release.failed": lambda d, s: f"{_release(d)} failed: {'; '.join(d.get('reasons', []))}",
+    "release.rolled_back": lambda d, s: f"{_release(d)} was rolled back: {'; '.join(d.get('reasons', []))}",
+    "release.defined": lambda d, s: f"defined release {words.name(s)} version {d.get('version')}",
+    "rule.failed": lambda d, s: f"rule {words.name(s)} failed: {d.get('error', '')}",
+    "rule.fired": lambda d, s: f"rule {words.name(s)} fired",
+}
+
+
+def _states(signals: Any) -> str:
+    return ", ".join(f"{signal} {words.plain(state)}" for signal, state in (signals or {}).items())
+
+
+def sentence(type_: str, subject: str, data: Mapping[str, Any]) -> str:
+    """What a fact says; for a kind without a sentence of its own, its type and what it is about."""
+    write = _SENTENCES.get(type_)
+    if write is not None:
+        # A fact that another version wrote may say it otherwise: the log is shown all the same.
+        with contextlib.suppress(TypeError, AttributeError, KeyError):
+            return str(write(data, subject))
+    return f"{words.plain(type_.replace('.', ' '))}: {words.name(subject)}"
+
+
+def is_told(type_: str) -> bool:
+    """Whether facts of this kind have a sentence of their own."""
+    return type_ in _SENTENCES
+
+
+# Small steps between those that people look for on the first page.
+_STEPS = {
+    "approval.opened", "approval.closed", "deployment.created", "deployment.deleted", "endpoint.traffic",
+    "environment.built", "release.baked", "release.judged", "release.rolling_out", "release.stage_served",
+}  # fmt: skip
+
+
+def is_news(type_: str) -> bool:
+    """Whether a fact belongs on the first page."""
+    return is_told(type_) and type_ not in _STEPS and not type_.startswith("access.")
+
+
+def fact_tone(type_: str, data: Mapping[str, Any]) -> str:
+    """What came out, if the fact says it (``outcome`` of evidence), else what happened."""
+    states = list((data.get("signals") or {}).values()) if type_ == "monitor.completed" else []
+    if "alert" in states:
+        return "bad"
+    return words.tone(str(data["outcome"])) if "outcome" in data else words.tone(type_.rpartition(".")[2])
