@@ -84,7 +84,7 @@ def test_what_waits_goes_on_after_the_process_ended(tmp_path: Path, contexts: Co
 
 
 def test_more_workflows_may_wait_than_there_are_threads(tmp_path: Path, contexts: Contexts) -> None:
-    process = worker(tmp_path, threads=4)
+    worker(tmp_path, threads=4)
     names = [f"w{number}" for number in range(12)]
     with contexts.write(ACTOR) as ctx:
         for name in names:
@@ -98,7 +98,7 @@ def test_more_workflows_may_wait_than_there_are_threads(tmp_path: Path, contexts
 
 
 def test_a_start_that_is_rolled_back_never_happens(tmp_path: Path, contexts: Contexts) -> None:
-    process = worker(tmp_path)
+    worker(tmp_path)
     with pytest.raises(ZeroDivisionError), contexts.write(ACTOR) as ctx:
         commands.start(ctx, "story", "never", {})
         raise ZeroDivisionError
