@@ -1,0 +1,189 @@
+"""Rules and schedules: each fact is acted on once, quiet times are kept, what was missed is one run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from doubleloop.automation import commands, loop, messages, queries, store
+from doubleloop.base import clock, errors
+from doubleloop.db.context import Contexts
+from doubleloop.durable import store as outbox
+from doubleloop.environments import commands as environments
+from doubleloop.events import commands as events
+from doubleloop.events import queries as facts
+from doubleloop.events.model import Fact
+from doubleloop.specs import documents
+
+RULE = """
+$schema: doubleloop/rule
+name: tell
+on: monitor.alert
+where: {signal: performance, value: {at_least: 10}}
+do: [{webhook: {url: "http://127.0.0.1:9/hook"}}]
+"""
+SCHEDULE = """
+name: nightly
+trigger: {type: cron, expression: "0 3 * * *"}
+create_job:
+  job: {type: command, command: echo hi, environment: "azureml:base@latest"}
+"""
+
+
+def put_rule(house: Any, text: str = RULE) -> None:
+    with house.write("ada", "dev") as ctx:
+        commands.put_rule(ctx, documents.parse(text, "rule.yml", "/"))
+
+
+def alert(house: Any, workspace: str = "dev", **data: Any) -> None:
+    with house.write("service:monitor", workspace) as ctx:
+        events.record(ctx, "monitor.alert", "monitor:m", **{"signal": "performance", "value": 12.0, **data})
+
+
+def acts(house: Any) -> list[str]:
+    with house.read("service:setup", None) as ctx:
+        return [each.workflow_id for each in outbox.pending(ctx, 1000) if each.name == "automation.act"]
+
+
+def drain(house: Any, now: datetime | None = None) -> None:
+    contexts = Contexts(house.contexts.engine, house.ports, (lambda: now) if now else clock.now)
+    watching = loop.Loop(contexts, 0.01)
+    while watching.tick():
+        pass
+
+
+def kinds(house: Any, *types: str) -> list[Fact]:
+    with house.read("service:setup", None) as ctx:
+        return facts.facts(ctx, types=types)
+
+
+def test_a_fact_that_fits_is_acted_on_once(house: Any) -> None:
+    put_rule(house)
+    alert(house)
+    drain(house)
+    drain(house)
+    assert len(acts(house)) == 1
+    assert [fact.data["do"] for fact in kinds(house, "rule.fired")] == [["webhook"]]
+
+
+def test_a_loop_that_dies_between_reaction_and_marker_does_not_react_twice(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_rule(house)
+    alert(house)
+
+    def dies(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.events, "advance", dies)
+        with pytest.raises(KeyboardInterrupt):
+            drain(house)
+    assert acts(house) == []  # the reaction went with the transaction
+    drain(house)
+    assert len(acts(house)) == 1
+
+
+@pytest.mark.parametrize("data", [{"signal": "inputs"}, {"value": 9.0}, {"value": "high"}])
+def test_a_fact_that_does_not_fit_is_passed_over(house: Any, data: dict[str, Any]) -> None:
+    put_rule(house)
+    alert(house, **data)
+    drain(house)
+    assert acts(house) == []
+
+
+def test_a_rule_hears_its_own_workspace_alone(house: Any) -> None:
+    put_rule(house)
+    alert(house, workspace="staging")
+    drain(house)
+    assert acts(house) == []
+
+
+def test_within_its_cool_down_it_stays_quiet_and_says_so(house: Any) -> None:
+    put_rule(house, RULE + "cool_down: 1h\n")
+    alert(house)
+    drain(house)
+    alert(house)
+    drain(house)
+    assert len(acts(house)) == 1
+    assert "cooling down" in kinds(house, "rule.skipped")[0].data["why"]
+    alert(house)
+    drain(house, clock.now() + timedelta(hours=2))
+    assert len(acts(house)) == 2
+
+
+def test_a_limit_of_times_is_kept(house: Any) -> None:
+    put_rule(house, RULE + "limit: {count: 2, per: 1d}\n")
+    for _ in range(4):
+        alert(house)
+    drain(house)
+    assert len(acts(house)) == 2
+    assert len(kinds(house, "rule.skipped")) == 2
+
+
+def test_a_rule_for_everything_does_not_feed_on_its_own_facts(house: Any) -> None:
+    put_rule(house, RULE.replace("monitor.alert", '"*"').replace(
+        "where: {signal: performance, value: {at_least: 10}}\n", ""
+    ))  # fmt: skip
+    drain(house)
+    first = len(acts(house))
+    alert(house)
+    drain(house)
+    assert len(acts(house)) == first + 1
+
+
+def test_labelling_is_refused_with_its_line(house: Any) -> None:
+    text = RULE.replace('do: [{webhook: {url: "http://127.0.0.1:9/hook"}}]', "do: [{open_labeling: {project: p}}]")
+    with pytest.raises(errors.NotSupported) as refused:
+        put_rule(house, text)
+    assert refused.value.where is not None and refused.value.where.line == 6
+
+
+def test_a_schedule_fires_once_for_all_it_missed_in_its_authors_name(house: Any) -> None:
+    with house.write("ada", "registry") as ctx:
+        body = {"name": "base", "conda_file": {"$file": "c.yml", "text": "dependencies: [python=3.11]"}}
+        environments.create(ctx, "base", "1", body)
+    begin = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    contexts = Contexts(house.contexts.engine, house.ports, lambda: begin)
+    with contexts.write(house.actor("ada"), "dev") as ctx:
+        made = commands.put_schedule(ctx, documents.parse(SCHEDULE, "s.yml", "/", kind="schedule"))
+        assert made.next_at == datetime(2026, 3, 2, 3, tzinfo=UTC)
+    drain(house, begin + timedelta(days=4))
+    drain(house, begin + timedelta(days=4))
+    submitted = kinds(house, "job.submitted")
+    assert [(fact.data["job"], fact.actor) for fact in submitted] == [("nightly-20260302T030000", "ada")]
+    with house.read("ada", "dev") as ctx:
+        assert queries.schedule(ctx, "nightly").next_at == datetime(2026, 3, 6, 3, tzinfo=UTC)
+
+
+def test_a_disabled_schedule_rests(house: Any) -> None:
+    with house.write("ada", "dev") as ctx:
+        commands.put_schedule(ctx, documents.parse(SCHEDULE, "s.yml", "/", kind="schedule"))
+        commands.enable_schedule(ctx, "nightly", False)
+    drain(house, clock.now() + timedelta(days=9))
+    assert kinds(house, "job.submitted", "schedule.failed") == []
+
+
+def test_a_schedule_whose_job_is_refused_says_so_and_goes_on(house: Any) -> None:
+    with house.write("ada", "dev") as ctx:
+        commands.put_schedule(ctx, documents.parse(SCHEDULE, "s.yml", "/", kind="schedule"))
+    drain(house, clock.now() + timedelta(days=2))  # azureml:base is not there
+    assert "azureml:base" in kinds(house, "schedule.failed")[0].data["error"]
+    with house.read("ada", "dev") as ctx:
+        found = store.schedule(ctx, "dev", "nightly")
+    assert found is not None and found.next_at is not None and found.next_at > clock.now() + timedelta(days=1)
+
+
+def fact(**data: Any) -> Fact:
+    return Fact(1, "monitor.alert", "dev", "monitor:m", "x", clock.now(), data, "", "")
+
+
+def test_a_facts_fields_are_filled_in_and_missing_ones_are_told() -> None:
+    found = fact(endpoint="rides", window={"start": "2026"})
+    assert messages.fill("${{fact.endpoint}} since ${{ fact.window.start }} in ${{fact.workspace}}", found) == (
+        "rides since 2026 in dev"
+    )
+    with pytest.raises(errors.InvalidInput, match="no field 'color'"):
+        messages.fill("${{fact.color}}", found)
