@@ -80,9 +80,9 @@ async def _on_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, errors.DoubleloopError):  # from reading a body, which FastAPI calls a parse error
         return _answer(error.__cause__)
-    body: dict[str, Any] = {
-        "error": {"code": "not_found" if error.status_code == 404 else "error", "message": error.detail}
-    }
+    known = {kind.status: code for code, kind in errors.BY_CODE.items()}
+    code = known.get(error.status_code, "invalid_input" if error.status_code < 500 else "error")
+    body: dict[str, Any] = {"error": {"code": code, "message": error.detail}}
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 

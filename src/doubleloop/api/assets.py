@@ -61,6 +61,7 @@ def show_compute(request: Request, ws: str, name: str) -> dict[str, Any]:
 
 @router.post("/workspaces/{ws}/datastores", openapi_extra=needs(Action.DATA_WRITE))
 def put_datastore(request: Request, ws: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "document")
     document = requests.document(body, "datastore")
     spec = {key: value for key, value in specs.plain(document.model).items() if key not in ("$schema", "name")}
     if spec.get("credentials"):
@@ -98,7 +99,7 @@ def create_data(request: Request, ws: str, body: dict[str, Any] = Body()) -> dic
     with requests.writing(request, ws) as ctx:
         asset = data.add_version(
             ctx, spec.name, reference, spec.type, version=spec.version, description=spec.description or "",
-            tags=dict(spec.tags), label=body.get("label"),
+            tags=dict(spec.tags), label=requests.value(body, "label", str),
         )  # fmt: skip
     return render.asset(asset)
 
@@ -129,7 +130,7 @@ def show_data(request: Request, ws: str, name: str, version: str) -> dict[str, A
 def label_data(request: Request, ws: str, name: str, label: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "version")
     with requests.writing(request, ws) as ctx:
-        data.label(ctx, _reference(name, str(body.get("version", ""))), label)
+        data.label(ctx, _reference(name, requests.text(body, "version")), label)
         return render.asset(datasets.resolve(ctx, f"{name}@{label}").asset)
 
 

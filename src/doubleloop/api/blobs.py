@@ -47,7 +47,9 @@ def _permit_upload(request: Request) -> None:
 @router.post("/blobs/missing", openapi_extra=needs(OWN))
 def missing(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "sha256")
-    hashes = body.get("sha256", [])
+    hashes = requests.value(body, "sha256", list) or []
+    if not all(isinstance(each, str) for each in hashes):
+        raise errors.InvalidInput("'sha256' must be a list of hashes")
     if len(hashes) > MOST_HASHES:
         raise errors.TooLarge(f"At most {MOST_HASHES} hashes at once")
     blobs = _blobs(request)
@@ -109,7 +111,7 @@ def put_tree(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
     _permit_upload(request)
     requests.refuse_unknown(body, "entries")
     try:
-        entries = tuple(storage.Entry(*entry) for entry in body.get("entries", []))
+        entries = tuple(storage.Entry(*entry) for entry in requests.value(body, "entries", list) or [])
     except TypeError:
         raise errors.InvalidInput("An entry is [path, sha256, size, executable]") from None
     tree = _blobs(request).put_entries(entries)

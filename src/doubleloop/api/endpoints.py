@@ -62,7 +62,7 @@ def traffic(request: Request, ws: str, name: str, body: dict[str, Any] = Body())
     requests.refuse_unknown(body, "traffic", "mirror_traffic", "reason")
     with requests.writing(request, ws) as ctx:
         changed = commands.set_traffic(
-            ctx, name, _shares(body.get("traffic")), reason=str(body.get("reason") or ""),
+            ctx, name, _shares(body.get("traffic")), reason=requests.text(body, "reason"),
             mirror=_shares(body["mirror_traffic"]) if "mirror_traffic" in body else None,
         )  # fmt: skip
         return _endpoint(ctx, changed)
@@ -87,7 +87,7 @@ def keys(request: Request, ws: str, name: str) -> dict[str, Any]:
 def regenerate(request: Request, ws: str, name: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "key_type")
     with requests.writing(request, ws) as ctx:
-        primary, secondary = commands.regenerate_key(ctx, name, str(body.get("key_type", "primary")).lower())
+        primary, secondary = commands.regenerate_key(ctx, name, requests.text(body, "key_type", "primary").lower())
     return {"primaryKey": primary, "secondaryKey": secondary}
 
 
@@ -136,7 +136,7 @@ def create_deployment(request: Request, ws: str, name: str, body: dict[str, Any]
         raise errors.InvalidInput(f"The deployment belongs to endpoint {document.model.endpoint_name}, not {name}")
     with requests.writing(request, ws) as ctx:
         made = commands.create_deployment(
-            ctx, document, id_=body.get("id"), all_traffic=bool(body.get("all_traffic", False))
+            ctx, document, id_=requests.identifier(body), all_traffic=bool(requests.value(body, "all_traffic", bool))
         )
         return _deployment(ctx, made)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import sqlalchemy as sa
@@ -25,10 +25,14 @@ from doubleloop.identity.actions import Action
 from doubleloop.identity.model import Persona, WorkspaceKind
 from doubleloop.settings.model import Settings
 from doubleloop.setups import commands as setups
+from doubleloop.workspaces import queries as workspaces
 
 router = routing.router("/api/v1")
 
 WORKER_SILENT_SECONDS = 10.0
+# The largest number that every database keeps.
+LAST = 2**63 - 1
+LONGEST_LIFETIME = 100 * 366 * 86400
 
 
 @router.get("/health", openapi_extra=needs(OPEN))
@@ -82,7 +86,7 @@ def login(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "user", "password")
     lifetime = timedelta(hours=requests.settings(request).session_hours)
     with requests.contexts(request).write(requests.GATE) as ctx:
-        actor, secret = identity.login(ctx, str(body.get("user", "")), str(body.get("password", "")), lifetime)
+        actor, secret = identity.login(ctx, requests.text(body, "user"), requests.text(body, "password"), lifetime)
         return {"token": secret, "user": actor.id, "expires_at": render.plain(ctx.now + lifetime)}
 
 
@@ -96,14 +100,26 @@ def logout(request: Request) -> dict[str, Any]:
 @router.post("/tokens", openapi_extra=needs(Action.IDENTITY_WRITE))
 def create_token(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "name", "user", "workspace", "lifetime")
-    lifetime = timedelta(seconds=float(body["lifetime"])) if body.get("lifetime") else None
+    lifetime = _lifetime(body.get("lifetime"))
     with requests.writing(request) as ctx:
-        owner = body.get("user") or ctx.actor.id
-        name = str(body.get("name") or "token")
+        owner = requests.text(body, "user", ctx.actor.id)
+        name = requests.text(body, "name", "token")
         if name.startswith("job:"):
             raise errors.InvalidInput("Names that begin with 'job:' belong to the tokens of jobs")
-        token, secret = identity.create_token(ctx, owner, name, lifetime=lifetime, workspace=body.get("workspace"))
+        workspace = requests.value(body, "workspace", str)
+        if workspace is not None:
+            workspaces.get(ctx, workspace)
+        token, secret = identity.create_token(ctx, owner, name, lifetime=lifetime, workspace=workspace)
         return {**render.plain(token), "token": secret}
+
+
+def _lifetime(seconds: Any) -> timedelta | None:
+    """Raises InvalidInput unless it is left out or a number of seconds up to LONGEST_LIFETIME."""
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_LIFETIME:
+        raise errors.InvalidInput("'lifetime' must be seconds, more than 0 and at most a hundred years")
+    return timedelta(seconds=seconds)
 
 
 @router.delete("/tokens/{id}", openapi_extra=needs(Action.IDENTITY_WRITE))
@@ -136,10 +152,13 @@ def create_user(request: Request, body: dict[str, Any] = Body()) -> dict[str, An
     requests.refuse_unknown(body, "name", "display_name", "password", "is_admin")
     with requests.writing(request) as ctx:
         user = identity.create_user(
-            ctx, str(body.get("name", "")), body.get("display_name") or "", is_admin=bool(body.get("is_admin"))
+            ctx,
+            requests.text(body, "name"),
+            requests.text(body, "display_name"),
+            is_admin=bool(requests.value(body, "is_admin", bool)),
         )
-        if body.get("password"):
-            identity.set_password(ctx, user.name, str(body["password"]))
+        if body.get("password") is not None:
+            identity.set_password(ctx, user.name, requests.text(body, "password"))
         return render.user(user)
 
 
@@ -147,7 +166,7 @@ def create_user(request: Request, body: dict[str, Any] = Body()) -> dict[str, An
 def set_password(request: Request, name: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "password")
     with requests.writing(request) as ctx:
-        identity.set_password(ctx, name, str(body.get("password", "")))
+        identity.set_password(ctx, name, requests.text(body, "password"))
     return {}
 
 
@@ -188,7 +207,7 @@ def apply(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "document", "digest")
     document = requests.document(body, "setup")
     with requests.writing(request) as ctx:
-        return render.plan(setups.apply(ctx, document, body.get("digest")))
+        return render.plan(setups.apply(ctx, document, requests.value(body, "digest", str)))
 
 
 @router.get("/audit", openapi_extra=needs(Action.AUDIT_READ))
@@ -198,8 +217,8 @@ def audit(
     subject: str | None = None,
     workspace: str | None = None,
     actor: str | None = None,
-    after: int = 0,
-    order: str = "newest",
+    after: int = Query(0, ge=0, le=LAST),
+    order: Literal["newest", "oldest"] = "newest",
     limit: int = Query(100, ge=1, le=1000),
 ) -> dict[str, Any]:
     with requests.reading(request, workspace) as ctx:

@@ -29,14 +29,17 @@ def _job(request: Request, job: Job) -> dict[str, Any]:
 def submit(request: Request, ws: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "document", "id", "experiment", "force_rerun")
     document = requests.document(body, *KINDS)
-    if body.get("experiment"):
-        document = documents.with_changes(document, {"experiment_name": str(body["experiment"])})
+    experiment = requests.text(body, "experiment")
+    if experiment:
+        document = documents.with_changes(document, {"experiment_name": experiment})
     with requests.writing(request, ws) as ctx:
-        return _job(request, commands.submit(ctx, document, id=body.get("id"), force_rerun=body.get("force_rerun")))
+        force = requests.value(body, "force_rerun", bool)
+        return _job(request, commands.submit(ctx, document, id=requests.identifier(body), force_rerun=force))
 
 
 @router.post("/validate", openapi_extra=needs(Action.JOB_SUBMIT))
 def validate(request: Request, ws: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "document")
     with requests.reading(request, ws) as ctx:
         identity.permit(ctx, Action.JOB_SUBMIT)
     try:
@@ -69,7 +72,7 @@ def list_jobs(
             statuses=[status] if status else (),
             created_by=created_by,
             experiment=experiment,
-            cursor=after,
+            cursor=requests.cursor(after),
             limit=limit,
         )
         return requests.listing(page.items, lambda job: _job(request, job), page.next)
@@ -88,7 +91,7 @@ def steps(request: Request, ws: str, id: str) -> dict[str, Any]:
 
 
 @router.get("/{id}/steps/{step}/log", openapi_extra=needs(Action.JOB_READ))
-def log(request: Request, ws: str, id: str, step: str, offset: int = Query(0, ge=0)) -> Response:
+def log(request: Request, ws: str, id: str, step: str, offset: int = Query(0, ge=0, le=2**63 - 1)) -> Response:
     with requests.reading(request, ws) as ctx:
         chunk, end = queries.log(ctx, id, step, offset)
     headers = {"x-next-offset": str(offset + len(chunk)), "x-end": "true" if end else "false"}

@@ -104,15 +104,15 @@ def show_definition(request: Request, name: str) -> dict[str, Any]:
 @router.post("/releases", openapi_extra=needs(Action.RELEASE_START))
 def start(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "definition", "model_version", "id", "trigger")
-    if not body.get("definition"):
+    definition = requests.text(body, "definition")
+    if not definition:
         raise errors.InvalidInput("The body names no 'definition'")
-    version = str(body["model_version"]) if body.get("model_version") else None
+    version = requests.text(body, "model_version") or None
+    why = requests.value(body, "trigger", dict) or {}
     with requests.writing(request) as ctx:
         # Why a person started it is for the record; what a rule may say (inputs, author) is not theirs to say.
-        trigger = {"type": "manual", "note": str((body.get("trigger") or {}).get("note", ""))}
-        release = commands.start(
-            ctx, str(body["definition"]), model_version=version, trigger=trigger, id=body.get("id")
-        )
+        trigger = {"type": "manual", "note": requests.text(why, "note")}
+        release = commands.start(ctx, definition, model_version=version, trigger=trigger, id=requests.identifier(body))
         return _release(ctx, release)
 
 
@@ -131,7 +131,7 @@ def list_releases(
             definition=definition,
             model_name=model,
             statuses=(status,) if status else (),
-            cursor=after,
+            cursor=requests.cursor(after),
             limit=limit,
         )
         return requests.listing(page.items, lambda each: _release(ctx, each), page.next)
@@ -152,7 +152,9 @@ def evidence(request: Request, id: str) -> dict[str, Any]:
 
 
 @router.get("/releases/{id}/facts", openapi_extra=needs(Action.RELEASE_READ))
-def facts(request: Request, id: str, after: int = 0, limit: int = Query(500, ge=1, le=1000)) -> dict[str, Any]:
+def facts(
+    request: Request, id: str, after: int = Query(0, ge=0, le=2**63 - 1), limit: int = Query(500, ge=1, le=1000)
+) -> dict[str, Any]:
     with requests.reading(request) as ctx:
         release = queries.get(ctx, id)
         return requests.listing(events.facts(ctx, subject=release.subject, after=after, limit=limit), render.fact)
@@ -163,7 +165,7 @@ def approve(request: Request, id: str, body: dict[str, Any] = Body()) -> dict[st
     requests.refuse_unknown(body, "comment", "evidence_digest")
     with requests.writing(request) as ctx:
         queries.get(ctx, id)  # who may not see it is not told how it stands
-        done = commands.approve(ctx, id, str(body.get("comment") or ""), str(body.get("evidence_digest") or ""))
+        done = commands.approve(ctx, id, requests.text(body, "comment"), requests.text(body, "evidence_digest"))
         return _decided(request, done)
 
 
@@ -172,7 +174,7 @@ def reject(request: Request, id: str, body: dict[str, Any] = Body()) -> dict[str
     requests.refuse_unknown(body, "comment", "evidence_digest")
     with requests.writing(request) as ctx:
         queries.get(ctx, id)  # who may not see it is not told how it stands
-        done = commands.reject(ctx, id, str(body.get("comment") or ""), str(body.get("evidence_digest") or ""))
+        done = commands.reject(ctx, id, requests.text(body, "comment"), requests.text(body, "evidence_digest"))
         return _decided(request, done)
 
 
@@ -185,7 +187,7 @@ def cancel(request: Request, id: str, body: dict[str, Any] = Body(default={})) -
     requests.refuse_unknown(body, "comment")
     with requests.writing(request) as ctx:
         queries.get(ctx, id)
-        return _decided(request, commands.cancel(ctx, id, str(body.get("comment") or "")))
+        return _decided(request, commands.cancel(ctx, id, requests.text(body, "comment")))
 
 
 @router.get("/approvals", openapi_extra=needs(Action.RELEASE_READ))

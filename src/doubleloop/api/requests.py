@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 
-from doubleloop.base import actors, errors
+from doubleloop.base import actors, errors, ids
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
 from doubleloop.settings.model import Settings
 from doubleloop.specs import documents
+
+T = TypeVar("T")
 
 GATE = actors.service("gate")
 SESSION_COOKIE = "doubleloop_session"
@@ -78,6 +80,41 @@ def refuse_unknown(body: dict[str, Any], *known: str) -> None:
     unknown = sorted(set(body) - set(known))
     if unknown:
         raise errors.InvalidInput(f"Unknown field '{unknown[0]}'", cure=f"Known: {', '.join(known)}.")
+
+
+_WORDS = {str: "text", bool: "true or false", dict: "a mapping", list: "a list"}
+
+
+def value(body: dict[str, Any], name: str, kind: type[T], default: T | None = None) -> T | None:
+    """A field of the body; ``default`` when it is missing or null. Raises InvalidInput for another type."""
+    found: Any = body.get(name)
+    if found is None:
+        return default
+    if type(found) is not kind or "\0" in str(found if kind is str else ""):
+        raise errors.InvalidInput(f"'{name}' must be {_WORDS[kind]}")
+    chosen: T = found
+    return chosen
+
+
+def text(body: dict[str, Any], name: str, default: str = "") -> str:
+    return value(body, name, str) or default
+
+
+def identifier(body: dict[str, Any], name: str = "id") -> str | None:
+    """An id that the caller chose; None when there is none. Raises InvalidInput for what cannot be one."""
+    found = value(body, name, str)
+    if found is not None and not ids.is_name(found):
+        raise errors.InvalidInput(f"'{found[:80]}' cannot be an id", cure="Use letters, digits, '.', '_' and '-'.")
+    return found
+
+
+def cursor(after: str | None) -> str | None:
+    """Where a page begins, as the page before told it. Raises InvalidInput."""
+    if after is not None and not (after.isascii() and after.isdigit() and len(after) < 19):
+        raise errors.InvalidInput(
+            f"'{after[:80]}' is not a cursor", cure="Use the `next` of the page before."
+        )  # fmt: skip
+    return after
 
 
 def record_denial(request: Request, error: errors.DoubleloopError, who: actors.Actor | None) -> None:

@@ -57,11 +57,11 @@ def delete_monitor(request: Request, ws: str, name: str) -> dict[str, Any]:
 def run_now(request: Request, ws: str, name: str, body: dict[str, Any] = Body(default={})) -> dict[str, Any]:
     requests.refuse_unknown(body, "as_of", "id")
     try:
-        as_of = clock.parse(body["as_of"]) if body.get("as_of") else None
+        as_of = clock.parse(text) if (text := requests.text(body, "as_of")) else None
     except ValueError as error:
         raise errors.InvalidInput(f"as_of: {error}", cure="Write 2026-01-31 or 2026-01-31T12:00:00Z.") from None
     with requests.writing(request, ws) as ctx:
-        return render.monitor_run(monitoring.run_now(ctx, name, as_of, body.get("id")))
+        return render.monitor_run(monitoring.run_now(ctx, name, as_of, requests.identifier(body)))
 
 
 @router.get("/monitors/{name}/runs", openapi_extra=needs(Action.MONITOR_READ))

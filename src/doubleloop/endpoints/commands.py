@@ -110,9 +110,11 @@ def create_deployment(
     assert ctx.workspace is not None
     id_ = id_ or ids.new_id("deployment")
     known = store.deployment(ctx, id_)
+    spec = document.model
+    if known and (known.workspace, known.endpoint) != (ctx.workspace, spec.endpoint_name):
+        raise errors.Conflict(f"There is a deployment {id_} elsewhere already", cure="Use another id.")
     if known:
         return known
-    spec = document.model
     get_endpoint(ctx, spec.endpoint_name)
     reference = model_reference or (spec.model if isinstance(spec.model, str) else None)
     version = models.resolve(ctx, reference) if reference and reference.startswith("azureml:") else None

@@ -86,6 +86,8 @@ def run_now(ctx: Ctx, name: str, as_of: datetime | None = None, id_: str | None 
     monitor = get(ctx, name)
     id_ = id_ or ids.new_id("monitor")
     known = store.run(ctx, id_)
+    if known and (known.workspace, known.monitor) != (monitor.workspace, name):
+        raise errors.Conflict(f"There is a run {id_} of another monitor already", cure="Use another id.")
     if known:
         return known
     moment = as_of or ctx.now

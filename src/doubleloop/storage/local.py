@@ -8,11 +8,11 @@ import os
 import shutil
 import stat
 import tempfile
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from doubleloop.base import canonical, errors
-from doubleloop.storage import ports
+from doubleloop.storage import ports, rules
 
 CHUNK = 1 << 20
 
@@ -107,12 +107,13 @@ class LocalBlobs:
         return self._put_entries(tuple(entries))
 
     def put_entries(self, entries: tuple[ports.Entry, ...]) -> ports.Tree:
+        rules.check_entries(entries)
         for entry in entries:
-            pure = PurePosixPath(entry.path)
-            if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\\" in entry.path:
-                raise errors.InvalidInput(f"'{entry.path}' cannot be a path inside a folder")
             if not self.has(entry.sha256):
                 raise errors.InvalidInput(f"'{entry.path}' names content that was not uploaded: {entry.sha256[:12]}…")
+            size = self.path(entry.sha256).stat().st_size
+            if entry.size != size:
+                raise errors.InvalidInput(f"'{entry.path}' has {size} bytes, not {entry.size}")
         return self._put_entries(tuple(sorted(entries, key=lambda entry: entry.path)))
 
     def _put_entries(self, entries: tuple[ports.Entry, ...]) -> ports.Tree:
@@ -120,7 +121,15 @@ class LocalBlobs:
         return ports.Tree(entries, self.put_bytes(canonical.dumps(body).encode()))
 
     def tree(self, sha256: str) -> ports.Tree:
-        entries = tuple(ports.Entry(*item) for item in json.loads(self.read(sha256)))
+        content = self.read(sha256)
+        try:
+            listed: list[Any] = json.loads(content)
+            if not isinstance(listed, list):
+                raise TypeError
+            entries = tuple(ports.Entry(*item) for item in listed)
+            rules.check_entries(entries)
+        except (ValueError, TypeError, errors.InvalidInput):
+            raise errors.NotFound(f"{sha256[:12]}… is a file, not a folder") from None
         return ports.Tree(entries, sha256)
 
     def materialise(self, reference: str, target: Path, *, writable: bool = False) -> Path:
