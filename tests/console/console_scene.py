@@ -272,7 +272,8 @@ class Scene:
 
     def register(self, version: str, job: str | None = None, run: str | None = None) -> None:
         blobs = self.contexts.port(storage.Blobs)
-        entry = storage.Entry("MLmodel", blobs.put_bytes(f"version {version}".encode()), 10)
+        content = f"version {version}".encode()
+        entry = storage.Entry("MLmodel", blobs.put_bytes(content), len(content))
         digest = blobs.put_entries((entry,)).sha256
         spec = {
             "reference": f"tree:sha256:{digest}", "flavor": "mlflow", "signature": SIGNATURE, "authors": ["ada"],

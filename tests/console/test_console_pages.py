@@ -7,17 +7,26 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from console_scene import Browser, Scene
+from console_scene import PASSWORD, SETUP, Browser, Scene
 from fastapi import FastAPI
 
 from doubleloop.console import pages
+from doubleloop.db import engine, tables
+from doubleloop.db.context import Contexts
 from doubleloop.events import queries as events
 from doubleloop.gateway import paths
+from doubleloop.identity import commands as identity
+from doubleloop.identity.ports import WorkspaceKinds
 from doubleloop.releases import model
+from doubleloop.secrets.local import FileKeys
+from doubleloop.secrets.ports import Keys
+from doubleloop.settings.model import Settings
+from doubleloop.workspaces.queries import Kinds
 
 PAGES = [
     "/", "/releases", "/releases/release-one", "/releases/release-two", "/jobs/dev", "/jobs/dev/bikes-training-1",
@@ -127,6 +136,24 @@ def test_what_is_not_there_is_a_page_with_a_cure(as_: As, page: str) -> None:
     answer = as_("linus").get(page)
     assert answer.status_code == 404
     assert "What helps:" in answer.text or "Give a request id" in answer.text
+
+
+def test_before_there_is_any_workspace_the_jobs_say_so(tmp_path: Path) -> None:
+    db = engine.create(f"sqlite:///{tmp_path / 'new.sqlite'}")
+    tables.METADATA.create_all(db)
+    ports: dict[type[Any], Any] = {
+        Settings: Settings(home=tmp_path), WorkspaceKinds: Kinds(), Keys: FileKeys(tmp_path / "secret.key"),
+    }  # fmt: skip
+    contexts = Contexts(db, ports)
+    with contexts.write(SETUP) as ctx:
+        identity.create_user(ctx, "admin", is_admin=True)
+        identity.set_password(ctx, "admin", PASSWORD)
+    admin = Browser(pages.create(contexts, ports[Settings]), "admin")
+    answer = admin.get("/jobs")
+    assert answer.status_code == 404 and "There is no workspace yet" in answer.text
+    assert "There is no model yet" in admin.get("/").text
+    assert {admin.get(page).status_code for page in ("/releases", "/endpoints", "/monitors", "/audit")} == {200}
+    db.dispose()
 
 
 def test_bad_parameters_are_told(as_: As) -> None:

@@ -33,6 +33,8 @@ def first(request: Request) -> Response:
             page = queries.list(ctx.in_workspace(place), limit=1)
             if page.items:
                 newest[place] = page.items[0].created_at
+        if not places and requests.allowed(ctx, Action.JOB_READ):
+            raise errors.NotFound("There is no workspace yet", cure="Make one with `doubleloop apply -f setup.yml`.")
         if not places:
             raise errors.NotPermitted(
                 f"{ctx.actor.id} may not see the jobs of any workspace",
