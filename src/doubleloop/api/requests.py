@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 GATE = actors.service("gate")
 SESSION_COOKIE = "doubleloop_session"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 def contexts(request: Request) -> Contexts:
@@ -32,11 +33,17 @@ def settings(request: Request) -> Settings:
 
 
 def secret_of(request: Request) -> str | None:
-    """The bearer token, or the console's session cookie."""
+    """The bearer token, or the console's session cookie.
+
+    A browser sends the cookie along with any page's request to this host, so for what may change something it counts
+    only when the browser says that a page of ours asked.
+    """
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer" and secret:
         return secret
-    return request.cookies.get(SESSION_COOKIE)
+    if request.method in SAFE_METHODS or request.headers.get("sec-fetch-site") == "same-origin":
+        return request.cookies.get(SESSION_COOKIE)
+    return None
 
 
 def actor(request: Request) -> actors.Actor:
