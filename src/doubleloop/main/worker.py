@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -27,6 +28,13 @@ HEARTBEAT_SECONDS = 1.0
 
 def run(settings: Settings) -> None:
     """Work until SIGTERM. What is cut short is found again at the next start."""
+    # Before anything is set up: two workers would do the same steps at once, and a killed supervisor's may still stop.
+    with (settings.home / "run" / "worker.lock").open("w") as only:
+        fcntl.flock(only, fcntl.LOCK_EX)
+        _work(settings)
+
+
+def _work(settings: Settings) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
