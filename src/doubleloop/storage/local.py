@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -85,26 +86,16 @@ class LocalBlobs:
         incoming.rename(place)
 
     def put_tree(self, folder: Path) -> ports.Tree:
-        root = folder.resolve()
         entries = []
-        for path in sorted(folder.rglob("*")):
-            if path.is_dir():
-                continue
-            if not path.resolve().is_relative_to(root):
-                raise errors.InvalidInput(
-                    f"{path} is a link to a place outside {folder}",
-                    cure="Copy the file in, or leave the link out.",
-                )
+        for path in _files(folder, folder.resolve(), ()):
             info = path.stat()
             if not stat.S_ISREG(info.st_mode):
                 raise errors.InvalidInput(f"{path} is not a regular file (socket, pipe or device)")
-            entries.append(
-                ports.Entry(
-                    path.relative_to(folder).as_posix(), self.put_file(path), info.st_size,
-                    bool(info.st_mode & stat.S_IXUSR),
-                )
-            )  # fmt: skip
-        return self._put_entries(tuple(entries))
+            name = path.relative_to(folder).as_posix()
+            if not _is_text(name):
+                raise errors.InvalidInput(f"{name!r} is not UTF-8, so that it cannot be the name of a kept file")
+            entries.append(ports.Entry(name, self.put_file(path), info.st_size, bool(info.st_mode & stat.S_IXUSR)))
+        return self._put_entries(tuple(sorted(entries, key=lambda entry: entry.path)))
 
     def put_entries(self, entries: tuple[ports.Entry, ...]) -> ports.Tree:
         rules.check_entries(entries)
@@ -172,6 +163,38 @@ class LocalBlobs:
         # A copy, not a hard link: a job that writes to its input must not change what others see.
         shutil.copyfile(self.path(sha256), target)
         target.chmod((0o755 if executable else 0o644) if writable else (0o555 if executable else 0o444))
+
+
+def _files(folder: Path, root: Path, within: tuple[Path, ...]) -> Iterator[Path]:
+    """Everything below that is no folder. Links are followed as long as they stay inside and do not go round."""
+    for path in folder.iterdir():
+        if path.is_symlink():
+            _check_link(path, root, within)
+        if path.is_dir():
+            yield from _files(path, root, (*within, folder.resolve()))
+        else:
+            yield path
+
+
+def _check_link(link: Path, root: Path, within: tuple[Path, ...]) -> None:
+    try:
+        real = link.resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise errors.InvalidInput(f"{link} is a link that leads nowhere", cure="Remove it.") from None
+    if not real.is_relative_to(root):
+        raise errors.InvalidInput(
+            f"{link} is a link to a place outside {root}", cure="Copy the file in, or leave the link out."
+        )
+    if real in (*within, link.parent.resolve()):
+        raise errors.InvalidInput(f"{link} is a link to a folder that it is in", cure="Remove it.")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _remove(path: Path) -> None:
