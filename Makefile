@@ -7,11 +7,13 @@ HOME_OF_DEMO ?= $(CURDIR)/.demo
 DEMO_FLAGS ?=
 PORT ?= 8600
 
-.PHONY: help setup demo test check lint types contracts format down clean
+
+.PHONY: help setup demo test faults check lint types contracts format down clean
 
 help:
 	@echo "make demo    set up, then play one model's whole life and leave the console open"
 	@echo "make test    set up, then run all tests"
+	@echo "make faults  kill processes at thirty points of releases"
 	@echo "make check   lint, types and import contracts"
 	@echo "make down    stop what the demo left running"
 
@@ -30,7 +32,11 @@ down:
 
 test: setup
 	$(PYTHON) tools/system_packages.py
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	DOUBLELOOP_FAULT_RELEASES=2 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Thirty kills over six releases; `make test` has ten of them, to stay quick.
+faults: setup
+	$(BIN)/python -m pytest tests/faults -q -s
 
 check: lint types contracts
 
