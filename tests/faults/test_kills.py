@@ -84,6 +84,7 @@ class Story:
         self._began = time.monotonic()
         self.killed: list[str] = []
         self.hard = 0
+        self.checked_before = len(site.lines("checks_file"))
         self.approval: threading.Thread | None = None
         self.decided: list[int] = []
 
@@ -201,6 +202,8 @@ def _check(site: Site, story: Story, id_: str, number: int) -> None:
     assert findings.of_release(site, id_, number) == findings.EXPECTED
     began, attempts = findings.runs(site, id_)
     assert began == attempts <= 1 + story.hard
+    checked = len(site.lines("checks_file")) - story.checked_before
+    assert 1 <= checked <= 1 + story.hard
     with pytest.raises(errors.Conflict):
         grace: client.Client = site.client("grace")
         grace.releases.approve(id_, grace.releases.evidence(id_)["digest"], "once more")
