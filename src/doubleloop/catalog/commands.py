@@ -29,6 +29,11 @@ def add(
         raise errors.InvalidInput(
             f"'{name}' cannot be the name of an asset", cure="Use letters, digits, '.', '_', '-'."
         )
+    if version is not None and not ids.is_name(version):
+        raise errors.InvalidInput(
+            f"'{version}' cannot be the version of an asset",
+            cure="Use letters, digits, '.', '_', '-', or leave it out.",
+        )
     existing = store.versions(ctx, kind, ctx.workspace, name)
     if version is None and existing and existing[0].digest == digest:
         return existing[0]

@@ -21,7 +21,12 @@ def resolve(ctx: Ctx, kind: str, reference: str) -> model.Asset:
     that are near."""
     wanted = rules.parse(reference)
     searched = places(ctx)
-    if wanted.registry and wanted.registry in searched:
+    if wanted.registry:
+        registries = workspaces.registries(ctx)
+        if wanted.registry not in registries:
+            raise errors.NotFound(
+                f"No registry is named '{wanted.registry}'", cure=f"There are: {', '.join(registries) or 'none yet'}."
+            )
         searched = [wanted.registry]
     for workspace in searched:
         found = _in_place(ctx, kind, workspace, wanted)

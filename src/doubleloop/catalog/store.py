@@ -124,7 +124,7 @@ def add_edge(ctx: Ctx, edge: model.Edge) -> None:
 
 
 def edges(ctx: Ctx, *, source: str | None = None, target: str | None = None) -> list[model.Edge]:
-    query = sa.select(LINEAGE)
+    query = sa.select(LINEAGE).order_by(LINEAGE.c.source, LINEAGE.c.relation, LINEAGE.c.target)
     if source is not None:
         query = query.where(LINEAGE.c.source == source)
     if target is not None:
