@@ -66,7 +66,8 @@ def test_a_worse_model_with_its_flag_up_does_not_get_into_production(
 
     late = doubleloop("release", "approve", refused, "--yes", user="grace", code=5)
     assert "failed" in late.err
-    evidence = doubleloop("release", "evidence", refused, "-o", "json", user="grace").json["items"][0]
+    items = doubleloop("release", "evidence", refused, "-o", "json", user="grace").json["items"]
+    evidence = next(item for item in items if item["type"] == "model_quality")
     assert evidence["body"]["candidate"]["value"] > 1.02 * evidence["body"]["champion"]["value"]
     assert evidence["body"]["champion"]["model"] == f"{MODEL}:1"
     assert doubleloop("audit", "verify", "-o", "json", user="grace").json["whole"]
