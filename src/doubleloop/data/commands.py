@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -141,7 +142,7 @@ def _fetch(blobs: storage.Blobs, url: str) -> str:
     try:
         with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT) as stream:
             sha256 = blobs.put(stream)
-    except (urllib.error.URLError, TimeoutError, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise errors.Unavailable(
             f"{url} could not be fetched: {error}", cure="Download it and name the file."
         ) from error

@@ -8,10 +8,15 @@ from typing import Any
 
 import polars as pl
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from doubleloop.base import errors
 
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json")
+# Azure ML's names of encodings, as Python knows them.
+_ENCODINGS = {
+    "iso88591": "iso8859-1", "windows1252": "cp1252", "utf16": "utf-16", "utf32": "utf-32", "utf8bom": "utf-8-sig",
+}  # fmt: skip
 
 
 def read(path: Path) -> pl.DataFrame:
@@ -33,7 +38,10 @@ def _files(folder: Path) -> list[Path]:
 def _concat(files: list[Path], place: Path) -> pl.DataFrame:
     if not files:
         raise errors.InvalidInput(f"{place.name} holds no table", cure=f"Known endings: {', '.join(_SUFFIXES)}.")
-    frames = [_read_file(file) for file in files]
+    return _together([_read_file(file) for file in files], place)
+
+
+def _together(frames: list[pl.DataFrame], place: Path) -> pl.DataFrame:
     try:
         return pl.concat(frames, how="vertical_relaxed") if len(frames) > 1 else frames[0]
     except (pl.exceptions.PolarsError, ValueError) as error:
@@ -55,7 +63,7 @@ def _read_file(path: Path, separator: str | None = None, encoding: str = "utf8")
                 path, separator=chosen, infer_schema_length=None, try_parse_dates=True,
                 encoding="utf8-lossy" if encoding == "utf8" else encoding,
             )  # fmt: skip
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+    except (pl.exceptions.PolarsError, OSError, ValueError, LookupError) as error:
         raise errors.InvalidInput(f"The table cannot be read: {error}", where=errors.Where(path.name)) from error
     raise errors.InvalidInput(
         f"'{path.name}' is not a table that can be read", cure=f"Known endings: {', '.join(_SUFFIXES)}."
@@ -63,26 +71,66 @@ def _read_file(path: Path, separator: str | None = None, encoding: str = "utf8")
 
 
 def _read_mltable(file: Path) -> pl.DataFrame:
-    body: dict[str, Any] = YAML(typ="safe", pure=True).load(file.read_text()) or {}
+    body = _mltable(file)
     separator, encoding, take = None, "utf8", None
-    for step in body.get("transformations", []):
-        name, options = (step, {}) if isinstance(step, str) else next(iter(step.items()))
+    for step in body.get("transformations") or []:
+        name, options = (step, {}) if isinstance(step, str) else _pair(step)
         if name == "read_delimited":
+            if not isinstance(options, dict):
+                raise _senseless("read_delimited needs its options as `name: value`")
             separator, encoding = options.get("delimiter", ","), options.get("encoding", "utf8")
         elif name == "take":
-            take = int(options)
+            if type(options) is not int or options < 0:
+                raise _senseless("take needs a whole number")
+            take = options
         elif name not in ("read_parquet", "read_json_lines"):
             raise errors.NotSupported(
                 f"MLTable transformation '{name}' is not available yet", where=errors.Where(file.name),
                 cure="Prepare the table in a job step.",
             )  # fmt: skip
-    files: list[Path] = []
-    for entry in body.get("paths", []):
-        kind, text = next(iter(entry.items()))
-        place = file.parent / text
-        files += sorted(file.parent.glob(text)) if kind == "pattern" else _files(place) if kind == "folder" else [place]
-    frame = pl.concat([_read_file(each, separator, encoding) for each in files], how="vertical_relaxed")
-    return frame.head(take) if take is not None else frame
+    files = [each for entry in body["paths"] for each in _named(file.parent, *_pair(entry))]
+    if not files:
+        raise _senseless("its paths lead to no file")
+    frames = [_read_file(each, separator, _ENCODINGS.get(encoding, encoding)) for each in files]
+    whole = _together(frames, file.parent)
+    return whole if take is None else whole.head(take)
+
+
+def _mltable(file: Path) -> dict[str, Any]:
+    try:
+        body = YAML(typ="safe", pure=True).load(file.read_text())
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise _senseless(f"it is not YAML: {error}") from error
+    if not isinstance(body, dict) or not isinstance(body.get("paths"), list):
+        raise _senseless("it has no list of paths")
+    return body
+
+
+def _pair(entry: Any) -> tuple[str, Any]:
+    if not isinstance(entry, dict) or len(entry) != 1:
+        raise _senseless(f"'{entry}' is not of the form `kind: value`")
+    return next(iter(entry.items()))
+
+
+def _named(root: Path, kind: str, text: Any) -> list[Path]:
+    """The files that one of its paths means, all of them inside the folder that the MLTable is in."""
+    if kind not in ("file", "folder", "pattern") or not isinstance(text, str):
+        raise _senseless(f"'{kind}: {text}' is neither file, folder nor pattern")
+    if "://" in text:
+        raise errors.NotSupported(
+            f"The MLTable points at {text}, outside of its folder", cure="Put the files beside the MLTable file."
+        )
+    relative = text.removeprefix("./").rstrip("/") or "."
+    place = root / relative
+    found = sorted(root.glob(relative)) if kind == "pattern" else _files(place) if kind == "folder" else [place]
+    for each in found:
+        if not each.resolve().is_relative_to(root.resolve()):
+            raise _senseless(f"'{text}' leads out of its folder")
+    return found
+
+
+def _senseless(why: str) -> errors.InvalidInput:
+    return errors.InvalidInput(f"The MLTable cannot be read: {why}", where=errors.Where("MLTable"))
 
 
 def to_parquet(frame: pl.DataFrame) -> bytes:
