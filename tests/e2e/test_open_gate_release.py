@@ -68,8 +68,9 @@ def test_a_worse_model_with_its_flag_up_does_not_get_into_production(
     assert "failed" in late.err
     items = doubleloop("release", "evidence", refused, "-o", "json", user="grace").json["items"]
     evidence = next(item for item in items if item["type"] == "model_quality")
-    assert evidence["body"]["candidate"]["value"] > 1.02 * evidence["body"]["champion"]["value"]
-    assert evidence["body"]["champion"]["model"] == f"{MODEL}:1"
+    measured = evidence["body"]["measurements"]
+    assert measured["candidate"]["value"] > 1.02 * measured["champion"]["value"]
+    assert measured["champion"]["model"] == f"{MODEL}:1"
     assert doubleloop("audit", "verify", "-o", "json", user="grace").json["whole"]
     print(json.dumps(doubleloop.seconds, indent=2))
 
