@@ -42,9 +42,11 @@ def prepare(settings: Settings) -> None:
                 ),
             )
             identity.create_user(ctx, ADMIN, "Administrator", is_admin=True)
+        secret = ""
         if not (settings.home / "client.json").exists():
             _, secret = identity.create_token(ctx, ADMIN, "first-run")
-            write_private(settings.home / "client.json", {"user": ADMIN, "token": secret})
+    if secret:  # written once the token is valid: cut off in between, the next start makes another one
+        write_private(settings.home / "client.json", {"user": ADMIN, "token": secret})
     engine.dispose()
 
 
