@@ -117,7 +117,8 @@ class Site:
         self, version: str, *, by: str = "ada", job: str | None = None, **spec: Any
     ) -> models.model.ModelVersion:
         blobs = self.contexts.port(storage.Blobs)
-        entry = storage.Entry("MLmodel", blobs.put_bytes(f"flavors: {{v: {version}}}".encode()), 10)
+        content = f"flavors: {{v: {version}}}".encode()
+        entry = storage.Entry("MLmodel", blobs.put_bytes(content), len(content))
         digest = blobs.put_entries((entry,)).sha256
         whole = {
             "reference": f"tree:sha256:{digest}", "flavor": "mlflow", "signature": SIGNATURE, "authors": [by],

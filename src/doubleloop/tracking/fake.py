@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import tempfile
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,8 @@ class MemoryTracking:
         self.runs: dict[str, dict[str, Any]] = {}
         self.versions: dict[tuple[str, str], tuple[ports.Registered, Path, str]] = {}
         self._clock = itertools.count(1)
+        self._files = tempfile.TemporaryDirectory(prefix="doubleloop-tracking-")
+        self._files = tempfile.TemporaryDirectory(prefix="doubleloop-tracking-")
 
     def experiment_id(self, experiment: str) -> str:
         return f"experiment-{experiment}"
@@ -70,9 +76,19 @@ class MemoryTracking:
         for (known, version), (_, _, other) in self.versions.items():
             if known == name and other == key:
                 return version
+        kept = Path(tempfile.mkdtemp(dir=self._files.name)) / folder.name
+        shutil.copytree(folder, kept) if folder.is_dir() else shutil.copyfile(folder, kept)
+        folder = kept
         version = str(sum(1 for known, _ in self.versions if known == name) + 1)
-        entry = ports.Registered(name, version, run_id, str(folder), next(self._clock), "READY")
-        self.versions[(name, version)] = (entry, folder, key)
+        # A server keeps its own copy: who registers may clear the folder away.
+        place = Path(self._files.name) / name / version / folder.name
+        place.parent.mkdir(parents=True)
+        if folder.is_dir():
+            shutil.copytree(folder, place)
+        else:
+            shutil.copyfile(folder, place)
+        entry = ports.Registered(name, version, run_id, str(place), next(self._clock), "READY")
+        self.versions[(name, version)] = (entry, place, key)
         return version
 
     def set_version_tag(self, name: str, version: str, key: str, value: str) -> None:
