@@ -74,11 +74,14 @@ def _record(
         return known
     run = origins.origin_of_run(ctx, registered.run_id) if registered.run_id else None
     registrant = origins.registrant(ctx, registered.name, registered.version)
-    # The token that registered says most; a run's own origin is the second source, for what a crash left over.
-    origin = next((each for each in (registrant, run) if each and each.job), registrant or run)
+    # The token that registered says whose version it is; the run says so only when a crash lost that word. Else anybody
+    # could put a version of their own under a job's name, by naming its run.
+    origin = registrant or run
+    # What the run's job has read has led to the version, whoever registered it.
+    made_by = next((each for each in (registrant, run) if each and each.job), None)
     author = registrant.actor if registrant else run.actor if run else "unknown"
     authors = sorted({each.actor for each in (run, registrant) if each} or {"unknown"})
-    step = f"step:{origin.job}/{origin.step}" if origin and origin.job else None
+    step = f"step:{made_by.job}/{made_by.step}" if made_by else None
     spec = {
         "reference": reference,
         "flavor": "mlflow" if mlmodel else "custom",

@@ -23,11 +23,36 @@ def read_mlmodel(text: str, file: str) -> dict[str, Any]:
 
 
 def signature(mlmodel: dict[str, Any]) -> dict[str, Any] | None:
-    """``{"inputs": [...], "outputs": [...]}`` as MLflow writes them, or None for a model without a signature."""
+    """``{"inputs": [...], "outputs": [...]}`` as MLflow writes them, or None for a model without a signature.
+
+    Raises InvalidInput for one that is not of MLflow's form.
+    """
     written = mlmodel.get("signature")
-    if not written or not written.get("inputs"):
+    if not written:
         return None
-    return {key: json.loads(written[key]) if written.get(key) else None for key in ("inputs", "outputs")}
+    if not isinstance(written, dict):
+        raise _senseless("signature", written)
+    if not written.get("inputs"):
+        return None
+    return {key: _columns(f"signature.{key}", written.get(key)) for key in ("inputs", "outputs")}
+
+
+def _columns(path: str, text: Any) -> list[Any] | None:
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError):
+        raise _senseless(path, text) from None
+    if not isinstance(found, list):
+        raise _senseless(path, text)
+    return found
+
+
+def _senseless(path: str, written: Any) -> errors.InvalidInput:
+    return errors.InvalidInput(
+        f"'{str(written)[:80]}' is not a signature that MLflow writes", where=errors.Where("MLmodel", path=path)
+    )
 
 
 def champion_label(workspace: str) -> str:

@@ -86,6 +86,8 @@ class LocalBlobs:
         incoming.rename(place)
 
     def put_tree(self, folder: Path) -> ports.Tree:
+        if not folder.is_dir():
+            raise errors.NotFound(f"There is no folder at {folder}")
         entries = []
         for path in _files(folder, folder.resolve(), ()):
             info = path.stat()

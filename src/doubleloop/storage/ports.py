@@ -47,7 +47,10 @@ class Blobs(Protocol):
     def read(self, sha256: str) -> bytes: ...
 
     def put_tree(self, folder: Path) -> Tree:
-        """Store a folder. Symbolic links are followed inside it and refused when they point outside."""
+        """Store a folder. Symbolic links are followed inside it and refused when they point outside.
+
+        Raises NotFound, InvalidInput naming the file that cannot be kept.
+        """
 
     def put_entries(self, entries: tuple[Entry, ...]) -> Tree:
         """Store a tree whose blobs are there already. Raises InvalidInput for one that is not, or a bad path."""
