@@ -21,7 +21,6 @@ class MemoryTracking:
         self.versions: dict[tuple[str, str], tuple[ports.Registered, Path, str]] = {}
         self._clock = itertools.count(1)
         self._files = tempfile.TemporaryDirectory(prefix="doubleloop-tracking-")
-        self._files = tempfile.TemporaryDirectory(prefix="doubleloop-tracking-")
 
     def experiment_id(self, experiment: str) -> str:
         return f"experiment-{experiment}"
@@ -76,9 +75,6 @@ class MemoryTracking:
         for (known, version), (_, _, other) in self.versions.items():
             if known == name and other == key:
                 return version
-        kept = Path(tempfile.mkdtemp(dir=self._files.name)) / folder.name
-        shutil.copytree(folder, kept) if folder.is_dir() else shutil.copyfile(folder, kept)
-        folder = kept
         version = str(sum(1 for known, _ in self.versions if known == name) + 1)
         # A server keeps its own copy: who registers may clear the folder away.
         place = Path(self._files.name) / name / version / folder.name
