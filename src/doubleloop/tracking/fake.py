@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
