@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import json
 import logging
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -28,6 +30,8 @@ PR_SET_PDEATHSIG = 1
 RESTART_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 # A child that ran this long is healthy again: its next restart is quick.
 STEADY_SECONDS = 30.0
+# How long the kernel may take to end a killed process.
+KILL_SECONDS = 10.0
 
 
 @dataclass
@@ -186,28 +190,21 @@ def end_leftovers(settings: Settings) -> None:
 
 
 def end(pid: int, seconds: float) -> bool:
-    """Ask a process to stop, kill it after ``seconds``. False when it was not there."""
-    began = start_time(pid)
-    if began is None:
-        return False
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if start_time(pid) != began or _is_zombie(pid):
-            return True
-        time.sleep(0.05)
+    """Ask a process to stop, kill it after ``seconds``; returns once all of it has gone, threads that hold its ports
+    included. False when it was not there."""
     try:
-        os.kill(pid, signal.SIGKILL)
+        handle = os.pidfd_open(pid)
     except ProcessLookupError:
-        return True
-    return True
-
-
-def _is_zombie(pid: int) -> bool:
+        return False
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (OSError, IndexError):
-        return True
+        for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, KILL_SECONDS)):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, number)
+            if select.select([handle], [], [], patience)[0]:
+                break
+    finally:
+        os.close(handle)
+    return True
 
 
 def _cause(code: int) -> str:
