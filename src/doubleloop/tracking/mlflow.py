@@ -73,10 +73,9 @@ class Mlflow:
         return str(made["run"]["info"]["run_id"])
 
     def find_run(self, experiment: str, tag: str, value: str) -> str | None:
-        escaped = value.replace("'", "''")
         found = self._call(
             "POST", "runs/search", experiment_ids=[self.experiment_id(experiment)], max_results=1,
-            filter=f"tags.`{tag}` = '{escaped}'",
+            filter=f"tags.`{tag}` = {_quoted(value)}",
         )  # fmt: skip
         runs = found.get("runs") or []
         return str(runs[0]["info"]["run_id"]) if runs else None
@@ -158,8 +157,7 @@ class Mlflow:
         return place
 
     def _versions_of(self, name: str) -> list[dict[str, Any]]:
-        escaped = name.replace("'", "''")
-        page = self._call("GET", "model-versions/search", filter=f"name='{escaped}'", max_results=PAGE)
+        page = self._call("GET", "model-versions/search", filter=f"name={_quoted(name)}", max_results=PAGE)
         versions: list[dict[str, Any]] = page.get("model_versions", [])
         return versions
 
@@ -179,6 +177,14 @@ def _lay(folder: Path, place: Path) -> None:
     else:
         shutil.copyfile(folder, beside)
     beside.rename(place)
+
+
+def _quoted(text: str) -> str:
+    """A text of MLflow's filter language, which knows two kinds of quotes and no way to escape them."""
+    mark = next((mark for mark in ("'", '"') if mark not in text), None)
+    if mark is None:
+        raise errors.InvalidInput(f"MLflow cannot be asked for {text!r}: it holds both kinds of quotes")
+    return f"{mark}{text}{mark}"
 
 
 def _message(answer: httpx.Response) -> str:

@@ -1,0 +1,159 @@
+"""`import mlflow` as users write it, in old and new versions, through our door with a token."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uv
+from api_server import SETUP, Served
+
+from doubleloop.identity import commands as identity
+from doubleloop.models import queries as models
+from doubleloop.storage import ports as storage
+from doubleloop.tracking import queries as origins
+from doubleloop.tracking.mlflow import Mlflow
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+OLD = ("mlflow==2.9.2", "scikit-learn==1.5.2", "numpy==1.26.4", "pandas==2.2.3", "pyarrow==14.0.2", "setuptools<81")
+SCRIPT = """
+import json, sys
+import mlflow, numpy as np, pandas as pd
+from mlflow.models import infer_signature
+from sklearn.linear_model import LinearRegression
+
+name = sys.argv[1]
+X = pd.DataFrame({"hour": np.arange(20.0), "temp": np.arange(20.0) ** 2})
+y = 3 * X["hour"] + 1
+mlflow.set_experiment(name)
+mlflow.autolog(log_models=False)
+with mlflow.start_run(run_name="first") as run:
+    mlflow.log_param("depth", 3)
+    mlflow.log_metric("own", 1.5)
+    mlflow.log_metrics({"a": 1.0, "b": 2.0})
+    for step in range(5):
+        mlflow.log_metric("loss", 1 / (step + 1), step=step)
+    mlflow.set_tag("team", "blue/green ß")
+    mlflow.log_text("hello", "notes/a b.txt")
+    model = LinearRegression().fit(X, y)
+    mlflow.sklearn.log_model(model, artifact_path="model", signature=infer_signature(X, model.predict(X)),
+                             serialization_format="cloudpickle")
+version = mlflow.register_model(f"runs:/{run.info.run_id}/model", name)
+client = mlflow.MlflowClient()
+client.set_registered_model_alias(name, "best", version.version)
+client.set_model_version_tag(name, version.version, "team", "blue")
+loaded = mlflow.pyfunc.load_model(f"models:/{name}/{version.version}")
+found = client.get_run(run.info.run_id)
+print("RESULT", json.dumps({
+    "mlflow": mlflow.__version__, "run": run.info.run_id, "version": version.version,
+    "metrics": found.data.metrics, "params": found.data.params, "tags": found.data.tags,
+    "history": [m.value for m in client.get_metric_history(run.info.run_id, "loss")],
+    "text": mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/notes/a b.txt"),
+    "artifacts": sorted(a.path for a in client.list_artifacts(run.info.run_id)),
+    "predictions": loaded.predict(X.head(2)).tolist(),
+    "versions": [v.version for v in client.search_model_versions(f"name='{name}'")],
+    "alias": client.get_model_version_by_alias(name, "best").version,
+    "runs": len(mlflow.search_runs(experiment_names=[name])),
+}))
+"""
+REFUSED = """
+import json, sys
+import mlflow
+client, name, found = mlflow.MlflowClient(), sys.argv[1], {}
+for what, ask in {
+    "delete version": lambda: client.delete_model_version(name, "1"),
+    "delete model": lambda: client.delete_registered_model(name),
+    "rename": lambda: client.rename_registered_model(name, "other"),
+    "write": lambda: client.create_experiment("mine"),
+    "read": lambda: client.search_experiments(),
+}.items():
+    try:
+        ask()
+        found[what] = "done"
+    except mlflow.exceptions.MlflowException as error:
+        found[what] = str(error)
+print("RESULT", json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="session")
+def old_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with mlflow 2.9.2, as the template's pins ask for it."""
+    folder = tmp_path_factory.mktemp("old") / "venv"
+    for command in (
+        ["venv", "-q", "--python", f"{sys.version_info[0]}.{sys.version_info[1]}", str(folder)],
+        ["pip", "install", "-q", "--python", str(folder / "bin" / "python"), *OLD],
+    ):
+        done = subprocess.run([uv.find_uv_bin(), *command], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"mlflow 2.9.2 cannot be installed here: {done.stderr[-300:]}")
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(params=["installed", "2.9.2"])
+def python(request: pytest.FixtureRequest) -> Path:
+    return Path(sys.executable) if request.param == "installed" else request.getfixturevalue("old_python")
+
+
+def run(python: Path, served: Served, script: str, token: str, *words: str, workspace: str = "dev") -> dict[str, Any]:
+    environ = {name: text for name, text in os.environ.items() if not name.startswith(("MLFLOW_", "GIT_"))} | {
+        "MLFLOW_TRACKING_URI": f"{served.url}/mlflow/w/{workspace}", "MLFLOW_TRACKING_TOKEN": token,
+        "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    done = subprocess.run(
+        [str(python), "-W", "ignore", "-c", script, *words], env=environ, capture_output=True, text=True
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    assert lines, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    found: dict[str, Any] = json.loads(lines[-1].removeprefix("RESULT "))
+    return found
+
+
+def test_runs_metrics_artifacts_and_models_of_any_client(tracked: Served, python: Path, tmp_path: Path) -> None:
+    name = f"bikes-{'new' if python == Path(sys.executable) else 'old'}"
+    with tracked.contexts.write(SETUP) as ctx:
+        _, token = identity.create_token(ctx, "ada", "job:train-1/fit", workspace="dev")
+    found = run(python, tracked, SCRIPT, token, name)
+    assert found["mlflow"] == ("2.9.2" if name.endswith("old") else "3.17.2")
+    assert (found["version"], found["versions"], found["alias"], found["runs"]) in (
+        ("1", ["1"], "1", 1), (1, [1], 1, 1),
+    )  # fmt: skip
+    assert {"own": 1.5, "a": 1.0, "b": 2.0}.items() <= found["metrics"].items()
+    assert "training_mean_squared_error" in found["metrics"], "autolog wrote its own"
+    assert (found["history"], found["params"]["depth"]) == ([1, 1 / 2, 1 / 3, 1 / 4, 1 / 5], "3")
+    assert (found["tags"]["team"], found["text"]) == ("blue/green ß", "hello")
+    assert "notes" in found["artifacts"]
+    assert found["predictions"] == pytest.approx([1.0, 4.0])
+
+    with tracked.contexts.read(SETUP, "registry") as ctx:
+        origin = origins.origin_of_run(ctx, found["run"])
+        version = models.get(ctx, name, "1")
+    assert origin and (origin.actor, origin.workspace, origin.job, origin.step) == ("ada", "dev", "train-1", "fit")
+    assert (version.created_by, version.job, version.step, version.run_id) == ("ada", "train-1", "fit", found["run"])
+    assert version.signature and [each["name"] for each in version.signature["inputs"]] == ["hour", "temp"]
+    laid = tracked.contexts.port(storage.Blobs).materialise(version.reference, tmp_path / "laid")
+    assert {"MLmodel", "model.pkl"} <= {each.name for each in laid.iterdir()}
+
+
+def test_a_wrong_token_is_told_so(tracked: Served, python: Path) -> None:
+    found = run(python, tracked, REFUSED, "dl_wrong", "bikes-any")
+    assert all("401" in text or "unknown or has expired" in text for text in found.values()), found
+
+
+def test_closed_routes_and_rights_one_does_not_have_are_told_so(
+    tracked: Served, mlflow_port: Mlflow, python: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "weights").write_text("x")
+    mlflow_port.register("bikes-any", tmp_path / "weights", None, "k")
+    found = run(python, tracked, REFUSED, tracked.tokens["ada"], "bikes-any")
+    for what in ("delete version", "delete model", "rename"):
+        assert "403" in found[what] or "is closed" in found[what], found
+    assert found["write"] == found["read"] == "done" or "already exists" in found["write"]
+    found = run(python, tracked, REFUSED, tracked.tokens["ada"], "bikes-any", workspace="prod")
+    assert all("403" in text or "none allows tracking" in text or "is closed" in text for text in found.values()), found
