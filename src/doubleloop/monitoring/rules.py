@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from doubleloop.base import clock
@@ -94,9 +96,7 @@ def importances(reference: pl.DataFrame, features: Iterable[str], target: str) -
             continue
         column = reference[name]
         numeric = column.dtype.is_numeric() and column.n_unique() > IMPORTANCE_BINS
-        groups = (
-            column.qcut(IMPORTANCE_BINS, allow_duplicates=True).cast(pl.String) if numeric else column.cast(pl.String)
-        )
+        groups = _quantile_bins(column) if numeric else column.cast(pl.String)
         frame = pl.DataFrame({"group": groups, "truth": truth.cast(pl.Float64)}).drop_nulls()
         total = frame["truth"].var(ddof=0)
         if not isinstance(total, float) or total == 0:
@@ -106,6 +106,15 @@ def importances(reference: pl.DataFrame, features: Iterable[str], target: str) -
         explained = 1 - float((within["v"] * within["n"]).sum()) / (frame.height * total)
         found[name] = max(0.0, explained)
     return found
+
+
+def _quantile_bins(column: pl.Series) -> pl.Series:
+    """The number of the bin of equally many rows that a value is in; missing stays missing."""
+    values = column.cast(pl.Float64)
+    inner = np.linspace(0, 1, IMPORTANCE_BINS + 1)[1:-1]
+    edges = np.unique(np.quantile(values.drop_nulls().drop_nans().to_numpy(), inner))
+    bins = pl.Series(np.searchsorted(edges, values.fill_null(math.nan).to_numpy(), side="left")).cast(pl.String)
+    return bins.set(values.is_null() | values.is_nan(), None)
 
 
 def watches(deployment: str, name: str) -> bool:

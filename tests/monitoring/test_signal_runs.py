@@ -1,0 +1,278 @@
+"""Signals over a written inference log; scipy and scikit-learn are the referees of the numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from monitoring_watch import NOW, REFERENCE, Watch
+from scipy import stats
+from sklearn import metrics as referee
+
+RANDOM = np.random.default_rng(7)
+BEFORE = RANDOM.normal(10, 2, 400)
+AFTER = RANDOM.normal(12, 3, 300)
+KINDS_BEFORE = RANDOM.choice(["a", "b", "c"], 400, p=[0.5, 0.3, 0.2]).tolist()
+KINDS_AFTER = RANDOM.choice(["a", "b", "c"], 300, p=[0.2, 0.3, 0.5]).tolist()
+
+DRIFT = """inputs:
+  type: data_drift
+  {reference}
+  metric_thresholds:
+    numerical:
+      {numerical}
+    categorical:
+      {categorical}
+"""
+
+
+def training() -> pl.DataFrame:
+    return pl.DataFrame({"x": BEFORE, "kind": KINDS_BEFORE, "y": BEFORE * 2})
+
+
+def drift(
+    numerical: str = "normalized_wasserstein_distance: 0.1", categorical: str = "jensen_shannon_distance: 0.1"
+) -> str:
+    return DRIFT.format(reference=REFERENCE.replace("\n", "\n  ").replace("        ", "    "), numerical=numerical,
+                        categorical=categorical)  # fmt: skip
+
+
+def test_drift_of_numbers_and_kinds_is_what_scipy_says(watch: Watch) -> None:
+    watch.training(training())
+    watch.answered({"x": AFTER.tolist(), "kind": KINDS_AFTER}, (AFTER * 2).tolist())
+    watch.put(drift())
+    run = watch.run()
+    assert run.status == "completed", run.error
+    # Azure's definition: Wasserstein distance over the sample standard deviation of the reference.
+    distance = stats.wasserstein_distance(BEFORE, AFTER) / np.std(BEFORE, ddof=1)
+    assert watch.value(run, "inputs", "normalized_wasserstein_distance", "x") == pytest.approx(distance, rel=1e-9)
+    from scipy.spatial import distance as distances
+
+    shares = [[values.count(kind) / len(values) for kind in "abc"] for values in (KINDS_BEFORE, KINDS_AFTER)]
+    wanted = distances.jensenshannon(*shares, base=2)
+    assert watch.value(run, "inputs", "jensen_shannon_distance", "kind") == pytest.approx(wanted, rel=1e-9)
+    found = watch.signal(run, "inputs")
+    assert (found["status"], found["reference_rows"], found["production_rows"]) == ("alert", 400, 300)
+    assert {each["column"] for each in found["metrics"]} == {"x", "kind"}, "the target is not among the inputs"
+    assert "x" in found["moved"][0]["sentence"] or "kind" in found["moved"][0]["sentence"]
+
+
+def test_the_tests_of_statistics_are_scipys(watch: Watch) -> None:
+    watch.training(training())
+    watch.answered({"x": AFTER.tolist(), "kind": KINDS_AFTER}, (AFTER * 2).tolist())
+    watch.put(drift("two_sample_kolmogorov_smirnov_test: 0.05", "pearsons_chi_squared_test: 0.05"))
+    run = watch.run()
+    wanted = stats.ks_2samp(BEFORE, AFTER, method="exact").pvalue
+    assert watch.value(run, "inputs", "two_sample_kolmogorov_smirnov_test", "x") == pytest.approx(wanted, rel=1e-6)
+    table = [[values.count(kind) for kind in "abc"] for values in (KINDS_BEFORE, KINDS_AFTER)]
+    wanted = stats.chi2_contingency(table, correction=False).pvalue
+    assert watch.value(run, "inputs", "pearsons_chi_squared_test", "kind") == pytest.approx(wanted, rel=1e-6)
+    assert watch.signal(run, "inputs")["status"] == "alert", "a p-value alerts below its threshold"
+
+
+def test_no_drift_raises_nothing(watch: Watch) -> None:
+    watch.training(training())
+    watch.answered({"x": BEFORE.tolist(), "kind": KINDS_BEFORE}, (BEFORE * 2).tolist())
+    watch.put(drift())
+    run = watch.run()
+    assert watch.signal(run, "inputs")["status"] == "ok"
+    assert watch.value(run, "inputs", "normalized_wasserstein_distance", "x") == pytest.approx(0, abs=1e-12)
+    assert (watch.alerts(), watch.facts("monitor.alert")) == ([], [])
+
+
+def test_what_was_answered_is_compared_with_what_was_learnt(watch: Watch) -> None:
+    watch.training(training())
+    watch.answered({"x": BEFORE.tolist(), "kind": KINDS_BEFORE}, (AFTER[: len(AFTER)].tolist() + [0.0] * 100))
+    text = drift().replace("inputs:", "outputs:").replace("data_drift", "prediction_drift")
+    watch.put(text)
+    run = watch.run()
+    answers = AFTER.tolist() + [0.0] * 100
+    wanted = stats.wasserstein_distance(BEFORE * 2, answers) / np.std(BEFORE * 2, ddof=1)
+    found = watch.value(run, "outputs", "normalized_wasserstein_distance", "prediction")
+    assert found == pytest.approx(wanted, rel=1e-9)
+
+
+QUALITY = """quality:
+  type: data_quality
+  {reference}
+  metric_thresholds:
+    numerical: {{null_value_rate: 0.1, data_type_error_rate: 0.0, out_of_bounds_rate: 0.05}}
+    categorical: {{null_value_rate: 0.0, data_type_error_rate: 0.0, out_of_bounds_rate: 0.0}}
+"""
+
+
+def test_quality_counts_what_is_missing_of_another_type_or_out_of_bounds(watch: Watch) -> None:
+    watch.training(training())
+    low, high = BEFORE.min(), BEFORE.max()
+    numbers = [10.0] * 70 + [None] * 20 + [low - 1] * 4 + [high + 1] * 6
+    kinds = ["a"] * 95 + ["new"] * 3 + [None] * 2
+    watch.answered({"x": numbers, "kind": kinds}, [1.0] * 100)
+    watch.put(QUALITY.format(reference=REFERENCE.replace("\n", "\n  ").replace("        ", "    ")))
+    run = watch.run()
+    assert watch.value(run, "quality", "null_value_rate", "x") == pytest.approx(0.2)
+    assert watch.value(run, "quality", "out_of_bounds_rate", "x") == pytest.approx(0.1, abs=0.03)
+    assert watch.value(run, "quality", "null_value_rate", "kind") == pytest.approx(0.02)
+    assert watch.value(run, "quality", "out_of_bounds_rate", "kind") == pytest.approx(0.03, abs=0.002)
+    crossed = {(each["metric"], each["column"]) for each in watch.signal(run, "quality")["metrics"] if each["alert"]}
+    assert crossed == {
+        ("null_value_rate", "x"), ("out_of_bounds_rate", "x"), ("null_value_rate", "kind"),
+        ("out_of_bounds_rate", "kind"),
+    }  # fmt: skip
+
+
+PERFORMANCE = """performance:
+  type: model_performance
+  metric_thresholds:
+    {task}: {thresholds}
+"""
+
+
+def test_performance_waits_for_true_values_and_is_scikit_learns(watch: Watch) -> None:
+    said = (AFTER * 2).tolist()
+    ids = watch.answered({"x": AFTER.tolist()}, said)
+    watch.put(PERFORMANCE.format(task="regression", thresholds="{mae: 3, rmse: 3, mse: 1000}"))
+    run = watch.run()
+    assert watch.signal(run, "performance")["status"] == "not_checked"
+    assert "true value" in watch.signal(run, "performance")["reason"]
+
+    truth = [value + noise for value, noise in zip(said, RANDOM.normal(1, 4, len(said)), strict=True)]
+    watch.told(dict(list(zip(ids, truth, strict=True))[:100]))
+    run = watch.run(id_="half")
+    assert watch.signal(run, "performance")["production_rows"] == 100
+    watch.told(dict(list(zip(ids, truth, strict=True))[100:]), NOW + timedelta(days=3))
+    run = watch.run(id_="all")
+    assert watch.signal(run, "performance")["production_rows"] == len(said)
+    assert watch.value(run, "performance", "mae") == pytest.approx(referee.mean_absolute_error(truth, said))
+    assert watch.value(run, "performance", "mse") == pytest.approx(referee.mean_squared_error(truth, said))
+    assert watch.value(run, "performance", "rmse") == pytest.approx(referee.root_mean_squared_error(truth, said))
+
+
+def test_a_corrected_true_value_counts_and_not_the_first(watch: Watch) -> None:
+    (request,) = watch.answered({"x": [1.0]}, [10.0])
+    watch.told({request: 100.0})
+    watch.told({request: 12.0}, NOW + timedelta(hours=1))
+    watch.put(PERFORMANCE.format(task="regression", thresholds="{mae: 50}"))
+    assert watch.value(watch.run(), "performance", "mae") == 2.0
+
+
+def test_accuracy_alerts_when_it_falls_below(watch: Watch) -> None:
+    truth = ["yes"] * 60 + ["no"] * 40
+    said = ["yes"] * 50 + ["no"] * 10 + ["no"] * 30 + ["yes"] * 10
+    ids = watch.answered({"x": [1.0] * 100}, said)
+    watch.told(dict(zip(ids, truth, strict=True)))
+    watch.put(
+        PERFORMANCE.format(task="classification", thresholds="{accuracy: 0.9, precision: 0.5, recall: 0.5}"),
+        task="classification",
+    )
+    run = watch.run()
+    assert watch.value(run, "performance", "accuracy") == referee.accuracy_score(truth, said)
+    assert watch.value(run, "performance", "precision") == pytest.approx(
+        referee.precision_score(truth, said, average="macro")
+    )
+    alerting = [each["metric"] for each in watch.signal(run, "performance")["metrics"] if each["alert"]]
+    assert alerting == ["accuracy"]
+
+
+def test_only_the_window_s_own_served_and_successful_rows_count(watch: Watch) -> None:
+    watch.training(training())
+    day = timedelta(days=1)
+    watch.answered({"x": [1.0] * 10, "kind": ["a"] * 10}, [1.0] * 10, start=NOW - day)
+    watch.answered({"x": [2.0] * 20, "kind": ["a"] * 20}, [1.0] * 20, start=NOW - day - timedelta(seconds=20))
+    watch.answered({"x": [3.0] * 30, "kind": ["a"] * 30}, [1.0] * 30, start=NOW)
+    watch.answered({"x": [4.0] * 40, "kind": ["a"] * 40}, [1.0] * 40, deployment="green")
+    watch.answered({"x": [5.0] * 50, "kind": ["a"] * 50}, [1.0] * 50, status=400)
+    watch.answered({"x": [6.0] * 60, "kind": ["a"] * 60}, [1.0] * 60, mirrored=True)
+    watch.answered({"x": [7.0] * 5, "kind": ["a"] * 5}, [1.0] * 5, deployment="blue-7")
+    watch.put(drift())
+    run = watch.run()
+    assert (run.window_start, run.window_end) == (NOW - day, NOW)
+    assert watch.signal(run, "inputs")["production_rows"] == 15, "those of blue, and of the release's blue-7"
+
+
+def test_an_empty_window_is_not_checked_and_says_so(watch: Watch) -> None:
+    watch.training(training())
+    watch.put(drift() + PERFORMANCE.format(task="regression", thresholds="{mae: 3}"))
+    run = watch.run()
+    assert run.status == "completed"
+    assert {each["signal"]: each["status"] for each in run.signals} == {
+        "inputs": "not_checked", "performance": "not_checked",
+    }  # fmt: skip
+    assert "no rows" in watch.signal(run, "inputs")["reason"]
+
+
+def test_one_signal_that_cannot_be_computed_leaves_the_others(watch: Watch) -> None:
+    watch.answered({"x": AFTER.tolist()}, (AFTER * 2).tolist())
+    watch.put(
+        drift() + "other:\n  type: feature_attribution_drift\n"
+        + PERFORMANCE.format(task="regression", thresholds="{mae: 3}")
+    )  # fmt: skip
+    run = watch.run()
+    assert run.status == "completed"
+    assert "no data azureml:training" in watch.signal(run, "inputs")["reason"]
+    assert "feature_attribution_drift is not computed yet" in watch.signal(run, "other")["reason"]
+    assert [each["signal"] for each in run.signals] == ["inputs", "other", "performance"]
+
+
+def test_earlier_production_data_stands_for_a_reference_that_is_not_named(watch: Watch) -> None:
+    day = timedelta(days=1)
+    watch.answered({"x": BEFORE.tolist()}, [1.0] * 400, start=NOW - 2 * day)
+    watch.answered({"x": AFTER.tolist()}, [1.0] * 300)
+    watch.put("inputs:\n  type: data_drift\n  metric_thresholds: {numerical: {normalized_wasserstein_distance: 0.1}}")
+    run = watch.run()
+    wanted = stats.wasserstein_distance(BEFORE, AFTER) / np.std(BEFORE, ddof=1)
+    found = watch.value(run, "inputs", "normalized_wasserstein_distance", "x")
+    assert found == pytest.approx(wanted, rel=1e-9)
+
+
+def test_while_the_gateway_is_away_nothing_is_concluded(watch: Watch) -> None:
+    """The newest answers are with it: a run without them would be wrong, so it is tried again and then fails."""
+    watch.training(training())
+    watch.answered({"x": BEFORE.tolist(), "kind": KINDS_BEFORE}, [1.0] * 400)
+    watch.put(drift())
+    watch.serving.away = True
+    run = watch.run()
+    assert (run.status, "does not answer" in run.error, run.signals) == ("failed", True, [])
+    assert watch.facts("monitor.failed")[-1].data["run"] == run.id
+    watch.serving.away = False
+    assert watch.run(id_="again").status == "completed"
+
+
+def test_the_course_of_a_signal_is_kept(watch: Watch) -> None:
+    from doubleloop.monitoring import queries
+
+    watch.training(training())
+    day = timedelta(days=1)
+    for back in (2, 1, 0):
+        watch.answered({"x": (BEFORE + back).tolist(), "kind": KINDS_BEFORE}, [1.0] * 400,
+                       start=NOW - back * day - timedelta(hours=12))  # fmt: skip
+    watch.put(drift())
+    for back in (0, 2, 1):
+        watch.run(NOW - back * day)
+    with watch.house.read("linus", "prod") as ctx:
+        (line,) = queries.series(ctx, "watch", "inputs", "normalized_wasserstein_distance", "x")
+    assert [point[0] for point in line["points"]] == [NOW - 2 * day, NOW - day, NOW]
+    values = [point[1] for point in line["points"]]
+    assert values == pytest.approx([2 / np.std(BEFORE, ddof=1), 1 / np.std(BEFORE, ddof=1), 0], abs=1e-9)
+    assert [point[2] for point in line["points"]] == [True, True, False]
+    assert line["threshold"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("trigger", "days"),
+    [("type: cron, expression: '0 0 * * *'", 7), ("type: recurrence, frequency: hour, interval: 1", 1),
+     ("type: recurrence, frequency: week, interval: 2", 14), ("type: recurrence, frequency: month, interval: 1", 30)],
+)  # fmt: skip
+def test_the_window_is_azures_when_the_file_names_none(trigger: str, days: int) -> None:
+    from doubleloop.monitoring import rules
+    from doubleloop.specs import documents
+
+    text = f"{{$schema: x/monitorSchedule.schema.json, name: w, trigger: {{{trigger}}}, create_monitor: {{compute: "
+    text += "{instance_type: standard_e4s_v3, runtime_version: '3.4'}, monitoring_target: {ml_task: regression, "
+    text += "endpoint_deployment_id: 'azureml:a:b'}}}"
+    spec = documents.parse(text, "m.yml", "/nowhere").model
+    as_of = datetime(2026, 3, 1, tzinfo=UTC)
+    window: Any = rules.production_window(None, spec.trigger, as_of)
+    assert (window.end, (window.end - window.start).days) == (as_of, days)
