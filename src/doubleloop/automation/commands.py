@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from doubleloop.automation import model, store
 from doubleloop.base import actors, errors
@@ -11,6 +12,7 @@ from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands as jobs
+from doubleloop.releases import queries as releases
 from doubleloop.specs import documents, triggers
 
 
@@ -99,12 +101,17 @@ def past_job(reference: str) -> errors.NotSupported:
     )
 
 
+def author(user: str) -> actors.Actor:
+    """Who wrote a schedule or a rule."""
+    return actors.Actor(user, _kind(user))
+
+
 def _kind(user: str) -> actors.ActorKind:
     return actors.ActorKind.SERVICE if user.startswith("service:") else actors.ActorKind.PERSON
 
 
 def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
-    """Create or replace a rule; what it does is done by the system in its author's name."""
+    """Create or replace a rule. The system does what it says, as long as its author may do it by hand."""
     identity.permit(ctx, Action.RULE_WRITE)
     assert ctx.workspace is not None
     spec = document.model
@@ -114,6 +121,8 @@ def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
                 "Labelling projects are not there yet", where=document.source.where(f"do.{index}"),
                 cure="Use notify to tell the people who label.",
             )  # fmt: skip
+    for action in spec.do:
+        permit_action(ctx, action)
     before = store.rule(ctx, ctx.workspace, spec.name)
     made = model.Rule(
         ctx.workspace, spec.name, document.to_wire(), bool(spec.enabled), before.last_fired_at if before else None,
@@ -124,6 +133,24 @@ def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
     store.put_rule(ctx, made)
     events.record(ctx, "rule.changed" if before else "rule.created", made.id, on=spec.on)
     return made
+
+
+def permit_action(ctx: Ctx, action: Any) -> None:
+    """Raise NotPermitted unless the context's actor may do by hand what an item of ``do`` does.
+
+    Asked when the rule is written, and again of its author each time it acts: rights may have gone in between.
+    """
+    body = getattr(action, action.verb)
+    if action.verb == "run_job":
+        identity.permit(ctx, Action.JOB_SUBMIT, body.workspace)
+    elif action.verb == "roll_back":
+        identity.permit(ctx, Action.ENDPOINT_WRITE)
+    elif action.verb == "retrain":
+        # A definition that is not there yet is asked about when the rule acts.
+        for workspace in releases.first_workspaces(ctx, body.release):
+            identity.permit(ctx, Action.RELEASE_START, workspace)
+        if body.data is not None:
+            identity.permit(ctx, Action.ENDPOINT_READ)
 
 
 def get_rule(ctx: Ctx, name: str) -> model.Rule:

@@ -16,6 +16,7 @@ from doubleloop.releases import commands as release_commands
 from doubleloop.releases import queries as releases
 from doubleloop.specs import documents
 from doubleloop.specs.kinds import rules as specs
+from doubleloop.workspaces.model import REGISTRY
 
 LOG = logging.getLogger("doubleloop.automation")
 
@@ -24,6 +25,7 @@ CONSUMER = "automation"
 BATCH = 50
 # A reaction's own facts never start another one: a loop that feeds itself would never end.
 OWN_FACTS = ("rule.", "schedule.")
+_ABOUT_PEOPLE = ("access.", "group.", "session.", "token.", "user.")
 
 
 class Loop:
@@ -96,8 +98,11 @@ def _release(ctx: Ctx, fact: Fact) -> None:
 
 
 def _concerns(rule: model.Rule, fact: Fact) -> bool:
-    """A rule hears the facts of its own workspace, and those that belong to none."""
-    return fact.workspace is None or fact.workspace == rule.workspace
+    """A rule hears the facts of its own workspace, of the registry, and those that belong to none, but not those
+    about people and their logins."""
+    if fact.workspace is None:
+        return not fact.type.startswith(_ABOUT_PEOPLE)
+    return fact.workspace in (REGISTRY, rule.workspace)
 
 
 def _act(ctx: Ctx, rule: model.Rule, spec: specs.Rule, fact: Fact) -> None:
@@ -111,7 +116,8 @@ def _act(ctx: Ctx, rule: model.Rule, spec: specs.Rule, fact: Fact) -> None:
     events.record(place, "rule.fired", rule.id, fact=fact.seq, on=fact.type, do=[action.verb for action in spec.do])
     durable.start(
         place, "automation.act", f"act-{rule.workspace}-{rule.name}-{fact.seq}",
-        {"workspace": rule.workspace, "rule": rule.name, "fact": fact.seq, "document": rule.document},
+        {"workspace": rule.workspace, "rule": rule.name, "author": rule.created_by, "fact": fact.seq,
+         "document": rule.document},
     )  # fmt: skip
 
 

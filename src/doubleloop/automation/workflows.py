@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 
-from doubleloop.automation import commands, messages, queries
+from doubleloop.automation import commands, messages
 from doubleloop.base import actors, canonical, clock, errors
+from doubleloop.data import queries as datasets
 from doubleloop.db.context import Contexts
 from doubleloop.durable import ports as flows
 from doubleloop.endpoints import commands as endpoints
@@ -20,6 +21,8 @@ from doubleloop.endpoints import queries as endpoint_queries
 from doubleloop.events import commands as events
 from doubleloop.events import queries as facts
 from doubleloop.events.model import Fact
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands as jobs
 from doubleloop.monitoring import commands as monitoring
 from doubleloop.releases import commands as releases
@@ -57,26 +60,29 @@ def _do(contexts: Contexts, argument: dict[str, Any], index: int) -> dict[str, A
     key = f"{argument['rule']}-{argument['fact']}-{index}"
     try:
         body = getattr(action, action.verb)
-        return {"done": _VERBS[action.verb](contexts, argument["workspace"], fact, body, key)}
+        with contexts.read(commands.author(argument["author"]), argument["workspace"]) as ctx:
+            commands.permit_action(ctx, action)
+        return {"done": _VERBS[action.verb](contexts, argument, fact, body, key)}
     except (errors.Unavailable, httpx.HTTPError) as error:
         return {"error": str(error) or type(error).__name__, "again": True}
     except errors.DoubleloopError as error:
         return {"error": str(error)}
 
 
-def _retrain(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str) -> str:
+def _retrain(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
     """Make data of what production saw (when asked), then start the release; its first stage trains on it."""
-    with contexts.read(ACTOR, workspace) as ctx:
-        author = queries.rule(ctx, key.rsplit("-", 2)[0]).created_by
+    workspace = argument["workspace"]
     trigger: dict[str, Any] = {
         "type": "rule",
-        "author": author,
+        "author": argument["author"],
         "fact": fact.seq,
         "on": fact.type,
-        "rule": key.rsplit("-", 2)[0],
+        "rule": argument["rule"],
     }
     inputs = {name: _plain(value) for name, value in body.inputs.items()}
     if body.data is not None:
+        with contexts.read(commands.author(argument["author"]), workspace) as ctx:
+            identity.permit(ctx, Action.DATA_WRITE, datasets.resolve(ctx, body.data.asset).asset.workspace)
         until = _as_of(fact)
         collected = monitoring.collect(
             contexts, ACTOR, workspace, str(fact.data.get("endpoint")), body.data.asset, target=body.data.target,
@@ -109,10 +115,10 @@ def _plain(value: Any) -> Any:
     return value.model_dump(by_alias=True, exclude_unset=True) if hasattr(value, "model_dump") else value
 
 
-def _roll_back(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str) -> str:
+def _roll_back(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
     """All traffic to the named deployment, or to the newest ready one that has none."""
     name = messages.fill(body.endpoint, fact)
-    with contexts.write(ACTOR, workspace) as ctx:
+    with contexts.write(ACTOR, argument["workspace"]) as ctx:
         endpoint = endpoint_queries.get(ctx, name)
         ready = [
             each
@@ -127,8 +133,8 @@ def _roll_back(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: s
     return f"traffic of {name} to {target}"
 
 
-def _run_job(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str) -> str:
-    with contexts.write(ACTOR, body.workspace or workspace) as ctx:
+def _run_job(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
+    with contexts.write(commands.author(argument["author"]), body.workspace or argument["workspace"]) as ctx:
         if isinstance(body.job, str):
             raise commands.past_job(body.job)
         kind = "pipeline_job" if body.job.type == "pipeline" else "command_job"
@@ -138,14 +144,15 @@ def _run_job(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str
     return f"job {job.id}"
 
 
-def _notify(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str) -> str:
-    title = messages.fill(body.title_ or f"Doubleloop: {fact.type} in {workspace}", fact)
+def _notify(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
+    title = messages.fill(body.title_ or f"Doubleloop: {fact.type} in {argument['workspace']}", fact)
     text = messages.fill(body.message, fact) if body.message else messages.describe(fact)
     return messages.send(list(body.to), title, text)
 
 
-def _webhook(contexts: Contexts, workspace: str, fact: Fact, body: Any, key: str) -> str:
+def _webhook(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
     """The fact as a CloudEvent; signed when a secret is named. A 5xx or no answer is tried again."""
+    workspace = argument["workspace"]
     event = {
         "specversion": "1.0", "id": key, "source": f"doubleloop/{workspace}", "type": f"doubleloop.{fact.type}",
         "time": clock.iso(fact.at), "subject": fact.subject, "datacontenttype": "application/json", "data": fact.data,

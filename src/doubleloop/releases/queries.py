@@ -33,6 +33,12 @@ def find_definition(ctx: Ctx, name: str, version: int | None = None) -> model.De
     return found
 
 
+def first_workspaces(ctx: Ctx, name: str) -> tuple[str, ...]:
+    """Where a release of this definition begins; nothing when there is no such definition."""
+    found = store.definition(ctx, name, None)
+    return found.workspaces[:1] if found else ()
+
+
 def definition(ctx: Ctx, name: str, version: int | None = None) -> model.Definition:
     found = find_definition(ctx, name, version)
     identity.permit(ctx, Action.RELEASE_READ, found.workspaces[0])

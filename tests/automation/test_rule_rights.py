@@ -1,0 +1,199 @@
+"""A rule does what its author may do by hand, and no more; a schedule's job is its author's."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from doubleloop.automation import commands, loop, workflows
+from doubleloop.base import errors
+from doubleloop.durable.fake import EagerEngine
+from doubleloop.environments import commands as environments
+from doubleloop.events import commands as events
+from doubleloop.events import queries as facts
+from doubleloop.identity import model as identities
+from doubleloop.identity import store as identity_store
+from doubleloop.jobs import store as jobs
+from doubleloop.secrets import ports as secrets
+from doubleloop.secrets.local import FileKeys
+from doubleloop.specs import documents
+
+JOB = "{run_job: {%s job: {type: command, command: echo hi, environment: 'azureml:base@latest'}}}"
+ROLL_BACK = "{roll_back: {endpoint: bikes}}"
+RETRAIN = "{retrain: {release: bikes}}"
+
+
+def rule(do: str, on: str = "monitor.alert", name: str = "react") -> documents.Document:
+    text = f"$schema: doubleloop/rule\nname: {name}\non: {on}\ndo: [{do}]\n"
+    return documents.parse(text, "rule.yml", "/nowhere")
+
+
+def put(house: Any, do: str, by: str = "ada", workspace: str = "dev", on: str = "monitor.alert") -> None:
+    with house.write(by, workspace) as ctx:
+        commands.put_rule(ctx, rule(do, on))
+
+
+def record(house: Any, workspace: str | None = "dev", type_: str = "monitor.alert", **data: Any) -> None:
+    with house.write("service:monitor", workspace) as ctx:
+        events.record(ctx, type_, "monitor:m", **data)
+
+
+def react(house: Any) -> list[dict[str, Any]]:
+    """Carry out everything; returns what came of each rule's actions."""
+    watching = loop.Loop(house.contexts, 0.01)
+    while watching.tick():
+        pass
+
+    async def nothing(_flow: Any, _argument: Any) -> None: ...
+
+    bodies = {**workflows.WORKFLOWS, "jobs.run": nothing, "releases.run": nothing, "endpoints.publish": nothing}
+    EagerEngine(house.contexts, bodies).run()
+    with house.read("service:setup", None) as ctx:
+        return [each for fact in facts.facts(ctx, types=["rule.done", "rule.failed"]) for each in fact.data["results"]]
+
+
+@pytest.fixture
+def base(house: Any) -> Any:
+    with house.write("ada", "registry") as ctx:
+        body = {"name": "base", "conda_file": {"$file": "c.yml", "text": "dependencies: [python=3.11]"}}
+        environments.create(ctx, "base", "1", body)
+    house.ports[secrets.Keys] = FileKeys(house.home / "secret.key")
+    return house
+
+
+@dataclass
+class Address:
+    """``seen``: what it got, with headers; ``answers``: the next statuses, then 200."""
+
+    url: str = ""
+    seen: list[Any] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+
+
+@pytest.fixture
+def hook() -> Iterator[Address]:
+    address = Address()
+
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            address.seen.append((json.loads(body), {**dict(self.headers), "raw": body}))
+            self.send_response(address.answers.pop(0) if address.answers else 200)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address.url = f"http://127.0.0.1:{server.server_port}/hook"
+    yield address
+    server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("do", "workspace"), [(JOB % "workspace: prod,", "dev"), (JOB % "", "prod"), (ROLL_BACK, "prod")]
+)
+def test_nobody_writes_a_rule_that_does_what_they_may_not(base: Any, do: str, workspace: str) -> None:
+    """A data scientist may write rules in dev, but starts nothing in production, by a rule as little as by hand."""
+    with pytest.raises(errors.NotPermitted):
+        put(base, do, workspace=workspace)
+    with base.read("service:setup", None) as ctx:
+        assert facts.facts(ctx, types=["rule.created"]) == []
+
+
+def test_who_may_run_jobs_there_may_have_a_rule_do_it(base: Any) -> None:
+    put(base, JOB % "workspace: prod,", by="linus")
+    record(base)
+    name = f"job-react-{fact_seq(base)}-0"
+    assert react(base) == [{"do": "run_job", "done": f"job {name}"}]
+    with base.read("linus", "prod") as ctx:
+        job = jobs.get(ctx, name)
+    assert job and (job.workspace, job.created_by) == ("prod", "linus")
+
+
+def fact_seq(house: Any) -> int:
+    with house.read("service:setup", None) as ctx:
+        return facts.facts(ctx, types=["monitor.alert"])[-1].seq
+
+
+def test_a_rule_whose_author_lost_the_right_does_nothing_and_says_why(base: Any) -> None:
+    put(base, JOB % "")
+    with base.write("service:setup", None) as ctx:
+        identity_store.put_group(
+            ctx, identities.Group("data_scientists", identities.Persona.DATA_ANALYST, ("ada",), ())
+        )
+    record(base)
+    (result,) = react(base)
+    assert "none allows job.submit" in result["error"]
+    with base.read("linus", "dev") as ctx:
+        assert jobs.get(ctx, f"job-react-{fact_seq(base)}-0") is None
+
+
+def test_a_release_that_a_rule_starts_is_one_its_author_could_start(base: Any) -> None:
+    put(base, RETRAIN)
+    record(base)
+    (result,) = react(base)
+    assert "no release definition 'bikes'" in result["error"], "told when it acts; the rule may come first"
+
+
+def test_rules_hear_of_models_in_the_registry_and_nothing_of_peoples_logins(base: Any, hook: Address) -> None:
+    url, seen = hook.url, hook.seen
+    put(base, f"{{webhook: {{url: '{url}'}}}}", on="'*'")
+    react(base)
+    seen.clear()
+    record(base, "registry", "model.registered", name="bikes", version="1")
+    record(base, "staging", "monitor.alert")
+    for type_ in ("user.created", "token.created", "group.changed", "session.ended", "access.denied"):
+        record(base, None, type_)
+    record(base, None, "release.completed")
+    react(base)
+    assert [each["type"] for each, _ in seen] == ["doubleloop.model.registered", "doubleloop.release.completed"]
+
+
+def test_a_webhook_gets_the_fact_as_a_signed_cloudevent_once(base: Any, hook: Address) -> None:
+    url, seen = hook.url, hook.seen
+    put(base, f"{{webhook: {{url: '{url}', secret: team, headers: {{x-team: blue}}}}}}")
+    record(base, value=12.5, columns=["a"])
+    (result,) = react(base)
+    react(base)
+    ((event, headers),) = seen
+    assert result["done"].endswith("answered 200")
+    assert (event["specversion"], event["type"], event["source"]) == (
+        "1.0",
+        "doubleloop.monitor.alert",
+        "doubleloop/dev",
+    )
+    assert (event["data"], event["subject"]) == ({"value": 12.5, "columns": ["a"]}, "monitor:m")
+    key = base.ports[secrets.Keys].derive("webhook/dev/team").encode()
+    wanted = "sha256=" + hmac.new(key, headers["raw"], hashlib.sha256).hexdigest()
+    found = {name.lower(): text for name, text in headers.items()}
+    assert (found["x-doubleloop-signature"], found["x-team"]) == (wanted, "blue")
+
+
+def test_a_webhook_that_fails_is_tried_again_and_one_that_refuses_is_not(base: Any, hook: Address) -> None:
+    url, seen = hook.url, hook.seen
+    put(base, f"{{webhook: {{url: '{url}'}}}}")
+    hook.answers[:] = [500, 503]
+    record(base)
+    assert react(base)[-1]["done"].endswith("answered 200")
+    assert len(seen) == 3
+    hook.answers[:] = [403]
+    record(base)
+    assert "answered 403" in react(base)[-1]["error"]
+    assert len(seen) == 4
+
+
+def test_one_action_that_fails_keeps_none_of_the_others_back(base: Any, hook: Address) -> None:
+    url, seen = hook.url, hook.seen
+    put(base, f"{RETRAIN}, {{webhook: {{url: '{url}'}}}}")
+    record(base)
+    assert [("error" in each, each["do"]) for each in react(base)] == [(True, "retrain"), (False, "webhook")]
+    assert len(seen) == 1
