@@ -315,3 +315,23 @@ def test_used_memory_and_cpu_are_told(compute: local.LocalCompute) -> None:
     assert status.exit is not None
     assert status.exit.max_rss > 80_000_000
     assert status.exit.cpu_seconds > 0.01
+
+
+@pytest.mark.parametrize(("deaths", "runs"), [(1, True), (2, True), (3, False)])
+def test_a_runner_that_is_killed_before_it_holds_the_run_is_started_again(
+    compute: local.LocalCompute, tmp_path: Path, deaths: int, runs: bool
+) -> None:
+    count = tmp_path / "count"
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\necho x >> {count}\n[ $(wc -l < {count}) -le {deaths} ] && kill -9 $$\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    run = model.StepRun("r", "echo once", python)
+    if runs:
+        compute.start(run)
+        assert compute.wait("r", 60).state == model.State.SUCCEEDED
+        assert compute.logs("r") == b"once\n"
+    else:
+        with pytest.raises(errors.Failed, match="could not be started"):
+            compute.start(run)

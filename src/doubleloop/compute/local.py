@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -23,6 +24,9 @@ from doubleloop.runner import disk, process, run, supervisor
 _RUNNER = Path(run.__file__)
 _START_TIMEOUT_S = 120
 _POLL_S = 0.05
+# Somebody killed the runner, or the process it forked: nothing is known against the run itself.
+_KILLED = (-signal.SIGKILL, run.DIED)
+_STARTS = 3
 
 _STATES = {supervisor.COMPLETED: model.State.SUCCEEDED, supervisor.CANCELLED: model.State.CANCELLED}
 
@@ -128,10 +132,23 @@ def _job(run: model.StepRun, network: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _launch(run: model.StepRun, rundir: Path) -> None:
-    """Returns when a runner holds the run. ``-S`` keeps the user's packages and their start-up hooks out of it."""
+    """Returns when a runner holds, or has held, the run. One that is killed before it could is started again."""
+    for attempt in range(1, _STARTS + 1):
+        done = _start_runner(run, rundir)
+        if done.returncode in (0, 75):
+            return
+        if done.returncode not in _KILLED or attempt == _STARTS:
+            said = done.stderr.decode(errors="replace").strip()[-2000:]
+            raise errors.Failed(f"run '{run.id}' could not be started: {said or f'exit code {done.returncode}'}")
+        if (rundir / "pid").exists():
+            return
+
+
+def _start_runner(run: model.StepRun, rundir: Path) -> subprocess.CompletedProcess[bytes]:
+    """``-S`` keeps the user's packages and their start-up hooks out of it."""
     argv = [str(run.python), "-E", "-s", "-S", str(_RUNNER), str(rundir / "job.json")]
     try:
-        done = subprocess.run(
+        return subprocess.run(
             argv,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -144,10 +161,6 @@ def _launch(run: model.StepRun, rundir: Path) -> None:
             f"run '{run.id}' could not be started with {run.python}: {error}",
             cure="Build its environment again; then retry the step.",
         ) from error
-    if done.returncode not in (0, 75):
-        raise errors.Failed(
-            f"run '{run.id}' could not be started: {done.stderr.decode(errors='replace').strip()[-2000:]}"
-        )
 
 
 def _runner_env() -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Entry of the runner: ``<env>/bin/python run.py <run dir>/job.json``.
 
 Returns to its caller as soon as the run is in hands that no longer depend on it: exit 0 when this call started the run,
-75 when the run had been started before (by this or another caller), 2 when ``job.json`` cannot be right, 1 otherwise.
+75 when the run had been started before (by this or another caller), 76 when the process that was to hold it was killed
+before it could say so, 2 when ``job.json`` cannot be right, 1 otherwise.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ if not __package__:  # started by file path: make the files beside this one impo
 
 from . import disk, job, process, supervisor
 
-STARTED, FAILED, BAD_JOB, STARTED_BEFORE = 0, 1, 2, 75
+STARTED, FAILED, BAD_JOB, STARTED_BEFORE, DIED = 0, 1, 2, 75, 76
+
+_ANSWERS = {"started": STARTED, "before": STARTED_BEFORE}
 
 
 def main(argv: list) -> int:
@@ -39,10 +42,10 @@ def main(argv: list) -> int:
         os.close(reader)
         _become_supervisor(asked, os.path.dirname(path), writer)
     os.close(writer)
-    answer = os.read(reader, 4096).decode() or "failed: the supervisor died while starting"
-    if answer.startswith("failed"):
+    answer = os.read(reader, 4096).decode() or "died while starting"
+    if answer not in _ANSWERS:
         print(answer, file=sys.stderr)
-    return {"started": STARTED, "before": STARTED_BEFORE}.get(answer, FAILED)
+    return DIED if answer.startswith("died") else _ANSWERS.get(answer, FAILED)
 
 
 def _become_supervisor(asked: job.Job, rundir: str, caller: int) -> None:
