@@ -110,13 +110,13 @@ def test_nobody_writes_a_rule_that_does_what_they_may_not(base: Any, do: str, wo
 
 
 def test_who_may_run_jobs_there_may_have_a_rule_do_it(base: Any) -> None:
-    put(base, JOB % "workspace: prod,", by="linus")
+    put(base, JOB % "workspace: staging,", by="linus")
     record(base)
     name = f"job-react-{fact_seq(base)}-0"
     assert react(base) == [{"do": "run_job", "done": f"job {name}"}]
-    with base.read("linus", "prod") as ctx:
+    with base.read("linus", "staging") as ctx:
         job = jobs.get(ctx, name)
-    assert job and (job.workspace, job.created_by) == ("prod", "linus")
+    assert job and (job.workspace, job.created_by) == ("staging", "linus")
 
 
 def fact_seq(house: Any) -> int:

@@ -79,10 +79,14 @@ def test_who_may_not_write_data_adds_moves_and_hides_none(house: Any, stored: st
         for act in (
             lambda: commands.add_version(ctx, "rides", stored, "uri_file"), lambda: commands.label(ctx, "rides", "x"),
             lambda: commands.archive(ctx, "rides", True), lambda: commands.put_datastore(ctx, "x", {"type": "local"}),
-            lambda: queries.resolve(ctx, "rides"), lambda: queries.names(ctx), lambda: queries.versions(ctx, "rides"),
         ):  # fmt: skip
             with pytest.raises(errors.NotPermitted):
                 act()
+        assert queries.names(ctx)
+    with house.read("eve", "prod") as ctx:
+        for look in (lambda: queries.names(ctx), lambda: queries.versions(ctx, "rides")):
+            with pytest.raises(errors.NotPermitted):
+                look()
 
 
 def test_a_label_of_the_registry_is_moved_from_any_workspace_by_who_may_there(house: Any, stored: str) -> None:

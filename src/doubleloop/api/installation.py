@@ -19,7 +19,7 @@ from doubleloop.endpoints import ports as endpoints
 from doubleloop.events import queries as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity import queries as identities
-from doubleloop.identity import rules
+from doubleloop.identity import roles as role_tables
 from doubleloop.identity import store as users
 from doubleloop.identity.actions import Action
 from doubleloop.identity.model import Persona, WorkspaceKind
@@ -175,7 +175,7 @@ def roles(request: Request) -> dict[str, Any]:
     with requests.reading(request) as ctx:
         groups = identities.groups(ctx)
     table = {
-        persona.value: {kind.value: sorted(rules.allowed_actions(persona, kind)) for kind in WorkspaceKind}
+        persona.value: {kind.value: sorted(role_tables.allowed_actions(persona, kind)) for kind in WorkspaceKind}
         for persona in Persona
     }
     return {"items": [render.plain(group) for group in groups], "next": None, "personas": table}

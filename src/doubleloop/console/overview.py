@@ -27,6 +27,7 @@ from doubleloop.monitoring import queries as monitoring
 from doubleloop.releases import model as release_model
 from doubleloop.releases import queries as releases
 from doubleloop.workspaces import queries as workspaces
+from doubleloop.workspaces.model import REGISTRY
 
 router = APIRouter()
 
@@ -78,7 +79,7 @@ class Life:
 def show(request: Request) -> Response:
     with requests.reading(request) as ctx:
         values: dict[str, Any] = {
-            "lives": lives(ctx) if requests.allowed(ctx, Action.MODEL_READ) else [],
+            "lives": lives(ctx) if REGISTRY in requests.places(ctx, Action.MODEL_READ, registries=True) else [],
             "waiting": [(each, *gates.may_decide(ctx, each.approval)) for each in releases.waiting(ctx)],
             "facts": recent(ctx),
         }

@@ -61,7 +61,7 @@ def _page(request: Request, id: str, error: errors.DoubleloopError | None = None
             "release": release,
             "definition": queries.find_definition(ctx, release.definition, release.definition_version),
             "evidence": _by_stage(held),
-            "altered": gates.altered(ctx.in_workspace(release.workspace), release.subject),
+            "altered": gates.altered(ctx.in_workspace(queries.seen_from(ctx, release)), release.subject),
             "approvals": {each.id: each for each in queries.approvals(ctx, release.id)},
             "question": question(ctx, release),
             "facts": [(fact, 1) for fact in facts],

@@ -74,11 +74,15 @@ def allowed(ctx: Ctx, action: Action, workspace: str | None = None) -> bool:
     return identity.decide(ctx, action, workspace).allowed
 
 
-def places(ctx: Ctx, action: Action) -> list[str]:
-    """Workspaces where the actor may do ``action``: of those they see, and those that releases lead to."""
-    known = [each.name for each in workspaces.visible(ctx) if not each.is_registry]
+def places(ctx: Ctx, action: Action, *, registries: bool = False) -> list[str]:
+    """Workspaces where the actor may do ``action``: of those they see, and those that releases lead to.
+
+    ``registries``: the shared registries as well.
+    """
+    known = [each.name for each in workspaces.visible(ctx) if registries or not each.is_registry]
     known += [workspace for definition in releases.definitions(ctx) for workspace in definition.workspaces]
-    return [name for name in dict.fromkeys(known) if name != REGISTRY and allowed(ctx, action, name)]
+    found = (name for name in dict.fromkeys(known) if registries or name != REGISTRY)
+    return [name for name in found if allowed(ctx, action, name)]
 
 
 def csrf(request: Request, visit: str | None = None) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 
 import argon2
@@ -11,7 +13,7 @@ import argon2
 from doubleloop.base import actors, errors, ids
 from doubleloop.db.context import Ctx
 from doubleloop.events import commands as events
-from doubleloop.identity import model, ports, rules, store
+from doubleloop.identity import deciding, model, policies, ports, roles, services, store
 from doubleloop.identity.actions import Action
 
 _HASHER = argon2.PasswordHasher()
@@ -19,56 +21,95 @@ _HASHER = argon2.PasswordHasher()
 _NOBODY = _HASHER.hash(secrets.token_hex(16))
 
 
-def decide(ctx: Ctx, action: Action, workspace: str | None = None) -> model.Decision:
-    """Whether the context's actor may do ``action`` in ``workspace`` (default: the context's)."""
+def decide(ctx: Ctx, action: Action, workspace: str | None = None, resource: str | None = None) -> model.Decision:
+    """Whether the context's actor may do ``action`` in ``workspace`` (default: the context's).
+
+    ``resource``: the one thing it is about (``endpoint/bikes``), for assignments that name it. Raises NotFound for a
+    workspace that is not there.
+    """
     place = workspace or ctx.workspace
-    limit = rules.limit(ctx.actor.via, ctx.actor.workspace, action, place, shared=_shared(ctx, place))
-    if limit is not None:
-        return limit
     if ctx.actor.kind is actors.ActorKind.SERVICE:
-        allowed = action in rules.SERVICES.get(ctx.actor.id, frozenset())
-        return model.Decision(allowed, f"{ctx.actor.id} {'has' if allowed else 'does not have'} {action}")
+        return _of_service(ctx, action, place, resource)
     user = store.user(ctx, ctx.actor.id)
     if user is None or user.disabled:
         return model.Decision(False, f"{ctx.actor.id} is not a user of this installation")
-    kind = ctx.port(ports.WorkspaceKinds).kind(ctx, place) if place else None
-    return rules.decide(
-        user.name, user.is_admin, store.groups(ctx), action, place, kind, shared=_shared(ctx, place)
+    kinds = ctx.port(ports.WorkspaceKinds)
+    asked = model.Asked(
+        f"user:{user.name}", action.value, place, kinds.kind(ctx, place).value if place else None,
+        bool(place) and kinds.shared(ctx, str(place)), resource, ctx.actor.workspace, ctx.actor.job() != (None, None),
     )  # fmt: skip
+    groups = store.groups_of(ctx, user.name)
+    names = [group.name for group in groups]
+    text = policies.text(groups, store.assignments_of(ctx, user.name, names), store.policies(ctx))
+    found = deciding.decide(text, asked, user.is_admin, names)
+    return dataclasses.replace(found, why=_why(ctx, found, asked, groups))
 
 
-def _shared(ctx: Ctx, place: str | None) -> bool:
-    """Whether it is a registry; services that are not limited to a workspace are not asked where they are."""
-    if not place or (ctx.actor.kind is actors.ActorKind.SERVICE and ctx.actor.workspace is None):
-        return False
-    return ctx.port(ports.WorkspaceKinds).shared(ctx, place)
+def _of_service(ctx: Ctx, action: Action, place: str | None, resource: str | None) -> model.Decision:
+    """A process that is not limited to a workspace is not asked where it is: it may act before there is any."""
+    shared = bool(place) and ctx.actor.workspace is not None and ctx.port(ports.WorkspaceKinds).shared(ctx, str(place))
+    asked = model.Asked(
+        ctx.actor.id, action.value, place, None, shared, resource, ctx.actor.workspace, ctx.actor.job() != (None, None)
+    )
+    text = policies.text([], store.assignments_of(ctx, ctx.actor.id, ()), store.policies(ctx))
+    found = deciding.decide(text, asked, False, ())
+    if not found.allowed and not found.by:
+        return dataclasses.replace(found, why=f"{ctx.actor.id} does not have {action}")
+    return dataclasses.replace(found, why=_why(ctx, found, asked, ()))
 
 
-def explain(ctx: Ctx, user: str, action: Action, workspace: str | None) -> model.Decision:
+def _why(ctx: Ctx, found: model.Decision, asked: model.Asked, groups: Sequence[model.Group]) -> str:
+    """In words that name the place, which a policy's own note cannot know."""
+    place = f"{asked.environment or ''} workspace {asked.workspace}".strip() if asked.workspace else "this installation"
+    user = ctx.actor.id
+    if found.allowed:
+        if found.by[0] == policies.ADMINISTRATOR:
+            return f"{user} {found.why}"
+        return f"{found.why} in {place}" if found.why.startswith("group ") else found.why
+    if policies.ONE_WORKSPACE in found.by:
+        where = f"workspace {asked.workspace}" if asked.workspace else "the whole installation"
+        return f"the token '{ctx.actor.via}' is for workspace {asked.only} alone, not for {where}"
+    if policies.JOB_CODE in found.by:
+        return f"this is the code of {ctx.actor.via}, and no job may do {asked.action}, whoever submitted it"
+    if found.by:
+        return f"policy {', '.join(found.by)} forbids it: {found.why}"
+    holds = ", ".join(f"{group.name} ({group.persona})" for group in groups) or "no group"
+    return f"{user} belongs to {holds}; none allows {asked.action} in {place}"
+
+
+def explain(ctx: Ctx, user: str, action: Action, workspace: str | None, resource: str | None = None) -> model.Decision:
     """What ``decide`` would say of ``user``, and why. One's own, or with identity.read."""
     if user != ctx.actor.id:
         permit(ctx, Action.IDENTITY_READ, workspace)
-        return decide(ctx.acting_as(actors.Actor(user)), action, workspace)
-    return decide(ctx, action, workspace)
+        return decide(ctx.acting_as(actors.Actor(user)), action, workspace, resource)
+    return decide(ctx, action, workspace, resource)
 
 
-def permit(ctx: Ctx, action: Action, workspace: str | None = None) -> None:
+def permit(ctx: Ctx, action: Action, workspace: str | None = None, resource: str | None = None) -> None:
     """Raise NotPermitted unless the actor may. The first line of every command and query."""
-    decision = decide(ctx, action, workspace)
+    decision = decide(ctx, action, workspace, resource)
     if not decision.allowed:
         raise errors.NotPermitted(
             decision.why,
-            cure="Ask for membership of a group whose persona allows it (see `doubleloop role list`).",
+            cure=_cure(ctx, action, workspace or ctx.workspace),
             details={"action": action.value, "workspace": workspace or ctx.workspace},
         )
 
 
+def _cure(ctx: Ctx, action: Action, place: str | None) -> str:
+    """What to ask for: an activation of one's own where that would do, else a membership."""
+    for group in store.groups_of(ctx, ctx.actor.id, sleeping=True):
+        kind = ctx.port(ports.WorkspaceKinds).kind(ctx, place) if place else None
+        may = roles.allowed_actions(group.persona, kind) if kind else roles.everywhere(group.persona)
+        if action in may and (not group.workspaces or place in group.workspaces):
+            return f"You have that right just in time: `doubleloop role activate group:{group.name} --reason ...`."
+    return "Ask for membership of a group whose persona allows it (see `doubleloop role list`)."
+
+
 def personas(ctx: Ctx, user: str, workspace: str | None) -> set[model.Persona]:
-    """The personas that ``user`` holds in ``workspace``."""
+    """The personas that ``user`` holds in ``workspace`` now."""
     return {
-        group.persona
-        for group in store.groups(ctx)
-        if user in group.members and (not group.workspaces or workspace in group.workspaces)
+        group.persona for group in store.groups_of(ctx, user) if not group.workspaces or workspace in group.workspaces
     }
 
 
@@ -136,7 +177,7 @@ def create_token(
     )
     if not of_job and not _is_self(ctx, user):
         permit(ctx, Action.IDENTITY_WRITE)
-    if store.user(ctx, user) is None and user not in rules.SERVICES:
+    if store.user(ctx, user) is None and user not in services.SERVICES:
         raise errors.NotFound(f"No user is named {user}")
     secret = f"dl_{secrets.token_urlsafe(32)}"
     token = model.Token(ids.new_id("token"), user, name, workspace, ctx.now + lifetime if lifetime else None, ctx.now)

@@ -42,12 +42,67 @@ class User:
 
 @dataclass(frozen=True)
 class Group:
-    """``workspaces`` empty means every workspace."""
+    """``workspaces`` empty means every workspace. ``just_in_time``: its members have its persona's rights only while
+    they have activated them."""
 
     name: str
     persona: Persona
     members: tuple[str, ...]
     workspaces: tuple[str, ...]
+    just_in_time: bool = False
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A role for ``principal`` (``user:ada``, ``group:science``, ``service:ci``) at a scope.
+
+    ``kind``: the column it is for, None for all that the role covers. ``workspace`` None is the whole installation;
+    ``resource`` is one thing in a workspace (``endpoint/bikes``). ``eligible``: counts only while it is activated.
+    """
+
+    id: str
+    principal: str
+    role: str
+    kind: str | None
+    workspace: str | None
+    resource: str | None
+    until: datetime | None
+    eligible: bool
+    reason: str
+    created_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Activation:
+    """Somebody's own use of an eligible assignment (``assignment:ID``) or a just-in-time group (``group:NAME``)."""
+
+    id: str
+    user: str
+    of: str
+    reason: str
+    seconds: int
+    status: str  # waiting for approval, active, ended, refused
+    asked_at: datetime
+    decided_by: str | None
+    ends_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked: who (``user`` or ``service`` and a name), what, on what, by which means.
+
+    ``environment`` and ``registry`` describe ``workspace``; both are empty for the installation as a whole.
+    """
+
+    principal: str
+    action: str
+    workspace: str | None = None
+    environment: str | None = None
+    registry: bool = False
+    resource: str | None = None
+    only: str | None = None
+    job: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +117,8 @@ class Token:
 
 @dataclass(frozen=True)
 class Decision:
-    """``why`` names the group that allowed it, or what is missing."""
+    """``why`` names the assignment that allowed it, or what is missing; ``by`` are the ids of the deciding policies."""
 
     allowed: bool
     why: str
+    by: tuple[str, ...] = ()

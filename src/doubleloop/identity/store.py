@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -28,6 +30,42 @@ GROUPS = sa.Table(
     sa.Column("persona", sa.String(40), nullable=False),
     sa.Column("members", sa.Text, nullable=False),
     sa.Column("workspaces", sa.Text, nullable=False),
+    sa.Column("just_in_time", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+ASSIGNMENTS = sa.Table(
+    "assignments",
+    tables.METADATA,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("principal", sa.String(300), nullable=False, index=True),
+    sa.Column("role", sa.String(20), nullable=False),
+    sa.Column("kind", sa.String(20)),
+    sa.Column("workspace", sa.String(255)),
+    sa.Column("resource", sa.String(512)),
+    sa.Column("until", tables.Moment),
+    sa.Column("eligible", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_by", sa.String(255), nullable=False),
+    sa.Column("created_at", tables.Moment, nullable=False),
+)
+ACTIVATIONS = sa.Table(
+    "activations",
+    tables.METADATA,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("user", sa.String(255), nullable=False, index=True),
+    sa.Column("of", sa.String(300), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("seconds", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(20), nullable=False, index=True),
+    sa.Column("asked_at", tables.Moment, nullable=False),
+    sa.Column("decided_by", sa.String(255)),
+    sa.Column("ends_at", tables.Moment),
+)
+# Cedar that was added to this installation, beside what is made from groups and assignments.
+POLICIES = sa.Table(
+    "policies",
+    tables.METADATA,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
 )
 # Tokens and console sessions are one thing: a secret shown once, its hash kept, an end time, an owner.
 TOKENS = sa.Table(
@@ -80,6 +118,7 @@ def _group(row: sa.Row[tuple[object, ...]]) -> model.Group:
         model.Persona(row.persona),
         tuple(json.loads(row.members)),
         tuple(json.loads(row.workspaces)),
+        row.just_in_time,
     )
 
 
@@ -87,11 +126,99 @@ def groups(ctx: Ctx) -> list[model.Group]:
     return [_group(row) for row in ctx.tx.execute(sa.select(GROUPS).order_by(GROUPS.c.name))]
 
 
+def groups_of(ctx: Ctx, user: str, *, sleeping: bool = False) -> list[model.Group]:
+    """The groups that count for ``user`` now; ``sleeping``: those that would if they were activated."""
+    found = [group for group in groups(ctx) if user in group.members]
+    active = _active(ctx, user) if any(group.just_in_time for group in found) else set()
+    return [group for group in found if (group.just_in_time and f"group:{group.name}" not in active) is sleeping]
+
+
+def _active(ctx: Ctx, user: str) -> set[str]:
+    """What ``user`` has activated; one whose time is over does not count, whether or not that was noted already."""
+    running = activations(ctx, user=user, status="active")
+    return {each.of for each in running if each.ends_at is not None and each.ends_at > ctx.now}
+
+
+def assignments(ctx: Ctx) -> list[model.Assignment]:
+    found = ctx.tx.execute(sa.select(ASSIGNMENTS).order_by(ASSIGNMENTS.c.created_at, ASSIGNMENTS.c.id))
+    return [model.Assignment(**row._mapping) for row in found]
+
+
+def assignments_of(ctx: Ctx, principal: str, groups: Sequence[str]) -> list[model.Assignment]:
+    """Those that count now for a user or service (``service:ci``) in these groups."""
+    own = principal if principal.startswith("service:") else f"user:{principal}"
+    query = (
+        sa.select(ASSIGNMENTS)
+        .where(
+            ASSIGNMENTS.c.principal.in_([own, *(f"group:{name}" for name in groups)]),
+            sa.or_(ASSIGNMENTS.c.until.is_(None), ASSIGNMENTS.c.until > ctx.now),
+        )
+        .order_by(ASSIGNMENTS.c.created_at, ASSIGNMENTS.c.id)
+    )
+    found = [model.Assignment(**row._mapping) for row in ctx.tx.execute(query)]
+    if not any(each.eligible for each in found):
+        return found
+    active = _active(ctx, principal)
+    # An eligible assignment of a group is activated by each member for themselves.
+    return [
+        dataclasses.replace(each, principal=own) if each.eligible else each
+        for each in found
+        if not each.eligible or f"assignment:{each.id}" in active
+    ]
+
+
+def assignment(ctx: Ctx, id_: str) -> model.Assignment | None:
+    row = ctx.tx.execute(sa.select(ASSIGNMENTS).where(ASSIGNMENTS.c.id == id_)).one_or_none()
+    return model.Assignment(**row._mapping) if row else None
+
+
+def insert_assignment(ctx: Ctx, assignment: model.Assignment) -> None:
+    ctx.tx.execute(ASSIGNMENTS.insert().values(**dataclasses.asdict(assignment)))
+
+
+def delete_assignment(ctx: Ctx, id_: str) -> bool:
+    return ctx.tx.execute(ASSIGNMENTS.delete().where(ASSIGNMENTS.c.id == id_)).rowcount > 0
+
+
+def activations(
+    ctx: Ctx, *, user: str | None = None, status: str | None = None, id_: str | None = None
+) -> list[model.Activation]:
+    query = sa.select(ACTIVATIONS).order_by(ACTIVATIONS.c.asked_at, ACTIVATIONS.c.id)
+    for column, value in ((ACTIVATIONS.c.user, user), (ACTIVATIONS.c.status, status), (ACTIVATIONS.c.id, id_)):
+        if value is not None:
+            query = query.where(column == value)
+    return [model.Activation(**row._mapping) for row in ctx.tx.execute(query)]
+
+
+def put_activation(ctx: Ctx, activation: model.Activation) -> None:
+    values = dataclasses.asdict(activation)
+    if ctx.tx.execute(ACTIVATIONS.update().where(ACTIVATIONS.c.id == activation.id).values(**values)).rowcount == 0:
+        ctx.tx.execute(ACTIVATIONS.insert().values(**values))
+
+
+def policies(ctx: Ctx) -> list[str]:
+    return [row.text for row in ctx.tx.execute(sa.select(POLICIES).order_by(POLICIES.c.name))]
+
+
+def named_policies(ctx: Ctx) -> dict[str, str]:
+    return {row.name: row.text for row in ctx.tx.execute(sa.select(POLICIES).order_by(POLICIES.c.name))}
+
+
+def put_policy(ctx: Ctx, name: str, text: str) -> None:
+    if ctx.tx.execute(POLICIES.update().where(POLICIES.c.name == name).values(text=text)).rowcount == 0:
+        ctx.tx.execute(POLICIES.insert().values(name=name, text=text))
+
+
+def delete_policy(ctx: Ctx, name: str) -> bool:
+    return ctx.tx.execute(POLICIES.delete().where(POLICIES.c.name == name)).rowcount > 0
+
+
 def put_group(ctx: Ctx, group: model.Group) -> None:
     values = {
         "persona": group.persona.value,
         "members": json.dumps(sorted(group.members)),
         "workspaces": json.dumps(sorted(group.workspaces)),
+        "just_in_time": group.just_in_time,
     }
     if ctx.tx.execute(GROUPS.update().where(GROUPS.c.name == group.name).values(**values)).rowcount == 0:
         ctx.tx.execute(GROUPS.insert().values(name=group.name, **values))

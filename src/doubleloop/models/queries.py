@@ -29,25 +29,25 @@ def find(ctx: Ctx, name: str, version: str) -> model.ModelVersion | None:
 
 def get(ctx: Ctx, name: str, version: str) -> model.ModelVersion:
     """Raises NotFound."""
-    identity.permit(ctx, Action.MODEL_READ)
+    identity.permit(ctx, Action.MODEL_READ, ctx.workspace or REGISTRY)
     return from_asset(assets.resolve(ctx.in_workspace(REGISTRY), "model", f"{name}:{version}"))
 
 
 def resolve(ctx: Ctx, reference: str) -> model.ModelVersion:
     """``azureml:bikes:3``, ``bikes@latest``, ``bikes`` (newest), ``bikes@champion.prod``. Raises NotFound."""
-    identity.permit(ctx, Action.MODEL_READ)
+    identity.permit(ctx, Action.MODEL_READ, ctx.workspace or REGISTRY)
     return from_asset(assets.resolve(ctx.in_workspace(REGISTRY), "model", reference))
 
 
 def versions(ctx: Ctx, name: str) -> list[model.ModelVersion]:
     """Newest first."""
-    identity.permit(ctx, Action.MODEL_READ)
+    identity.permit(ctx, Action.MODEL_READ, ctx.workspace or REGISTRY)
     return [from_asset(asset) for asset in assets.versions(ctx.in_workspace(REGISTRY), "model", name)]
 
 
 def names(ctx: Ctx) -> list[model.ModelVersion]:
     """The newest version of each model."""
-    identity.permit(ctx, Action.MODEL_READ)
+    identity.permit(ctx, Action.MODEL_READ, ctx.workspace or REGISTRY)
     return [from_asset(asset) for asset in assets.names(ctx.in_workspace(REGISTRY), "model")]
 
 

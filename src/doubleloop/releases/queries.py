@@ -68,9 +68,19 @@ def find(ctx: Ctx, id_: str, *, lock: bool = False) -> model.Release:
     return found
 
 
+def seen_from(ctx: Ctx, release: model.Release) -> str | None:
+    """A workspace on the release's way whose deliveries the actor may read.
+
+    A release is one thing on its whole way: who develops it in a preproduction workspace reads how it goes on.
+    """
+    places = dict.fromkeys([release.workspace, *(stage.workspace for stage in release.stages)])
+    return next((place for place in places if identity.decide(ctx, Action.RELEASE_READ, place).allowed), None)
+
+
 def get(ctx: Ctx, id_: str) -> model.Release:
     found = find(ctx, id_)
-    identity.permit(ctx, Action.RELEASE_READ, found.workspace)
+    if seen_from(ctx, found) is None:
+        identity.permit(ctx, Action.RELEASE_READ, found.workspace)
     return found
 
 
@@ -96,32 +106,37 @@ def list(
         limit=limit + 1,
     )  # fmt: skip
     more = str(found[limit - 1].number) if len(found) > limit else None
-    seen = [each for each in found[:limit] if identity.decide(ctx, Action.RELEASE_READ, each.workspace).allowed]
+    seen = [each for each in found[:limit] if seen_from(ctx, each)]
     return paging.Page(seen, more)
 
 
 def evidence(ctx: Ctx, id_: str, position: int | None = None) -> tuple[gate_model.Evidence, ...]:
     """What was deposited about a release, up to a stage if one is named."""
     release = get(ctx, id_)
-    held = gates.evidence(ctx.in_workspace(release.workspace), release.subject)
+    held = gates.evidence(ctx.in_workspace(seen_from(ctx, release)), release.subject)
     return tuple(held if position is None else rules.of_stages(held, position))
 
 
 def approvals(ctx: Ctx, id_: str) -> tuple[gate_model.Approval, ...]:
     """Everything that people were asked about a release, and what they said."""
     release = get(ctx, id_)
-    return tuple(gates.approvals(ctx.in_workspace(release.workspace), release.subject))
+    return tuple(gates.approvals(ctx.in_workspace(seen_from(ctx, release)), release.subject))
 
 
 def waiting(ctx: Ctx) -> tuple[Waiting, ...]:
     """Releases that wait for a decision, oldest question first."""
     found = []
-    for approval in gates.waiting(ctx):
-        release = store.get(ctx, approval.subject.removeprefix("release:"))
-        if release is not None and release.status is model.Status.WAITING:
-            held = gates.evidence(ctx.in_workspace(approval.workspace), approval.subject)
-            found.append(Waiting(release, approval, tuple(rules.of_stages(held, release.position))))
-    return tuple(found)
+    for release in store.select(ctx, statuses=(model.Status.WAITING,), limit=paging.MAX_LIMIT):
+        place = seen_from(ctx, release)
+        if place is None:
+            continue
+        here = ctx.in_workspace(place)
+        held = tuple(rules.of_stages(gates.evidence(here, release.subject), release.position))
+        asked = (
+            each for each in gates.approvals(here, release.subject) if each.status is gate_model.ApprovalStatus.OPEN
+        )
+        found += [Waiting(release, approval, held) for approval in asked]
+    return tuple(sorted(found, key=lambda each: each.approval.opened_at))
 
 
 def starts_on(ctx: Ctx, name: str, job: str | None) -> tuple[str, ...]:

@@ -289,7 +289,7 @@ def _tell_checks(ctx: Ctx, release: model.Release) -> list[dict[str, Any]]:
             "hash": each.hash, "intact": not gate_rules.altered(each), "at": clock.iso(each.created_at),
             "attachments": each.attachments,
         }
-        for each in gates.evidence(ctx.in_workspace(release.workspace), release.subject)
+        for each in gates.evidence(ctx.in_workspace(queries.seen_from(ctx, release)), release.subject)
     ]  # fmt: skip
 
 
@@ -304,7 +304,7 @@ def _tell_approvals(ctx: Ctx, release: model.Release) -> list[dict[str, Any]]:
                 for said in each.decisions
             ],
         }
-        for each in gates.approvals(ctx.in_workspace(release.workspace), release.subject)
+        for each in gates.approvals(ctx.in_workspace(queries.seen_from(ctx, release)), release.subject)
     ]  # fmt: skip
 
 
