@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from doubleloop.automation import workflows as automation_workflows
+from doubleloop.base import errors
 from doubleloop.compute import local as local_compute
 from doubleloop.compute import ports as compute
 from doubleloop.db import engine as engines
@@ -26,6 +27,8 @@ from doubleloop.storage import local as local_storage
 from doubleloop.storage import ports as storage
 from doubleloop.tracking import mlflow
 from doubleloop.tracking import ports as tracking
+from doubleloop.vault import fernet, hashicorp
+from doubleloop.vault import ports as vault
 from doubleloop.workspaces import queries as workspaces
 
 
@@ -35,16 +38,34 @@ def engine(settings: Settings) -> sa.Engine:
 
 def contexts(settings: Settings, database: sa.Engine | None = None) -> Contexts:
     """Everything below the edges, wired for one process."""
+    keys = local_secrets.FileKeys(settings.home / "secret.key")
     ports: dict[type[Any], Any] = {
         Settings: settings,
         compute.Compute: local_compute.LocalCompute(settings.home, network()),
         endpoints.Serving: serving.GatewayServing(settings.home),
         identity.WorkspaceKinds: workspaces.Kinds(),
-        secrets.Keys: local_secrets.FileKeys(settings.home / "secret.key"),
+        secrets.Keys: keys,
         storage.Blobs: local_storage.LocalBlobs(settings.home / "blobs"),
         tracking.Tracking: mlflow.Mlflow(settings.mlflow_socket, settings.mlflow_artifacts),
+        vault.Safe: safe(settings, keys),
     }
     return Contexts(database if database is not None else engine(settings), ports)
+
+
+def safe(settings: Settings, keys: secrets.Keys) -> vault.Safe:
+    """Where values of secrets are kept. Raises InvalidInput for settings that do not fit together."""
+    if settings.secrets_safe not in ("sealed", "vault"):
+        raise errors.InvalidInput(
+            f"DOUBLELOOP_SECRETS_SAFE={settings.secrets_safe!r} is not known", cure="Use sealed or vault."
+        )
+    if settings.secrets_safe == "sealed" and not settings.vault_transit_key:
+        given = [key.strip() for key in settings.secrets_keys.split(",") if key.strip()]
+        return fernet.SealedSafe(fernet.LocalKeys(given, keys.derive))
+    token = hashicorp.token_from(settings.vault_token, settings.vault_token_file)
+    client = hashicorp.Client(settings.vault_url, token, settings.vault_namespace)
+    if settings.secrets_safe == "vault":
+        return hashicorp.KvSafe(client, settings.vault_mount, settings.vault_prefix)
+    return fernet.SealedSafe(hashicorp.TransitKeys(client, settings.vault_transit_key))
 
 
 def workflows() -> dict[str, durable.Body]:

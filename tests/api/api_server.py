@@ -207,6 +207,7 @@ def inhabit(served: Served) -> dict[str, str]:
     run = post(f"{ws}/monitors/thing/runs", {"id": "thing-1"})
     post(f"{ws}/rules", {"document": wire(RULE)})
     post(f"{ws}/datastores", {"document": wire("{$schema: x/datastore.schema.json, name: thing, type: local}")})
+    post(f"{ws}/secrets", {"name": "thing", "value": "a value of no meaning"})
     post("/release-definitions", {"document": wire(RELEASE)})
     release = post("/releases", {"definition": "thing", "id": "thing-1"})
     assert run["id"] == release["id"] == "thing-1"

@@ -14,14 +14,26 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from doubleloop import __version__
-from doubleloop.api import assets, blobs, endpoints, installation, jobs, mlflow, releases, requests, routing, watching
+from doubleloop.api import (
+    assets,
+    blobs,
+    endpoints,
+    installation,
+    jobs,
+    mlflow,
+    releases,
+    requests,
+    routing,
+    secrets,
+    watching,
+)
 from doubleloop.base import errors
 from doubleloop.db.context import Contexts
 from doubleloop.settings.model import Settings
 
 LOG = logging.getLogger("doubleloop.api")
 
-ROUTERS = (installation, blobs, assets, jobs, endpoints, watching, releases)
+ROUTERS = (installation, blobs, assets, jobs, endpoints, watching, releases, secrets)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # Handlers are plain functions that block on the database: that many may do so at once.
 THREADS = 64

@@ -89,7 +89,7 @@ def refuse_unknown(body: dict[str, Any], *known: str) -> None:
         raise errors.InvalidInput(f"Unknown field '{unknown[0]}'", cure=f"Known: {', '.join(known)}.")
 
 
-_WORDS = {str: "text", bool: "true or false", dict: "a mapping", list: "a list"}
+_WORDS = {str: "text", int: "a whole number", bool: "true or false", dict: "a mapping", list: "a list"}
 
 
 def value(body: dict[str, Any], name: str, kind: type[T], default: T | None = None) -> T | None:

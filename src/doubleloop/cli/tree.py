@@ -39,6 +39,7 @@ ENTRIES: dict[str, Entry] = {
     "workspace": _noun("Set up", "workspace", "Workspaces, and the default one."),
     "compute": _noun("Set up", "compute", "Where jobs run."),
     "datastore": _noun("Set up", "datastore", "Where data lies."),
+    "secret": _noun("Set up", "secret", "Values given to jobs and deployments by name."),
     "user": _noun("Set up", "user", "People of this installation."),
     "role": _noun("Set up", "role", "Groups, personas, and who may do what."),
     "data": _noun("Inner loop", "data", "Data assets and their versions."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from doubleloop.sdk import assets, automation, blobs, endpoints, jobs, releases, routes, transport
+from doubleloop.sdk import assets, automation, blobs, endpoints, jobs, releases, routes, secrets, transport
 
 
 class Computes(routes.Routes):
@@ -32,6 +32,7 @@ class Workspace:
         self.environments = assets.Environments(link, *base, "environments")
         self.components = assets.Assets(link, *base, "components")
         self.models = assets.Assets(link, *base, "models")
+        self.secrets = secrets.Secrets(link, *base, "secrets")
         self.jobs = jobs.Jobs(link, *base, "jobs")
         self.endpoints = endpoints.Endpoints(link, *base, "online-endpoints")
         self.schedules = automation.Schedules(link, *base, "schedules")

@@ -11,8 +11,8 @@ from typing import Any, get_type_hints
 from doubleloop.base import errors
 
 
-def _setting(default: Any, why: str) -> Any:
-    return field(default=default, metadata={"why": why})
+def _setting(default: Any, why: str, *, shown: bool = True) -> Any:
+    return field(default=default, repr=shown, metadata={"why": why})
 
 
 # What commands of jobs need to reach package indexes from this machine; nothing else is passed on to them.
@@ -47,6 +47,26 @@ class Settings:
         "", "Folder or zip of OSV advisories for PyPI; empty means package scans are recorded as not checked."
     )
     uv_cache: str = _setting("", "Folder of uv's download cache; empty means uv's own default.")
+    secrets_keys: str = _setting(
+        "",
+        "Fernet keys for secrets, newest first, with commas between; the key derived from the home's `secret.key` "
+        "comes last, and alone when this is empty.",
+        shown=False,
+    )
+    secrets_safe: str = _setting(
+        "sealed", "Where values of secrets are kept: `sealed` (encrypted in the database) or `vault` (HashiCorp Vault)."
+    )
+    vault_url: str = _setting("", "Address of HashiCorp Vault, such as https://vault.example:8200.")
+    vault_token: str = _setting("", "Token for HashiCorp Vault; a file is better.", shown=False)
+    vault_token_file: str = _setting(
+        "", "File with the token for HashiCorp Vault, read at each request: an agent may renew it."
+    )
+    vault_namespace: str = _setting("", "Namespace in HashiCorp Vault; empty means none.")
+    vault_mount: str = _setting("secret", "Mount of its KV engine (version 2), for the safe `vault`.")
+    vault_prefix: str = _setting("doubleloop", "Path under the mount; secrets are PREFIX/WORKSPACE/NAME.")
+    vault_transit_key: str = _setting(
+        "", "Key of its Transit engine that locks the safe `sealed` in place of local keys; empty means local keys."
+    )
     session_hours: float = _setting(12.0, "Hours until a console session ends.")
 
     @property

@@ -1,0 +1,49 @@
+"""Names, versions and who wrote them; never a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from doubleloop.base import errors
+from doubleloop.db.context import Ctx
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.vault import rules, store
+from doubleloop.vault.model import Reference, Secret
+
+
+def secrets(ctx: Ctx) -> list[Secret]:
+    """Those of the workspace that have a value, by name."""
+    identity.permit(ctx, Action.SECRET_READ)
+    return [each for each in store.secrets(ctx) if each.latest]
+
+
+def show(ctx: Ctx, name: str) -> Secret:
+    """Raises NotFound."""
+    identity.permit(ctx, Action.SECRET_READ)
+    found = store.secret(ctx, name)
+    rules.chosen(found, Reference(name), str(ctx.workspace))
+    assert found is not None
+    return found
+
+
+def check(ctx: Ctx, text: str, where: errors.Where | None = None) -> None:
+    """That the secret which ``text`` stands for, if any, is there. Raises InvalidInput, NotFound, NotPermitted."""
+    wanted = rules.reference(text, where)
+    if wanted is None:
+        return
+    identity.permit(ctx, Action.SECRET_READ)
+    try:
+        rules.chosen(store.secret(ctx, wanted.name), wanted, str(ctx.workspace))
+    except errors.NotFound as error:
+        raise errors.NotFound(error.what, where=where, cure=error.cure) from error
+
+
+def pinned(ctx: Ctx, variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables, with the version that each reference means now written into it. Raises NotFound, InvalidInput."""
+    found = dict(variables)
+    for name, wanted in rules.references(variables).items():
+        identity.permit(ctx, Action.SECRET_READ)
+        version = rules.chosen(store.secret(ctx, wanted.name), wanted, str(ctx.workspace))
+        found[name] = str(Reference(wanted.name, version.number))
+    return found
