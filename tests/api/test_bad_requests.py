@@ -45,6 +45,22 @@ FIELDS = {
     "/approve": ("comment", "evidence_digest"),
     "/reject": ("comment", "evidence_digest"),
     "/releases/{id}/cancel": ("comment",),
+    "/assignments": (
+        "principal",
+        "role",
+        "kind",
+        "workspace",
+        "resource",
+        "until",
+        "eligible",
+        "needs_approval",
+        "reason",
+    ),
+    "/activations": ("of", "reason", "seconds"),
+    "/activations/{id}/approve": ("comment",),
+    "/activations/{id}/refuse": ("comment",),
+    "/policies/{name}": ("text",),
+    "/package-substitutions": ("items",),
 }
 # What else such a body must hold for the field to be looked at.
 BESIDE: dict[str, dict[str, Any]] = {
@@ -53,6 +69,8 @@ BESIDE: dict[str, dict[str, Any]] = {
     "/traffic": {"traffic": {}},
     "/users": {"name": "somebody"},
     "/login": {"user": "ada", "password": "x"},
+    "/assignments": {"principal": "user:ada", "role": "R"},
+    "/activations": {"of": "group:x", "reason": "y"},
 }
 
 
@@ -78,7 +96,7 @@ def ask(served: Served, method: str, target: str, body: Any, user: str = "admin"
 def test_every_route_that_takes_fields_is_known_here() -> None:
     without = {route.path for _, route in writing() if known(route.path) is None}
     assert {path.rpartition("/")[2] for path in without} == {
-        "logout", "{sha256}", "archive", "restore", "build", "cancel", "retry", "invoke", "enable", "disable",
+        "logout", "{sha256}", "archive", "restore", "build", "cancel", "retry", "invoke", "enable", "disable", "end",
     }  # fmt: skip
 
 

@@ -121,13 +121,15 @@ BODIES = {
 # They answer everybody, with what each may see.
 FILTERED = {
     ("GET", "/api/v1/approvals"), ("GET", "/api/v1/release-definitions"), ("GET", "/api/v1/releases"),
-    ("GET", "/api/v1/workspaces"),
+    ("GET", "/api/v1/workspaces"), ("GET", "/api/v1/assignments"),
 }  # fmt: skip
 # Content is asked for by its hash, which only those know who have seen it or what refers to it.
 BY_HASH = {
     ("GET", "/api/v1/blobs/{sha256}"), ("GET", "/api/v1/trees/{sha256}"), ("POST", "/api/v1/blobs/missing"),
 }  # fmt: skip
-OWN = {("GET", "/api/v1/me"), ("POST", "/api/v1/logout")}
+OWN = {
+    ("GET", "/api/v1/me"), ("POST", "/api/v1/logout"), ("GET", "/api/v1/activations"), ("POST", "/api/v1/activations"),
+}  # fmt: skip
 
 
 def test_a_user_of_no_group_is_refused_everywhere_and_each_time_on_record(served: Served, prepared: Prepared) -> None:

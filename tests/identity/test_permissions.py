@@ -17,7 +17,7 @@ from doubleloop.identity.model import Persona, WorkspaceKind
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KINDS = {
     "workspace": "compute.read compute.write data.read data.write endpoint.invoke endpoint.keys endpoint.read "
-    "endpoint.write identity.read identity.write job.cancel job.read job.submit model.read model.write monitor.read "
+    "endpoint.write identity.read identity.write job.cancel job.read job.submit model.read model.write "
     "monitor.write schedule.read schedule.write tracking.read tracking.write workspace.read workspace.write",
     "secrets": "secret.get secret.read secret.write",
     "images": "environment.read environment.write",
@@ -25,7 +25,7 @@ KINDS = {
     "delivery": "release.approve release.read release.start release.write rule.read rule.write",
     "packages": "package.read package.write",
     "logs": "audit.read log.read",
-    "metrics": "metric.read monitor.run",
+    "metrics": "monitor.read monitor.run",
 }
 ACTIONS = sorted(action for text in KINDS.values() for action in text.split())
 NEVER = {"O": "release.approve secret.get secret.write", "C": "release.approve secret.get secret.write identity.write"}
@@ -93,12 +93,12 @@ def _cells() -> dict[tuple[str, str], set[str]]:
 CELLS = _cells()
 RUN = (
     "compute.read data.read data.write endpoint.invoke endpoint.keys endpoint.read endpoint.write environment.read "
-    "environment.write job.cancel job.read job.submit log.read metric.read model.read model.write monitor.read "
+    "environment.write job.cancel job.read job.submit log.read model.read model.write monitor.read "
     "monitor.run monitor.write release.read release.start release.write rule.read rule.write schedule.read "
     "schedule.write secret.get secret.read storage.read storage.write tracking.read tracking.write workspace.read"
 )
 LOOK = (
-    "compute.read data.read endpoint.read environment.read job.read log.read metric.read model.read monitor.read "
+    "compute.read data.read endpoint.read environment.read job.read log.read model.read monitor.read "
     "release.read rule.read schedule.read storage.read tracking.read workspace.read"
 )
 SERVICES = {
@@ -177,7 +177,7 @@ def test_every_policy_there_can_be_agrees_with_the_schema() -> None:
         for at in ((), ("dev", 'a"b'))
     ]
     assignments = [
-        model.Assignment(f"a{number}", principal, role, kind, *scope, None, False, "", "me", NOW)
+        model.Assignment(f"a{number}", principal, role, kind, *scope, None, False, False, "", "me", NOW)
         for number, (principal, (role, kind), scope) in enumerate(
             itertools.product(
                 ("user:ada", "group:team", "service:ci"),

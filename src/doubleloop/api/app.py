@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from doubleloop import __version__
 from doubleloop.api import (
+    access,
     assets,
     blobs,
     endpoints,
@@ -25,6 +26,7 @@ from doubleloop.api import (
     requests,
     routing,
     secrets,
+    setups,
     watching,
 )
 from doubleloop.base import errors
@@ -33,7 +35,7 @@ from doubleloop.settings.model import Settings
 
 LOG = logging.getLogger("doubleloop.api")
 
-ROUTERS = (installation, blobs, assets, jobs, endpoints, watching, releases, secrets)
+ROUTERS = (installation, setups, access, blobs, assets, jobs, endpoints, watching, releases, secrets)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # Handlers are plain functions that block on the database: that many may do so at once.
 THREADS = 64

@@ -59,7 +59,7 @@ def show_compute(request: Request, ws: str, name: str) -> dict[str, Any]:
     return {**_local(requests.settings(request)), "name": name}
 
 
-@router.post("/workspaces/{ws}/datastores", openapi_extra=needs(Action.DATA_WRITE))
+@router.post("/workspaces/{ws}/datastores", openapi_extra=needs(Action.STORAGE_WRITE))
 def put_datastore(request: Request, ws: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "document")
     document = requests.document(body, "datastore")
@@ -74,14 +74,14 @@ def put_datastore(request: Request, ws: str, body: dict[str, Any] = Body()) -> d
     return {"name": document.model.name, **spec}
 
 
-@router.get("/workspaces/{ws}/datastores", openapi_extra=needs(Action.DATA_READ))
+@router.get("/workspaces/{ws}/datastores", openapi_extra=needs(Action.STORAGE_READ))
 def list_datastores(request: Request, ws: str) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
         found = datasets.datastores(ctx)
     return requests.listing(sorted(found.items()), lambda item: {"name": item[0], **item[1]})
 
 
-@router.get("/workspaces/{ws}/datastores/{name}", openapi_extra=needs(Action.DATA_READ))
+@router.get("/workspaces/{ws}/datastores/{name}", openapi_extra=needs(Action.STORAGE_READ))
 def show_datastore(request: Request, ws: str, name: str) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
         found = datasets.datastores(ctx)

@@ -161,9 +161,7 @@ def delete_deployment(request: Request, ws: str, name: str, deployment: str) -> 
     return {}
 
 
-@router.get("/{name}/deployments/{deployment}/logs", openapi_extra=needs(Action.ENDPOINT_READ))
+@router.get("/{name}/deployments/{deployment}/logs", openapi_extra=needs(Action.LOG_READ))
 def logs(request: Request, ws: str, name: str, deployment: str, lines: int = Query(50, ge=1, le=10_000)) -> Response:
-    with requests.reading(request, ws) as ctx:
-        found = queries.deployment_named(ctx, name, deployment)
-    text = queries.log(requests.contexts(request), found, lines)
+    text = queries.log(requests.contexts(request), requests.actor(request), ws, name, deployment, lines)
     return Response(text, media_type="text/plain; charset=utf-8")

@@ -24,7 +24,6 @@ from doubleloop.identity import store as users
 from doubleloop.identity.actions import Action
 from doubleloop.identity.model import Persona, WorkspaceKind
 from doubleloop.settings.model import Settings
-from doubleloop.setups import commands as setups
 from doubleloop.workspaces import queries as workspaces
 
 router = routing.router("/api/v1")
@@ -183,7 +182,11 @@ def roles(request: Request) -> dict[str, Any]:
 
 @router.get("/roles/explain", openapi_extra=needs(Action.IDENTITY_READ))
 def explain_role(
-    request: Request, action: str, user: str | None = None, workspace: str | None = None
+    request: Request,
+    action: str,
+    user: str | None = None,
+    workspace: str | None = None,
+    resource: str | None = None,
 ) -> dict[str, Any]:
     try:
         wanted = Action(action)
@@ -191,23 +194,11 @@ def explain_role(
         raise errors.InvalidInput(f"'{action}' is not an action", cure=f"One of {', '.join(Action)}.") from None
     with requests.reading(request) as ctx:
         name = user or ctx.actor.id
-        decision = identity.explain(ctx, name, wanted, workspace)
-    return {"user": name, "action": action, "workspace": workspace, "allowed": decision.allowed, "why": decision.why}
-
-
-@router.post("/setup/plan", openapi_extra=needs(Action.WORKSPACE_WRITE))
-def plan(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
-    requests.refuse_unknown(body, "document")
-    with requests.reading(request) as ctx:
-        return render.plan(setups.plan(ctx, requests.document(body, "setup")))
-
-
-@router.post("/setup/apply", openapi_extra=needs(Action.WORKSPACE_WRITE))
-def apply(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
-    requests.refuse_unknown(body, "document", "digest")
-    document = requests.document(body, "setup")
-    with requests.writing(request) as ctx:
-        return render.plan(setups.apply(ctx, document, requests.value(body, "digest", str)))
+        decision = identity.explain(ctx, name, wanted, workspace, resource)
+    return {
+        "user": name, "action": action, "workspace": workspace, "allowed": decision.allowed, "why": decision.why,
+        "by": list(decision.by),
+    }  # fmt: skip
 
 
 @router.get("/audit", openapi_extra=needs(Action.AUDIT_READ))

@@ -90,7 +90,7 @@ def steps(request: Request, ws: str, id: str) -> dict[str, Any]:
         return requests.listing(list(queries.steps(ctx, id)), render.step)
 
 
-@router.get("/{id}/steps/{step}/log", openapi_extra=needs(Action.JOB_READ))
+@router.get("/{id}/steps/{step}/log", openapi_extra=needs(Action.LOG_READ))
 def log(request: Request, ws: str, id: str, step: str, offset: int = Query(0, ge=0, le=2**63 - 1)) -> Response:
     with requests.reading(request, ws) as ctx:
         chunk, end = queries.log(ctx, id, step, offset)

@@ -12,6 +12,7 @@ from doubleloop.automation import commands as automation
 from doubleloop.automation import queries as automations
 from doubleloop.base import clock, errors
 from doubleloop.db.context import Ctx
+from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.monitoring import commands as monitoring
 from doubleloop.monitoring import model
@@ -117,12 +118,17 @@ def _monitor_schedule(ctx: Ctx, monitor: model.Monitor) -> dict[str, Any]:
 def list_schedules(request: Request, ws: str) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
         found = [render.schedule(each) for each in automations.schedules(ctx)]
-        found += [_monitor_schedule(ctx, each) for each in monitors.monitors(ctx)]
+        found += [_monitor_schedule(ctx, each) for each in _monitors(ctx)]
     return {"items": sorted(found, key=lambda each: each["name"]), "next": None}
 
 
+def _monitors(ctx: Ctx) -> list[model.Monitor]:
+    """Those that the actor may read: to read schedules is not to read what monitors say."""
+    return monitors.monitors(ctx) if identity.decide(ctx, Action.MONITOR_READ).allowed else []
+
+
 def _is_monitor(ctx: Ctx, name: str) -> bool:
-    return any(each.name == name for each in monitors.monitors(ctx))
+    return any(each.name == name for each in _monitors(ctx))
 
 
 @router.get("/schedules/{name}", openapi_extra=needs(Action.SCHEDULE_READ))

@@ -11,6 +11,7 @@ from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import commands as durable
 from doubleloop.events import commands as events
 from doubleloop.events.model import Fact
+from doubleloop.identity import activations
 from doubleloop.monitoring import commands as monitoring
 from doubleloop.releases import commands as release_commands
 from doubleloop.releases import queries as releases
@@ -61,10 +62,12 @@ class Loop:
 
     def _fire(self) -> int:
         with self._contexts.read(ACTOR) as ctx:
-            if not store.due(ctx, ctx.now) and not monitoring.store.due(ctx, ctx.now):
-                return 0
+            due = store.due(ctx, ctx.now) or monitoring.store.due(ctx, ctx.now) or activations.over(ctx)
+        if not due:
+            return 0
         with self._contexts.write(ACTOR) as ctx:
-            return len(commands.fire_due(ctx)) + len(monitoring.fire_due(ctx))
+            ended = activations.end_over(ctx)
+            return len(commands.fire_due(ctx)) + len(monitoring.fire_due(ctx)) + len(ended)
 
 
 def react(ctx: Ctx, fact: Fact) -> None:

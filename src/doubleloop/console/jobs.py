@@ -65,6 +65,7 @@ def show(request: Request, ws: str, id: str, step: str = "") -> Response:
             "attempts": queries.attempts(ctx, id, chosen.name) if chosen else (),
             "models": models.of_job(ctx, id) if requests.allowed(ctx, Action.MODEL_READ) else [],
             "lineage": lineage(ctx, id),
+            "may_read_log": requests.allowed(ctx, Action.LOG_READ),
             "may_cancel": requests.allowed(ctx, Action.JOB_CANCEL),
             "may_retry": requests.allowed(ctx, Action.JOB_SUBMIT),
         }
@@ -118,7 +119,7 @@ def state(request: Request, ws: str, id: str, step: str = "") -> Response:
         return rendering.page(request, "job_state.html", now=ctx.now, ws=ws, chosen=chosen, **values)
 
 
-@router.get("/jobs/{ws}/{id}/log", openapi_extra=needs(Action.JOB_READ))
+@router.get("/jobs/{ws}/{id}/log", openapi_extra=needs(Action.LOG_READ))
 def log(request: Request, ws: str, id: str, step: str, offset: int = 0, attempt: int = 0) -> Response:
     """The next piece of a step's log, and behind it the request for the one after."""
     with requests.reading(request, ws) as ctx:

@@ -75,12 +75,21 @@ def archive(ctx: Ctx, reference: str, archived: bool) -> assets.Asset:
 
 def put_datastore(ctx: Ctx, name: str, spec: dict[str, Any]) -> None:
     """Name a place. ``spec`` is {type, path|url, …}; secrets do not belong in it."""
-    identity.permit(ctx, Action.DATA_WRITE)
+    identity.permit(ctx, Action.STORAGE_WRITE)
     assert ctx.workspace is not None
     if store.datastore(ctx, ctx.workspace, name) == spec:
         return
     store.put_datastore(ctx, ctx.workspace, name, spec)
     events.record(ctx, "datastore.changed", f"datastore:{ctx.workspace}/{name}", spec=spec)
+
+
+def remove_datastore(ctx: Ctx, name: str) -> None:
+    """Forget the name; what lies there stays. Raises NotFound."""
+    identity.permit(ctx, Action.DATA_WRITE)
+    assert ctx.workspace is not None
+    if not store.remove_datastore(ctx, ctx.workspace, name):
+        raise errors.NotFound(f"No datastore is named '{name}' in {ctx.workspace}")
+    events.record(ctx, "datastore.removed", f"datastore:{ctx.workspace}/{name}")
 
 
 def content_digest(blobs: storage.Blobs, reference: str) -> str:

@@ -39,7 +39,7 @@ def names(ctx: Ctx) -> list[model.DataVersion]:
 
 
 def datastores(ctx: Ctx) -> dict[str, dict[str, object]]:
-    identity.permit(ctx, Action.DATA_READ)
+    identity.permit(ctx, Action.STORAGE_READ)
     assert ctx.workspace is not None
     return {DEFAULT_DATASTORE: {"type": "local"}, **store.datastores(ctx, ctx.workspace)}
 
@@ -47,7 +47,7 @@ def datastores(ctx: Ctx) -> dict[str, dict[str, object]]:
 def datastore_path(ctx: Ctx, uri: str) -> Path:
     """The local path of ``azureml://datastores/X/paths/P``. Raises NotFound, NotSupported, InvalidInput."""
     assert ctx.workspace is not None
-    identity.permit(ctx, Action.DATA_READ)
+    identity.permit(ctx, Action.STORAGE_READ)
     name, _, path = uri.removeprefix("azureml://datastores/").partition("/")
     path = path.removeprefix("paths").lstrip("/")
     spec = store.datastore(ctx, ctx.workspace, name)

@@ -39,3 +39,7 @@ def put_datastore(ctx: Ctx, workspace: str, name: str, spec: dict[str, Any]) -> 
     values = {"spec": canonical.dumps(spec)}
     if ctx.tx.execute(DATASTORES.update().where(_where(workspace, name)).values(**values)).rowcount == 0:
         ctx.tx.execute(DATASTORES.insert().values(workspace=workspace, name=name, created_at=ctx.now, **values))
+
+
+def remove_datastore(ctx: Ctx, workspace: str, name: str) -> bool:
+    return ctx.tx.execute(DATASTORES.delete().where(_where(workspace, name))).rowcount > 0

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from doubleloop.base import errors
+from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.endpoints import commands, model, ports, store
 from doubleloop.gateway import protocol
@@ -28,6 +28,10 @@ def endpoints(ctx: Ctx) -> list[model.Endpoint]:
 def deployments(ctx: Ctx, endpoint: str) -> list[model.Deployment]:
     """The deployments there are now: for each name the newest that is not deleted or replaced."""
     identity.permit(ctx, Action.ENDPOINT_READ)
+    return _there(ctx, endpoint)
+
+
+def _there(ctx: Ctx, endpoint: str) -> list[model.Deployment]:
     newest: dict[str, model.Deployment] = {}
     for each in store.deployments(ctx, ctx.workspace, endpoint):
         if each.status not in (model.Status.DELETED, model.Status.REPLACED):
@@ -45,11 +49,16 @@ def deployment(ctx: Ctx, id_: str) -> model.Deployment:
 
 
 def deployment_named(ctx: Ctx, endpoint: str, name: str) -> model.Deployment:
-    found = [each for each in deployments(ctx, endpoint) if each.name == name]
-    if not found:
-        names = ", ".join(each.name for each in deployments(ctx, endpoint)) or "none yet"
-        raise errors.NotFound(f"Endpoint {endpoint} has no deployment '{name}'", cure=f"There are: {names}.")
-    return found[0]
+    """Raises NotFound."""
+    return _named(endpoint, name, deployments(ctx, endpoint))
+
+
+def _named(endpoint: str, name: str, there: list[model.Deployment]) -> model.Deployment:
+    for each in there:
+        if each.name == name:
+            return each
+    names = ", ".join(each.name for each in there) or "none yet"
+    raise errors.NotFound(f"Endpoint {endpoint} has no deployment '{name}'", cure=f"There are: {names}.")
 
 
 def score_url(ctx: Ctx, endpoint: str) -> str:
@@ -95,6 +104,9 @@ def labels(
     return contexts.port(ports.Serving).labels(workspace, endpoint, since=since, until=until)
 
 
-def log(contexts: Contexts, deployment: model.Deployment, lines: int) -> str:
-    """The newest lines that a deployment's scoring processes printed."""
-    return contexts.port(ports.Serving).log(deployment.id, lines)
+def log(contexts: Contexts, actor: actors.Actor, workspace: str, endpoint: str, name: str, lines: int) -> str:
+    """The newest lines that a deployment's scoring processes printed. Raises NotFound."""
+    with contexts.read(actor, workspace) as ctx:
+        identity.permit(ctx, Action.LOG_READ)
+        found = _named(endpoint, name, _there(ctx, endpoint))
+    return contexts.port(ports.Serving).log(found.id, lines)

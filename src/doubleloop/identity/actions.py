@@ -23,7 +23,6 @@ class Action(StrEnum):
     JOB_READ = "job.read"
     JOB_SUBMIT = "job.submit"
     LOG_READ = "log.read"
-    METRIC_READ = "metric.read"
     MODEL_READ = "model.read"
     MODEL_WRITE = "model.write"
     MONITOR_READ = "monitor.read"

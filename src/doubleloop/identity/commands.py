@@ -148,6 +148,19 @@ def set_password(ctx: Ctx, name: str, password: str) -> None:
     events.record(ctx, "user.password_set", f"user:{name}")
 
 
+def refuse_own(ctx: Ctx, principal: str, members: Sequence[str] = ()) -> None:
+    """Raise NotPermitted when the actor would raise their own rights. The administrator of the first start may: until
+    there is somebody else, nobody else can."""
+    user = store.user(ctx, ctx.actor.id)
+    if user is None or user.is_admin:
+        return
+    own = {f"user:{user.name}", *(f"group:{group.name}" for group in store.groups(ctx) if user.name in group.members)}
+    if principal in own or user.name in members:
+        raise errors.NotPermitted(
+            f"{user.name} would change their own rights", cure="Ask another who may do this.",
+        )  # fmt: skip
+
+
 def put_group(ctx: Ctx, group: model.Group) -> None:
     permit(ctx, Action.IDENTITY_WRITE)
     missing = [member for member in group.members if store.user(ctx, member) is None]
@@ -155,10 +168,11 @@ def put_group(ctx: Ctx, group: model.Group) -> None:
         raise errors.NotFound(f"Group {group.name} names users that do not exist: {', '.join(missing)}")
     if group in store.groups(ctx):
         return
+    refuse_own(ctx, f"group:{group.name}", group.members)
     store.put_group(ctx, group)
     events.record(
         ctx, "group.changed", f"group:{group.name}", persona=group.persona.value, members=sorted(group.members),
-        workspaces=sorted(group.workspaces),
+        workspaces=sorted(group.workspaces), just_in_time=group.just_in_time, needs_approval=group.needs_approval,
     )  # fmt: skip
 
 

@@ -43,13 +43,14 @@ class User:
 @dataclass(frozen=True)
 class Group:
     """``workspaces`` empty means every workspace. ``just_in_time``: its members have its persona's rights only while
-    they have activated them."""
+    they have activated them, which another has to approve where ``needs_approval`` is set."""
 
     name: str
     persona: Persona
     members: tuple[str, ...]
     workspaces: tuple[str, ...]
     just_in_time: bool = False
+    needs_approval: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Assignment:
     """A role for ``principal`` (``user:ada``, ``group:science``, ``service:ci``) at a scope.
 
     ``kind``: the column it is for, None for all that the role covers. ``workspace`` None is the whole installation;
-    ``resource`` is one thing in a workspace (``endpoint/bikes``). ``eligible``: counts only while it is activated.
+    ``resource`` is one thing in a workspace (``endpoint/bikes``). ``eligible``: counts only while it is
+    activated, as with groups that are just in time.
     """
 
     id: str
@@ -68,24 +70,35 @@ class Assignment:
     resource: str | None
     until: datetime | None
     eligible: bool
+    needs_approval: bool
     reason: str
     created_by: str
     created_at: datetime
 
 
+class ActivationStatus(StrEnum):
+    WAITING = "waiting"  # for another's approval
+    ACTIVE = "active"
+    ENDED = "ended"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True)
 class Activation:
-    """Somebody's own use of an eligible assignment (``assignment:ID``) or a just-in-time group (``group:NAME``)."""
+    """Somebody's own use of an eligible assignment (``assignment:ID``) or a just-in-time group (``group:NAME``).
+
+    ``seconds`` is how long it was asked for; ``ends_at`` is set once it began.
+    """
 
     id: str
     user: str
     of: str
     reason: str
     seconds: int
-    status: str  # waiting for approval, active, ended, refused
+    status: ActivationStatus
     asked_at: datetime
-    decided_by: str | None
-    ends_at: datetime | None
+    decided_by: str | None = None
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -57,20 +57,20 @@ _ROWS = {
     "Data governance processes": Persona.GOVERNANCE_PROCESS,
 }
 
-# Every action belongs to exactly one kind of resource; by the word before the dot, but for the three named here.
+# Every action belongs to exactly one kind of resource, by the word before the dot.
 _BY_WORD = {
     "audit": ResourceKind.LOGS, "compute": ResourceKind.WORKSPACE, "data": ResourceKind.WORKSPACE,
     "endpoint": ResourceKind.WORKSPACE, "environment": ResourceKind.IMAGES, "identity": ResourceKind.WORKSPACE,
-    "job": ResourceKind.WORKSPACE, "log": ResourceKind.LOGS, "metric": ResourceKind.METRICS,
+    "job": ResourceKind.WORKSPACE, "log": ResourceKind.LOGS,
     "model": ResourceKind.WORKSPACE, "monitor": ResourceKind.WORKSPACE, "package": ResourceKind.PACKAGES,
     "release": ResourceKind.DELIVERY, "rule": ResourceKind.DELIVERY, "schedule": ResourceKind.WORKSPACE,
     "secret": ResourceKind.SECRETS, "storage": ResourceKind.STORAGE, "tracking": ResourceKind.WORKSPACE,
     "workspace": ResourceKind.WORKSPACE,
 }  # fmt: skip
-# Running a monitor writes figures, which is what a Monitoring Contributor may and a Monitoring Reader may not.
+# What monitors measured is Azure Monitor's; which monitors there are is a matter of the workspace.
+_MEASURED = (Action.MONITOR_READ, Action.MONITOR_RUN)
 KIND_OF: Mapping[Action, ResourceKind] = {
-    action: ResourceKind.METRICS if action is Action.MONITOR_RUN else _BY_WORD[action.split(".")[0]]
-    for action in Action
+    action: ResourceKind.METRICS if action in _MEASURED else _BY_WORD[action.split(".")[0]] for action in Action
 }
 
 # Nobody gets these by a general role: who approves needs to be named as an approver, values of secrets have their own

@@ -11,7 +11,7 @@ ADMIN = frozenset(Action) - {Action.RELEASE_APPROVE, Action.SECRET_GET}
 _READ = frozenset(
     {
         Action.COMPUTE_READ, Action.DATA_READ, Action.ENDPOINT_READ, Action.ENVIRONMENT_READ, Action.JOB_READ,
-        Action.LOG_READ, Action.METRIC_READ, Action.MODEL_READ, Action.MONITOR_READ, Action.RELEASE_READ,
+        Action.LOG_READ, Action.MODEL_READ, Action.MONITOR_READ, Action.RELEASE_READ,
         Action.RULE_READ, Action.SCHEDULE_READ, Action.STORAGE_READ, Action.TRACKING_READ, Action.WORKSPACE_READ,
     }
 )  # fmt: skip

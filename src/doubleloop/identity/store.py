@@ -31,6 +31,7 @@ GROUPS = sa.Table(
     sa.Column("members", sa.Text, nullable=False),
     sa.Column("workspaces", sa.Text, nullable=False),
     sa.Column("just_in_time", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("needs_approval", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 ASSIGNMENTS = sa.Table(
     "assignments",
@@ -43,6 +44,7 @@ ASSIGNMENTS = sa.Table(
     sa.Column("resource", sa.String(512)),
     sa.Column("until", tables.Moment),
     sa.Column("eligible", sa.Boolean, nullable=False),
+    sa.Column("needs_approval", sa.Boolean, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
     sa.Column("created_at", tables.Moment, nullable=False),
@@ -119,6 +121,7 @@ def _group(row: sa.Row[tuple[object, ...]]) -> model.Group:
         tuple(json.loads(row.members)),
         tuple(json.loads(row.workspaces)),
         row.just_in_time,
+        row.needs_approval,
     )
 
 
@@ -187,7 +190,10 @@ def activations(
     for column, value in ((ACTIVATIONS.c.user, user), (ACTIVATIONS.c.status, status), (ACTIVATIONS.c.id, id_)):
         if value is not None:
             query = query.where(column == value)
-    return [model.Activation(**row._mapping) for row in ctx.tx.execute(query)]
+    return [
+        model.Activation(**{**row._mapping, "status": model.ActivationStatus(row.status)})
+        for row in ctx.tx.execute(query)
+    ]
 
 
 def put_activation(ctx: Ctx, activation: model.Activation) -> None:
@@ -219,6 +225,7 @@ def put_group(ctx: Ctx, group: model.Group) -> None:
         "members": json.dumps(sorted(group.members)),
         "workspaces": json.dumps(sorted(group.workspaces)),
         "just_in_time": group.just_in_time,
+        "needs_approval": group.needs_approval,
     }
     if ctx.tx.execute(GROUPS.update().where(GROUPS.c.name == group.name).values(**values)).rowcount == 0:
         ctx.tx.execute(GROUPS.insert().values(name=group.name, **values))

@@ -16,6 +16,10 @@ from doubleloop.jobs.model import ENDED, Graph, Job, Status, Step
 def show(ctx: Ctx, id_: str) -> Job:
     """Raises NotFound, also for a job of another workspace."""
     identity.permit(ctx, Action.JOB_READ)
+    return _here(ctx, id_)
+
+
+def _here(ctx: Ctx, id_: str) -> Job:
     job = store.get(ctx, id_)
     if job is None or (ctx.workspace is not None and job.workspace != ctx.workspace):
         raise errors.NotFound(
@@ -68,9 +72,7 @@ def steps(ctx: Ctx, id_: str) -> tuple[Step, ...]:
     return tuple(store.steps(ctx, show(ctx, id_).id))
 
 
-def step(ctx: Ctx, id_: str, name: str | None = None) -> Step:
-    """One step; without a name that of a command job. Raises NotFound, naming the steps there are."""
-    found = steps(ctx, id_)
+def _step(id_: str, found: tuple[Step, ...], name: str | None) -> Step:
     if name is None and len(found) == 1:
         return found[0]
     for each in found:
@@ -80,6 +82,11 @@ def step(ctx: Ctx, id_: str, name: str | None = None) -> Step:
         f"Job {id_} has no step '{name}'" if name else f"Job {id_} has several steps",
         cure=f"Its steps: {', '.join(each.name for each in found)}.",
     )
+
+
+def step(ctx: Ctx, id_: str, name: str | None = None) -> Step:
+    """One step; without a name that of a command job. Raises NotFound, naming the steps there are."""
+    return _step(id_, steps(ctx, id_), name)
 
 
 def attempts(ctx: Ctx, id_: str, name: str) -> tuple[dict[str, Any], ...]:
@@ -99,7 +106,8 @@ def log(ctx: Ctx, id_: str, name: str | None = None, offset: int = 0, *, attempt
     Follow a step by asking again from ``offset + len(answer)`` until the end is told. ``attempt`` 0 is the newest.
     Raises NotFound.
     """
-    found = step(ctx, id_, name)
+    identity.permit(ctx, Action.LOG_READ)
+    found = _step(id_, tuple(store.steps(ctx, _here(ctx, id_).id)), name)
     if attempt and attempt != found.attempt:
         return _log_of_earlier(ctx, found, attempt, offset)
     chunk = logs.read(ctx, found, offset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from doubleloop.sdk import assets, automation, blobs, endpoints, jobs, releases, routes, secrets, transport
@@ -69,12 +70,70 @@ class Audit(routes.Routes):
 
 
 class Setup(routes.Routes):
-    def plan(self, document: routes.Body) -> routes.Body:
-        return dict(self._post("plan", body={"document": document}, repeatable=True))
+    """``delete_data``: names of workspaces and registries that may be removed with all they hold."""
 
-    def apply(self, document: routes.Body, digest: str | None = None) -> routes.Body:
-        body = {"document": document, **routes.given(digest=digest)}
+    def plan(self, document: routes.Body, delete_data: Sequence[str] = ()) -> routes.Body:
+        body = {"document": document, **_second_word(delete_data)}
+        return dict(self._post("plan", body=body, repeatable=True))
+
+    def apply(self, document: routes.Body, digest: str | None = None, delete_data: Sequence[str] = ()) -> routes.Body:
+        body = {"document": document, **routes.given(digest=digest), **_second_word(delete_data)}
         return dict(self._post("apply", body=body))
+
+    def plan_destroy(self, name: str, delete_data: Sequence[str] = ()) -> routes.Body:
+        return dict(self._post("destroy", body={"name": name, **_second_word(delete_data)}, repeatable=True))
+
+    def destroy(
+        self, name: str, confirm: str, digest: str | None = None, delete_data: Sequence[str] = ()
+    ) -> routes.Body:
+        """``confirm``: the name again."""
+        body = {"name": name, "confirm": confirm, **routes.given(digest=digest), **_second_word(delete_data)}
+        return dict(self._post("destroy", body=body))
+
+    def drift(self, name: str | None = None) -> routes.Body:
+        """What was changed by hand as ``items``; what no set-up names as ``unmanaged``."""
+        return dict(self._get("drift", name=name))
+
+
+def _second_word(names: Sequence[str]) -> routes.Body:
+    return {"delete_data": list(names)} if names else {}
+
+
+class Access(routes.Routes):
+    """Assignments, activations and policies."""
+
+    def assignments(self) -> routes.Bodies:
+        return self._list("assignments")
+
+    def assign(self, principal: str, role: str, **fields: Any) -> routes.Body:
+        """Fields as in the API: ``kind``, ``workspace``, ``resource``, ``until``, ``eligible``, ..."""
+        return dict(self._post("assignments", body={"principal": principal, "role": role, **routes.given(**fields)}))
+
+    def unassign(self, id_: str) -> None:
+        self._delete("assignments", id_)
+
+    def activations(self, only_open: bool = False) -> routes.Body:
+        """``items``, and as ``eligible`` what one may activate."""
+        return dict(self._get("activations", only_open=only_open or None))
+
+    def activate(self, of: str, reason: str, seconds: int) -> routes.Body:
+        return dict(self._post("activations", body={"of": of, "reason": reason, "seconds": seconds}))
+
+    def decide(self, id_: str, approve: bool, comment: str = "") -> routes.Body:
+        return dict(self._post("activations", id_, "approve" if approve else "refuse", body={"comment": comment}))
+
+    def deactivate(self, id_: str) -> routes.Body:
+        return dict(self._post("activations", id_, "end"))
+
+    def policies(self) -> routes.Body:
+        """``{"schema", "policies"}``: Cedar."""
+        return dict(self._get("policies"))
+
+    def put_policy(self, name: str, text: str) -> None:
+        self._put("policies", name, body={"text": text})
+
+    def remove_policy(self, name: str) -> None:
+        self._delete("policies", name)
 
 
 class Client(routes.Routes):
@@ -88,6 +147,7 @@ class Client(routes.Routes):
         super().__init__(self.link)
         self.blobs = blobs.Blobs(self.link)
         self.users = Users(self.link, "users")
+        self.access = Access(self.link)
         self.audit = Audit(self.link, "audit")
         self.setup = Setup(self.link, "setup")
         self.definitions = releases.Definitions(self.link, "release-definitions")
@@ -130,8 +190,10 @@ class Client(routes.Routes):
         """Groups as ``items``, and what each persona may do as ``personas``."""
         return dict(self._get("roles"))
 
-    def explain(self, user: str | None, action: str, workspace: str | None = None) -> routes.Body:
-        return dict(self._get("roles", "explain", user=user, action=action, workspace=workspace))
+    def explain(
+        self, user: str | None, action: str, workspace: str | None = None, resource: str | None = None
+    ) -> routes.Body:
+        return dict(self._get("roles", "explain", user=user, action=action, workspace=workspace, resource=resource))
 
     def trace(self, id_: str) -> routes.Body:
         return dict(self._get("trace", id_))

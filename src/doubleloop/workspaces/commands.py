@@ -33,3 +33,30 @@ def put(ctx: Ctx, workspace: model.Workspace) -> model.Workspace:
     made = store.get(ctx, workspace.name)
     assert made is not None
     return made
+
+
+def substitute(ctx: Ctx, name: str, substitutions: list[dict[str, str]]) -> model.Workspace:
+    """Say what stands in for packages that cannot be had in a workspace: ``[{match, action: drop|replace, with?}]``.
+
+    Raises InvalidInput for another form, NotFound.
+    """
+    identity.permit(ctx, Action.PACKAGE_WRITE, name)
+    for each in substitutions:
+        replaced = each.get("action") == "replace"
+        known = {"match", "action", "with"} if replaced else {"match", "action"}
+        if set(each) != known or each.get("action") not in ("drop", "replace") or not all(each.values()):
+            raise errors.InvalidInput(
+                f"{each} is no substitution",
+                cure="Write {match: ..., action: drop} or {..., action: replace, with: ...}.",
+            )
+    before = store.get(ctx, name)
+    if before is None:
+        raise errors.NotFound(f"No workspace is named '{name}'")
+    after = replace(before, settings={**before.settings, "package_substitutions": substitutions})
+    if after != before:
+        store.put(ctx, after)
+        events.record(
+            ctx.in_workspace(name), "workspace.changed", f"workspace:{name}", kind=after.kind.value,
+            settings=after.settings,
+        )  # fmt: skip
+    return after

@@ -54,6 +54,13 @@ def permit_computes(ctx: Ctx) -> None:
     identity.permit(ctx, Action.COMPUTE_READ)
 
 
+def substitutions(ctx: Ctx, name: str) -> list[dict[str, str]]:
+    """What stands in for packages that cannot be had in a workspace. Raises NotFound."""
+    found = get(ctx, name)
+    identity.permit(ctx, Action.PACKAGE_READ, name)
+    return list(found.settings.get("package_substitutions", []))
+
+
 class Kinds:
     """Fills ``identity.ports.WorkspaceKinds``."""
 

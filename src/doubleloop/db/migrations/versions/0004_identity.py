@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("resource", sa.String(length=512), nullable=True),
         sa.Column("until", tables.Moment(length=27), nullable=True),
         sa.Column("eligible", sa.Boolean(), nullable=False),
+        sa.Column("needs_approval", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("created_by", sa.String(length=255), nullable=False),
         sa.Column("created_at", tables.Moment(length=27), nullable=False),
@@ -48,9 +49,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_policies")),
     )
     op.add_column("groups", sa.Column("just_in_time", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("groups", sa.Column("needs_approval", sa.Boolean(), server_default=sa.false(), nullable=False))
 
 
 def downgrade() -> None:
+    op.drop_column("groups", "needs_approval")
     op.drop_column("groups", "just_in_time")
     op.drop_table("policies")
     op.drop_index(op.f("ix_assignments_principal"), table_name="assignments")
