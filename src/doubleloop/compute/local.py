@@ -1,7 +1,8 @@
 """Step runs as processes of this machine.
 
 Everything about a run is in its directory ``<home>/runs/<id>/attempt-<n>``: ``job.json`` (what was asked), ``pid``,
-``exit.json`` (what became of it), ``logs/std_log.txt``, ``code`` (its working directory). Nothing is kept in memory, so
+``exit.json`` (what became of it), ``logs/std_log.txt``, ``code`` (its working directory). Of secrets ``job.json`` has
+the names; their values are in the memory of the runner and its command alone. Nothing is kept in memory here, so
 a control plane that was killed finds its runs again, and they never noticed.
 """
 
@@ -122,6 +123,7 @@ def _job(run: model.StepRun, network: Mapping[str, str]) -> dict[str, Any]:
         "command": run.command,
         "code_dir": str(run.code) if run.code else "",
         "env": {**network, **run.env},
+        "secrets": sorted(run.secrets),
         "inputs": dict(run.inputs),
         "outputs": outputs,
         "timeout_s": run.timeout_s,
@@ -150,7 +152,7 @@ def _start_runner(run: model.StepRun, rundir: Path) -> subprocess.CompletedProce
     try:
         return subprocess.run(
             argv,
-            stdin=subprocess.DEVNULL,
+            input=json.dumps(dict(run.secrets)).encode(),  # through a pipe: files and arguments are read along
             capture_output=True,
             env=_runner_env(),
             timeout=_START_TIMEOUT_S,

@@ -34,8 +34,9 @@ class StepRun:
     """One attempt of one step. ``id`` and ``attempt`` together name it; starting the same one again re-attaches.
 
     ``python`` is the interpreter of a built environment. ``code`` is a folder that is copied before the command starts.
-    ``env`` is the whole environment of the command (nothing is inherited from this process). ``inputs`` are recorded
-    only: their paths stand in the command already. Times are seconds, sizes bytes; 0 means no limit.
+    ``env`` is the whole environment of the command (nothing is inherited from this process), and ``secrets`` are more
+    of it: variables whose values are written nowhere and masked in the log. ``inputs`` are recorded only: their paths
+    stand in the command already. Times are seconds, sizes bytes; 0 means no limit.
     """
 
     id: str
@@ -44,6 +45,7 @@ class StepRun:
     attempt: int = 1
     code: Path | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=dict)
     timeout_s: float = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from doubleloop.jobs.model import Job, Status, Step
 from doubleloop.models import queries as models
 from doubleloop.specs import references
 from doubleloop.storage import ports as storage
+from doubleloop.vault import queries as vault
 
 ACTOR = actors.service("jobs")
 
@@ -37,8 +39,11 @@ def prepare(contexts: Contexts, job_id: str, name: str, attempt: int) -> dict[st
     built = environments.chosen(contexts).prepare(
         contexts, owner(job, step), job.workspace, step.task.environment, note
     )
-    digest = rules.digest(step.task, built.lock_digest, inputs)
     with contexts.write(ACTOR, job.workspace) as ctx:
+        # Another version of a secret is another variable: what an earlier one led to is not used again.
+        variables = vault.pinned(ctx, step.task.environment_variables)
+        task = dataclasses.replace(step.task, environment_variables=variables)
+        digest = rules.digest(task, built.lock_digest, inputs)
         store.note_step(ctx, step, inputs=inputs, digest=digest, environment_lock=built.lock_digest)
         _draw_lineage(ctx, job, step, inputs, built.lock_digest)
         found = _earlier(ctx, job, step, digest)

@@ -18,6 +18,7 @@ from doubleloop.jobs.model import Task
 from doubleloop.models import queries as models
 from doubleloop.specs import model as specs
 from doubleloop.specs import references
+from doubleloop.vault import queries as vault
 
 
 def check(ctx: Ctx, document: specs.Document, tasks: Iterable[Task]) -> None:
@@ -27,6 +28,8 @@ def check(ctx: Ctx, document: specs.Document, tasks: Iterable[Task]) -> None:
     for task in tasks:
         if known and isinstance(task.environment, str):
             _at(document, task.environment, lambda named=task.environment: environments.resolve(ctx, named))
+        for variable in task.environment_variables.values():
+            _at(document, variable, lambda text=variable: vault.check(ctx, text))
         for source in task.inputs.values():
             reference = source.get("reference")
             if reference:

@@ -19,6 +19,7 @@ from doubleloop.storage import ports as storage
 from doubleloop.tracking import commands as notes
 from doubleloop.tracking import ports as tracking
 from doubleloop.tracking import queries as origins
+from doubleloop.vault import commands as vault
 
 SETUP = actors.service("setup")
 # How long a cancel may go unnoticed while a command runs.
@@ -103,13 +104,16 @@ def _asked(
     blobs = contexts.port(storage.Blobs)
     inputs = {name: _lay_input(blobs, root / "inputs", name, each) for name, each in step.inputs.items()}
     outputs = outputs_of(root, job, step)
+    given = vault.give(contexts, ACTOR, job.created_by, job.workspace, step.task.environment_variables, step.id)
+    variables = rules.environment_variables(job, step, step.task, tracking_variables)
     return compute_model.StepRun(
         id=step.run,
         attempt=step.attempt,
         command=rules.render(step.task, job.id, inputs, {name: str(each.path) for name, each in outputs.items()}),
         python=python,
         code=_lay_code(blobs, root / "code", step.task.code) if step.task.code else None,
-        env=rules.environment_variables(job, step, step.task, tracking_variables),
+        env={name: value for name, value in variables.items() if name not in given},
+        secrets=given,
         inputs={name: value for name, value in inputs.items() if value is not None},
         outputs=outputs,
         timeout_s=step.task.timeout or settings.step_timeout,

@@ -21,6 +21,7 @@ class Job:
 
     ``code_dir`` is copied, ``env`` is the whole environment of the command, ``outputs`` maps a name to
     ``{"path": absolute path, "type": uri_file | uri_folder | ...}``, times are seconds, sizes bytes; 0 is no limit.
+    ``secrets`` are further variables, of which ``job.json`` has the names and the caller hands in the values.
     """
 
     def __init__(self, body: Any) -> None:
@@ -30,6 +31,8 @@ class Job:
         self.command: str = _text(body, "command")
         self.code_dir: str = body.get("code_dir") or ""
         self.env: dict = body.get("env") or {}
+        self.secret_names: list = body.get("secrets") or []
+        self.secrets: dict = {}
         self.inputs: dict = body.get("inputs") or {}
         self.outputs: dict = body.get("outputs") or {}
         self.timeout_s = _number(body, "timeout_s", 0)
@@ -37,6 +40,7 @@ class Job:
         self.grace_s = _number(body, "grace_s", DEFAULT_GRACE_S)
         self.log_cap_bytes = int(_number(body, "log_cap_bytes", DEFAULT_LOG_CAP_BYTES))
         _check_env(self.env)
+        _check_names(self.secret_names)
         _check_outputs(self.outputs)
 
 
@@ -47,6 +51,19 @@ def load(path: str) -> Job:
             return Job(json.load(file))
     except (OSError, ValueError) as error:
         raise BadJob("%s: %s" % (path, error)) from error
+
+
+def receive(job: Job, text: bytes) -> None:
+    """Take the values of the job's secrets, an object of texts. Raises BadJob, which repeats none of them."""
+    try:
+        found = json.loads(text.decode("utf-8")) if text else {}
+    except ValueError:
+        raise BadJob("the values of secrets must come as JSON on standard input") from None
+    if not isinstance(found, dict) or sorted(found) != sorted(job.secret_names):
+        raise BadJob("standard input must hold the values of: %s" % (", ".join(sorted(job.secret_names)) or "nothing"))
+    if not all(isinstance(value, str) and "\0" not in value for value in found.values()):
+        raise BadJob("the values of secrets must be texts")
+    job.secrets = found
 
 
 def _text(body: dict, field: str) -> str:
@@ -71,6 +88,11 @@ def _check_env(env: Any) -> None:
     for name, value in env.items():
         if not isinstance(value, str) or "\0" in value or not name or "=" in name or "\0" in name:
             raise BadJob("'env': '%s' is not a variable with a text" % name)
+
+
+def _check_names(names: Any) -> None:
+    if not isinstance(names, list) or not all(isinstance(name, str) and name and "=" not in name for name in names):
+        raise BadJob("'secrets' must be a list of names of variables")
 
 
 def _check_outputs(outputs: Any) -> None:

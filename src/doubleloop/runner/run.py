@@ -1,4 +1,4 @@
-"""Entry of the runner: ``<env>/bin/python run.py <run dir>/job.json``.
+"""Entry of the runner: ``<env>/bin/python run.py <run dir>/job.json``; values of secrets come on standard input.
 
 Returns to its caller as soon as the run is in hands that no longer depend on it: exit 0 when this call started the run,
 75 when the run had been started before (by this or another caller), 76 when the process that was to hold it was killed
@@ -34,6 +34,8 @@ def main(argv: list) -> int:
     path = os.path.abspath(argv[1])
     try:
         asked = job.load(path)
+        if asked.secret_names:
+            job.receive(asked, sys.stdin.buffer.read())
     except job.BadJob as error:
         print(error, file=sys.stderr)
         return BAD_JOB

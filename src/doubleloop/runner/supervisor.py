@@ -12,7 +12,7 @@ import signal
 import time
 from datetime import datetime, timezone
 
-from . import disk, keeper, logfile, overlay, process
+from . import disk, keeper, logfile, masking, overlay, process
 from .job import FOLDER_TYPES, Job
 
 TICK_S = 0.2
@@ -81,6 +81,7 @@ class Supervisor:
             "TMPDIR": os.path.join(self.rundir, "tmp"),  # so that temporary files count against the quota
         }
         env.update(self.job.env)
+        env.update(self.job.secrets)
         env["PATH"] = laid["bin"] + os.pathsep + (env.get("PATH") or _DEFAULT_PATH)
         env["VIRTUAL_ENV"] = laid["VIRTUAL_ENV"]
         return env
@@ -90,6 +91,7 @@ class Supervisor:
     def _supervise(self, env: dict, log: logfile.CappedLog) -> None:
         process.adopt_orphans()  # should the keeper be killed, its tree becomes ours
         output, report = self._fork_keeper(env)
+        masker = masking.Masker(self.job.secrets.values())
         began = time.monotonic()
         told = b""
         open_fds = [output, report]
@@ -103,13 +105,14 @@ class Supervisor:
                     if fd == report:
                         self._end_of_keeper(told)
                 elif fd == output:
-                    log.write(data)
+                    log.write(masker.feed(data))
                 else:
                     told += data
             now = time.monotonic()
             if now >= next_disk_look:
                 next_disk_look = self._look_at_disk(now)
             self._decide(now, began)
+        log.write(masker.end())
         os.close(output)
         os.close(report)
 
