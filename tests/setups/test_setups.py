@@ -10,6 +10,7 @@ from doubleloop.base import errors
 from doubleloop.events import queries as events
 from doubleloop.setups import commands
 from doubleloop.specs import documents
+from doubleloop.workspaces import declared
 
 SETUP = """
 $schema: doubleloop/setup
@@ -76,11 +77,12 @@ def test_a_file_that_cannot_be_carried_out_changes_nothing(house: Any, text: str
         assert {c.action for c in commands.plan(ctx, read(text)).changes} == {"create"}
 
 
-def test_sections_that_nothing_carries_out_are_refused_not_dropped(house: Any) -> None:
+def test_a_budget_is_kept_and_said_to_be_enforced_by_nothing(house: Any) -> None:
     document = read("$schema: doubleloop/setup\nbudgets: [{name: b, amount: 10}]\n")
-    with house.read(ADMIN, None) as ctx, pytest.raises(errors.NotSupported) as refused:
-        commands.plan(ctx, document)
-    assert refused.value.where is not None and refused.value.where.line == 2
+    with house.write(ADMIN, None) as ctx:
+        done = commands.apply(ctx, document)
+        assert "nothing enforces it" in done.changes[0].note
+        assert declared.every(ctx, "budget")["b"]["amount"] == 10
 
 
 def test_a_data_scientist_cannot_set_up(house: Any, text: str) -> None:

@@ -16,7 +16,6 @@ from doubleloop.identity import model as identity
 from doubleloop.jobs import model as jobs
 from doubleloop.models import model as models
 from doubleloop.monitoring import model as monitoring
-from doubleloop.setups import commands as setups
 from doubleloop.specs import documents
 from doubleloop.specs import model as specs
 from doubleloop.workspaces import model as workspaces
@@ -182,15 +181,4 @@ def rule(value: automation.Rule) -> dict[str, Any]:
         "name": value.name, "workspace": value.workspace, "on": body["on"], "where": body.get("where"),
         "do": body["do"], "enabled": value.enabled, "default": False, "last_fired_at": plain(value.last_fired_at),
         "created_by": value.created_by, "created_at": plain(value.created_at),
-    }  # fmt: skip
-
-
-def plan(value: setups.Plan) -> dict[str, Any]:
-    return {
-        "digest": value.digest,
-        "changes": [
-            {"action": each.action, "kind": each.kind, "name": each.name,
-             "fields": {name: list(pair) for name, pair in each.fields.items()}}
-            for each in value.changes
-        ],
     }  # fmt: skip

@@ -28,6 +28,7 @@ from doubleloop.monitoring import commands as monitoring
 from doubleloop.releases import commands as releases
 from doubleloop.secrets import ports as secrets
 from doubleloop.specs import documents
+from doubleloop.workspaces import declared
 
 ACTOR = actors.service("automation")
 ATTEMPTS = 3
@@ -147,7 +148,9 @@ def _run_job(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any
 def _notify(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
     title = messages.fill(body.title_ or f"Doubleloop: {fact.type} in {argument['workspace']}", fact)
     text = messages.fill(body.message, fact) if body.message else messages.describe(fact)
-    return messages.send(list(body.to), title, text)
+    with contexts.read(ACTOR, argument["workspace"]) as ctx:
+        targets = declared.addresses(ctx, list(body.to))
+    return messages.send(targets, title, text)
 
 
 def _webhook(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:

@@ -36,6 +36,8 @@ ENTRIES: dict[str, Entry] = {
     "logout": Entry("Start", "access", "logout", "Forget the login."),
     "plan": Entry("Set up", "setup", "plan", "Show what a setup file would change."),
     "apply": Entry("Set up", "setup", "apply", "Make the installation as a setup file says."),
+    "drift": Entry("Set up", "setup", "drift", "Show what was changed by hand since."),
+    "destroy": Entry("Set up", "setup", "destroy", "Remove everything that a set-up made."),
     "workspace": _noun("Set up", "workspace", "Workspaces, and the default one."),
     "compute": _noun("Set up", "compute", "Where jobs run."),
     "datastore": _noun("Set up", "datastore", "Where data lies."),

@@ -1,159 +1,157 @@
-"""Planning and applying a setup file. One transaction: all of it, or nothing."""
+"""Planning, applying and undoing a setup file. One transaction: all of it, or nothing."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.data import commands as data
-from doubleloop.data import store as datastores
 from doubleloop.db.context import Ctx
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
-from doubleloop.identity import model as identities
-from doubleloop.identity import store as users
 from doubleloop.identity.actions import Action
-from doubleloop.setups import planning
+from doubleloop.setups import making, planning, removing, store, there, wanted
 from doubleloop.specs import documents
-from doubleloop.specs import model as specs
-from doubleloop.workspaces import commands as workspaces
-from doubleloop.workspaces import model as places
-from doubleloop.workspaces import store as workspace_store
 
-# Sections that later parts of Doubleloop carry out; refused rather than silently dropped.
-_NOT_YET = {
-    "assignments": "Give a group a persona instead.",
-    "budgets": "Leave it out: costs are not counted yet.",
-    "notifications": "Name the addresses in the rules that notify.",
-}
+DEFAULT = "default"
+_BUDGET = "kept and shown; costs are not counted yet, so nothing enforces it"
 
 
 @dataclass(frozen=True)
 class Plan:
+    """``setup`` is the name of the set-up. What a plan refuses is not applied, and neither is the rest of it."""
+
     digest: str
     changes: list[planning.Change]
+    setup: str = DEFAULT
+
+    @property
+    def real(self) -> list[planning.Change]:
+        return [change for change in self.changes if change.action != "none"]
 
 
-def plan(ctx: Ctx, document: documents.Document) -> Plan:
-    """What ``apply`` would do. Raises NotSupported for sections that nothing carries out yet."""
+def plan(ctx: Ctx, document: documents.Document, delete_data: Collection[str] = ()) -> Plan:
+    """What ``apply`` would do. Raises InvalidInput with file and line, Conflict for what another set-up made."""
     identity.permit(ctx, Action.WORKSPACE_WRITE)
-    _refuse(document)
-    there = _there(ctx)
-    return Plan(planning.digest(there), planning.differences(_wanted(document.model), there))
+    return _planned(ctx, _name(document), wanted.read(document, ctx.now), document, delete_data)
 
 
-def apply(ctx: Ctx, document: documents.Document, digest: str | None = None) -> Plan:
-    """Make it so; a second time changes nothing. Nothing that the file does not mention is removed.
+def plan_destroy(ctx: Ctx, setup: str = DEFAULT, delete_data: Collection[str] = ()) -> Plan:
+    """What ``destroy`` would do. Raises NotFound for a set-up that made nothing."""
+    identity.permit(ctx, Action.WORKSPACE_WRITE)
+    names = {item.setup for item in store.items(ctx).values()}
+    if setup not in names:
+        raise errors.NotFound(
+            f"No set-up is named '{setup}'", cure=f"There are: {', '.join(sorted(names)) or 'none yet'}."
+        )
+    return _planned(ctx, setup, {}, None, delete_data)
 
-    Raises Conflict when ``digest`` is given and what there is has changed since the plan.
+
+def apply(ctx: Ctx, document: documents.Document, digest: str | None = None, delete_data: Collection[str] = ()) -> Plan:
+    """Make it so; a second time changes nothing. What no file made is never removed.
+
+    Raises Conflict when ``digest`` is given and what there is has changed since the plan, and when anything of the
+    plan is refused: then nothing is done.
     """
-    identity.permit(ctx, Action.WORKSPACE_WRITE)
     identity.permit(ctx, Action.IDENTITY_WRITE)
-    made = plan(ctx, document)
+    made = plan(ctx, document, delete_data)
+    _check(made, digest)
+    read = wanted.read(document, ctx.now)
+    known, before = store.items(ctx), there.look(ctx)
+    for change in made.changes:
+        if change.action in ("create", "change"):
+            _make(ctx, document, change, *read[change.key])
+    _undo(ctx, made.changes)
+    for key, (fields, _) in read.items():
+        _remember(ctx, made.setup, key, fields, known.get(key), key in before)
+    _record(ctx, "setup.applied", made)
+    return made
+
+
+def destroy(ctx: Ctx, setup: str, confirmed: str, digest: str | None = None, delete_data: Collection[str] = ()) -> Plan:
+    """Remove all that a set-up made, last things first. ``confirmed`` must be its name, typed again.
+
+    Raises InvalidInput for another name, Conflict as ``apply``.
+    """
+    identity.permit(ctx, Action.IDENTITY_WRITE)
+    made = plan_destroy(ctx, setup, delete_data)
+    if confirmed != setup:
+        raise errors.InvalidInput(f"'{confirmed}' is not the name of the set-up", cure=f"Type '{setup}' to destroy it.")
+    _check(made, digest)
+    _undo(ctx, made.changes)
+    _record(ctx, "setup.destroyed", made)
+    return made
+
+
+def _name(document: documents.Document) -> str:
+    return str(document.model.name or DEFAULT)
+
+
+def _planned(
+    ctx: Ctx, setup: str, read: wanted.Found, document: documents.Document | None, delete_data: Collection[str]
+) -> Plan:
+    items, found = store.items(ctx), there.look(ctx)
+    for key, (_, place) in read.items():
+        owner = items[key].setup if key in items else setup
+        if owner != setup:
+            raise errors.Conflict(
+                f"The {key[0]} {key[1]} belongs to the set-up '{owner}'", cure="Leave it out of one of the two files.",
+                where=document.where(place) if document else None,
+            )  # fmt: skip
+    state = {key: fields for key, (fields, _) in read.items()}
+    made = {key: item.made for key, item in items.items() if item.setup == setup}
+    changes = [*planning.differences(state, found), *planning.gone(made, state, found)]
+    noted = [_noted(change) for change in removing.judged(ctx, changes, delete_data, state)]
+    return Plan(planning.digest(found, made), noted, setup)
+
+
+def _noted(change: planning.Change) -> planning.Change:
+    is_budget = change.kind == "budget" and change.action in ("create", "change")
+    return dataclasses.replace(change, note=_BUDGET) if is_budget else change
+
+
+def _check(made: Plan, digest: str | None) -> None:
     if digest is not None and made.digest != digest:
         raise errors.Conflict(
             "What there is has changed since the plan was made", cure="Look at a new plan, then apply that."
         )
-    wanted = _wanted(document.model)
-    for change in made.changes:
-        if change.action != "none":
-            _MAKE[change.kind](ctx, change.name, wanted[(change.kind, change.name)])
-    done = [change for change in made.changes if change.action != "none"]
-    if done:
-        events.record(
-            ctx, "setup.applied", "setup:installation", changes=[f"{c.action} {c.kind} {c.name}" for c in done]
-        )
-    return made
+    refused = [f"{change.kind} {change.name}: {change.refused}" for change in made.changes if change.refused]
+    if refused:
+        raise errors.Conflict(
+            f"Nothing was done: {'; '.join(refused)}", cure="Put it back into the file, or do as it says.",
+            details={"refused": refused},
+        )  # fmt: skip
 
 
-def _refuse(document: documents.Document) -> None:
-    for section, cure in _NOT_YET.items():
-        if getattr(document.model, section):
-            raise errors.NotSupported(
-                f"'{section}' of a setup file is not carried out yet", where=document.source.where(section), cure=cure
-            )
+def _make(ctx: Ctx, document: documents.Document, change: planning.Change, fields: dict[str, Any], place: str) -> None:
+    try:
+        making.make(ctx, document, change.kind, change.name, fields)
+    except errors.DoubleloopError as error:
+        error.where = error.where or document.where(place)
+        raise
 
 
-def _wanted(setup: Any) -> dict[tuple[str, str], dict[str, Any]]:
-    """The file as states, in the order in which they must be made."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    if setup.registry is not None:
-        found[("registry", setup.registry.name)] = {"description": setup.registry.description or ""}
-    for each in setup.workspaces:
-        settings: dict[str, Any] = {}
-        if each.package_substitutions:
-            settings["package_substitutions"] = [specs.plain(item) for item in each.package_substitutions]
-        if each.display_name:
-            settings["display_name"] = each.display_name
-        found[("workspace", each.name)] = {
-            "kind": each.kind, "description": each.description or "", "settings": settings,
-        }  # fmt: skip
-    for each in setup.users:
-        found[("user", each.name)] = {"display_name": each.display_name or each.name}
-    for each in setup.groups:
-        found[("group", each.name)] = {
-            "persona": each.persona, "members": sorted(each.members), "workspaces": sorted(each.workspaces or []),
-        }  # fmt: skip
-    names = [each.name for each in setup.workspaces]
-    for each in setup.datastores:
-        body = {key: value for key, value in specs.plain(each).items() if key not in ("$schema", "name", "workspaces")}
-        for workspace in each.workspaces or names:
-            found[("datastore", f"{workspace}/{each.name}")] = body
-    return found
+def _undo(ctx: Ctx, changes: Sequence[planning.Change]) -> None:
+    for change in changes:
+        if change.action == "remove":
+            removing.remove(ctx, change.kind, change.name)
+        if change.action in ("remove", "forget"):
+            store.remove(ctx, change.key)
 
 
-def _there(ctx: Ctx) -> dict[tuple[str, str], dict[str, Any]]:
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for each in workspace_store.select(ctx):
-        if each.is_registry:
-            found[("registry", each.name)] = {"description": each.description}
-            continue
-        found[("workspace", each.name)] = {
-            "kind": each.kind.value, "description": each.description, "settings": each.settings,
-        }  # fmt: skip
-        for name, spec in datastores.datastores(ctx, each.name).items():
-            found[("datastore", f"{each.name}/{name}")] = spec
-    for user in users.users(ctx):
-        found[("user", user.name)] = {"display_name": user.display_name}
-    for group in users.groups(ctx):
-        found[("group", group.name)] = {
-            "persona": group.persona.value, "members": sorted(group.members), "workspaces": sorted(group.workspaces),
-        }  # fmt: skip
-    return found
+def _remember(
+    ctx: Ctx, setup: str, key: planning.Key, fields: dict[str, Any], before: store.Item | None, was_there: bool
+) -> None:
+    made = (before is not None and before.made) or not was_there
+    if before is None or (before.fields, before.made) != (fields, made):
+        store.put(ctx, store.Item(setup, *key, made, fields, ctx.now, ctx.actor.id))
 
 
-def _make_workspace(ctx: Ctx, name: str, body: dict[str, Any]) -> None:
-    kind = identities.WorkspaceKind(body["kind"])
-    workspaces.put(ctx, places.Workspace(name, kind, body["description"], False, body["settings"]))
-
-
-def _make_registry(ctx: Ctx, name: str, body: dict[str, Any]) -> None:
-    kind = identities.WorkspaceKind.PREPRODUCTION
-    workspaces.put(ctx, places.Workspace(name, kind, body["description"], True))
-
-
-def _make_user(ctx: Ctx, name: str, body: dict[str, Any]) -> None:
-    if users.user(ctx, name) is None:
-        identity.create_user(ctx, name, body["display_name"])
-    else:
-        users.update_user(ctx, name, display_name=body["display_name"])
-
-
-def _make_group(ctx: Ctx, name: str, body: dict[str, Any]) -> None:
-    persona = identities.Persona(body["persona"])
-    identity.put_group(ctx, identities.Group(name, persona, tuple(body["members"]), tuple(body["workspaces"])))
-
-
-def _make_datastore(ctx: Ctx, name: str, body: dict[str, Any]) -> None:
-    workspace, _, datastore = name.partition("/")
-    data.put_datastore(ctx.in_workspace(workspace), datastore, body)
-
-
-_MAKE = {
-    "registry": _make_registry,
-    "workspace": _make_workspace,
-    "user": _make_user,
-    "group": _make_group,
-    "datastore": _make_datastore,
-}
+def _record(ctx: Ctx, type_: str, made: Plan) -> None:
+    done = [f"{change.action} {change.kind} {change.name}" for change in made.real]
+    if done and type_ == "setup.applied":
+        events.record(ctx, "setup.applied", "setup:installation", setup=made.setup, changes=done)
+    elif done:
+        events.record(ctx, "setup.destroyed", "setup:installation", setup=made.setup, changes=done)

@@ -1,40 +1,110 @@
-"""The difference between a setup file and what there is: pure."""
+"""The difference between a setup file, what files made before, and what there is: pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from doubleloop.base import canonical
+from doubleloop.base import canonical, clock
 
-State = Mapping[tuple[str, str], Mapping[str, Any]]
+Key = tuple[str, str]
+State = Mapping[Key, Mapping[str, Any]]
 """What there is: (kind, name) to its fields."""
+
+# What has to be there before the next; removed the other way round.
+ORDER = (
+    "registry", "workspace", "user", "group", "assignment", "compute", "datastore", "notification", "budget", "rule",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Change:
-    """``fields``: name to (before, after). What a file does not mention is left as it is."""
+    """``action``: create, change, remove, forget (the file no longer names it, and no file made it) or none.
+
+    ``fields``: name to (before, after). ``refused`` says why it cannot be done; ``note`` is for people.
+    """
 
     action: str
     kind: str
     name: str
     fields: dict[str, tuple[Any, Any]]
+    refused: str = ""
+    note: str = ""
+
+    @property
+    def key(self) -> Key:
+        return self.kind, self.name
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One thing that is not as it was applied. ``change``: changed or removed; by whom and when, where known."""
+
+    setup: str
+    change: str
+    kind: str
+    name: str
+    fields: dict[str, tuple[Any, Any]]
+    by: str | None = None
+    at: Any = None
+
+
+def plain(value: Any) -> Any:
+    """As it will read once it has been kept as JSON: what is compared is of one form."""
+    return json.loads(canonical.dumps(value))
 
 
 def differences(wanted: State, there: State) -> list[Change]:
-    """In the order of ``wanted``, which is the order of making."""
+    """In the order of ``wanted``, which is the order of making. What a file does not mention is left as it is."""
     changes = []
     for (kind, name), after in wanted.items():
         before = there.get((kind, name))
         if before is None:
             changes.append(Change("create", kind, name, {field: (None, value) for field, value in after.items()}))
             continue
-        fields = {field: (before.get(field), value) for field, value in after.items() if before.get(field) != value}
+        fields = changed(before, after)
         changes.append(Change("change" if fields else "none", kind, name, fields))
     return changes
 
 
-def digest(there: State) -> str:
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The fields of ``after`` that ``before`` says differently."""
+    return {field: (before.get(field), value) for field, value in after.items() if before.get(field) != value}
+
+
+def gone(made: Mapping[Key, bool], wanted: Collection[Key], there: State) -> list[Change]:
+    """What earlier files named and this one does not, in the order of removing. ``made``: key to whether a file
+    created it."""
+    found = []
+    for key in sorted(made, key=lambda each: (-ORDER.index(each[0]), each[1])):
+        if key in wanted:
+            continue
+        is_removed = made[key] and key in there
+        before = there.get(key, {}) if is_removed else {}
+        note = "" if is_removed else "it was there before a file named it" if key in there else "it is gone already"
+        fields = {field: (value, None) for field, value in before.items()}
+        found.append(Change("remove" if is_removed else "forget", *key, fields, note=note))
+    return found
+
+
+def drifted(applied: Mapping[str, Any], now: Mapping[str, Any] | None) -> tuple[str, dict[str, tuple[Any, Any]]] | None:
+    """What became of a thing since it was applied: None when nothing did."""
+    if now is None:
+        return "removed", {field: (value, None) for field, value in applied.items()}
+    fields = {field: (value, now.get(field)) for field, value in applied.items() if now.get(field) != value}
+    return ("changed", fields) if fields else None
+
+
+def is_past(until: str, now: datetime) -> bool:
+    return clock.parse(until) <= now
+
+
+def digest(there: State, made: Mapping[Key, bool]) -> str:
     """What a plan was made against; another digest at apply time means that somebody was quicker."""
-    return canonical.sha256([[kind, name, dict(fields)] for (kind, name), fields in sorted(there.items())])
+    return canonical.sha256(
+        [[[kind, name, dict(fields)] for (kind, name), fields in sorted(there.items())],
+         [[*key, value] for key, value in sorted(made.items())]]
+    )  # fmt: skip

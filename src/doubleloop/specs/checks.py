@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from doubleloop.base import clock, errors
 from doubleloop.specs import expressions, fields, parts, pipelines, problems, references
 from doubleloop.specs.model import Document
+
+_PASSWORD = re.compile(r"://[^/@:]*:[^/@]+@")
 
 
 def references_known(document: Document) -> None:
@@ -87,6 +90,30 @@ def _check_setup(document: Document) -> None:
     for index, assignment in enumerate(setup.assignments):
         if assignment.group:
             _check_listed(document, f"assignments.{index}.group", assignment.group, groups, "group")
+    for section in ("computes", "datastores", "notifications", "rules"):
+        for index, each in enumerate(getattr(setup, section)):
+            for position, name in enumerate(each.workspaces or ()):
+                _check_listed(document, f"{section}.{index}.workspaces.{position}", name, known, "workspace")
+    targets = [target.name for target in setup.notifications]
+    for index, budget in enumerate(setup.budgets):
+        for position, name in enumerate(budget.notify):
+            _check_listed(document, f"budgets.{index}.notify.{position}", name, targets, "notification target")
+    _check_addresses(document)
+    for index, _ in enumerate(setup.rules):
+        for visit in fields.walk(setup.rules[index]):
+            if isinstance(visit.value, str):
+                expressions.check(visit.value, document.source.where(("rules", str(index), *visit.pointer)))
+
+
+def _check_addresses(document: Document) -> None:
+    """A password in a file that is kept in a repository is no secret any more."""
+    for index, target in enumerate(document.model.notifications):
+        if target.url and "${{" not in target.url and _PASSWORD.search(target.url):
+            raise errors.InvalidInput(
+                f"the address of '{target.name}' holds a password",
+                where=document.source.where(f"notifications.{index}.url"),
+                cure="keep the address as a secret, and write 'url: ${{secrets.NAME}}'",
+            )
 
 
 def _check_listed(document: Document, path: str, name: str, known: list[str], what: str) -> None:

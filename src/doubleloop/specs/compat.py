@@ -326,15 +326,18 @@ TABLE: dict[type[fields.Spec], dict[str, Entry]] = {
     setups.SetupCompute: _rows("workspaces"),
     setups.SetupDatastore: _rows("workspaces"),
     setups.User: _rows("name display_name email kind"),
-    setups.Group: _rows("name persona members workspaces description"),
-    setups.Assignment: _rows("user group role workspace until"),
+    setups.Group: _rows("name persona members workspaces just_in_time needs_approval description"),
+    setups.Assignment: _rows(
+        "user group service role workspace resource resource_kind until eligible needs_approval reason"
+    ),
+    setups.SetupRule: _rows("workspaces"),
     setups.Notification: _rows("name url emails events workspaces"),
     setups.Budget: _rows(
         "name", {"workspace amount currency period alert_at notify": "is read and kept; costs are not counted yet"}
     ),
     setups.Setup: _rows(
-        "$schema name description registry workspaces computes datastores users groups assignments notifications "
-        "budgets"
+        "$schema name description registry registries workspaces computes datastores users groups assignments "
+        "notifications budgets rules"
     ),
     releases.Retrain: _rows("job inputs experiment_name"),
     releases.DataQualityCheck: _rows("type name data contract"),

@@ -120,6 +120,10 @@ class Inliner:
         for action in self._each(at, "do"):
             self._job((*action, "run_job", "job"))
 
+    def setup(self, at: pointers.Pointer) -> None:
+        for rule in self._each(at, "rules"):
+            self._maybe(rule, "rule")
+
     def _job(self, at: pointers.Pointer) -> None:
         self._maybe(at, "job")
 
@@ -173,4 +177,5 @@ _STEPS: dict[str, Callable[[Inliner, pointers.Pointer], None]] = {
     "schedule": Inliner.schedule,
     "release": Inliner.release,
     "rule": Inliner.rule,
+    "setup": Inliner.setup,
 }

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from doubleloop.specs.fields import Fold, Int, LooseText, Name, Number, Spec, Tags, Text
 from doubleloop.specs.kinds.places import Compute, Datastore
+from doubleloop.specs.kinds.rules import Rule
 
 PERSONAS = (
     "data_scientist",
@@ -119,25 +120,42 @@ class Group(Spec):
     persona: Persona = Field(description="Which of the twelve personas its members have.")
     members: list[Name] = Field(default_factory=list, description="Names of users.")
     workspaces: list[Name] | None = Field(None, description="Workspaces that it has access to (default: all).")
+    just_in_time: bool | None = Field(
+        None, description="Members must activate their rights (default: as the article says of the persona)."
+    )
+    needs_approval: bool | None = Field(None, description="Another has to approve each activation (default: no).")
     description: LooseText | None = Field(None, description="Who they are.")
 
 
 class Assignment(Spec):
-    """A role for one user or group, beside what the personas bring."""
+    """A role for one user, group or process, beside what the personas bring."""
 
     title: ClassVar[str] = "setup › assignment"
 
-    user: Name | None = Field(None, description="The user; or give a group.")
-    group: Name | None = Field(None, description="The group; or give a user.")
+    user: Name | None = Field(None, description="The user; or give a group or a service.")
+    group: Name | None = Field(None, description="The group; or give a user or a service.")
+    service: Name | None = Field(None, description="The process; or give a user or a group.")
     role: Text = Field(description="Role by its abbreviation: R, C, O, ADS, ACO, AcrPush, LAR, ...")
     workspace: Name | None = Field(None, description="Where (default: the whole installation).")
+    resource: Text | None = Field(None, description="One thing of that workspace, as in endpoint/bikes.")
+    resource_kind: Text | None = Field(None, description="Kind of resource the role is for (default: all it covers).")
     until: Text | None = Field(None, description="Time at which it ends.")
+    eligible: bool = Field(False, description="true: counts only while its holder has activated it.")
+    needs_approval: bool = Field(False, description="true: another has to approve each activation.")
+    reason: LooseText | None = Field(None, description="Why; kept with it.")
 
     @model_validator(mode="after")
     def _one_principal(self) -> Assignment:
-        if (self.user is None) == (self.group is None):
-            raise ValueError("an assignment names one 'user' or one 'group'")
+        if [self.user, self.group, self.service].count(None) != 2:
+            raise ValueError("an assignment names one 'user' or one 'group' or one 'service'")
+        if self.resource and not self.workspace:
+            raise ValueError("'resource' needs the 'workspace' that it is in")
         return self
+
+    @property
+    def principal(self) -> str:
+        kind = "user" if self.user else "group" if self.group else "service"
+        return f"{kind}:{getattr(self, kind)}"
 
 
 class Notification(Spec):
@@ -170,13 +188,20 @@ class Budget(Spec):
     notify: list[Name] = Field(default_factory=list, description="Notification targets.")
 
 
+class SetupRule(Rule):
+    title: ClassVar[str] = "setup › rule"
+
+    workspaces: list[Name] | None = Field(None, description="Workspaces that have it (default: all).")
+
+
 class Setup(Spec):
     title: ClassVar[str] = "setup"
 
     schema_: Text | None = Field(None, alias="$schema", description="doubleloop/setup")
-    name: Text | None = Field(None, description="What this set-up is called.")
+    name: Name | None = Field(None, description="What this set-up is called (default: default).")
     description: LooseText | None = Field(None, description="What it is for.")
     registry: Registry | None = Field(None, description="The registry that workspaces share assets through.")
+    registries: Annotated[list[Registry], Distinct] = Field(default_factory=list, description="Further registries.")
     workspaces: Annotated[list[SetupWorkspace], Distinct] = Field(default_factory=list, description="Workspaces.")
     computes: Annotated[list[SetupCompute], Distinct] = Field(default_factory=list, description="Computes.")
     datastores: Annotated[list[SetupDatastore], Distinct] = Field(default_factory=list, description="Datastores.")
@@ -187,3 +212,6 @@ class Setup(Spec):
         default_factory=list, description="Where messages go."
     )
     budgets: Annotated[list[Budget], Distinct] = Field(default_factory=list, description="Limits of cost.")
+    rules: Annotated[list[SetupRule], Distinct] = Field(
+        default_factory=list, description="Rules that its workspaces have, inline or as paths of files."
+    )

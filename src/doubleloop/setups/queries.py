@@ -1,0 +1,57 @@
+"""What has been changed by hand since a set-up was applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from doubleloop.base import errors
+from doubleloop.db.context import Ctx
+from doubleloop.events import model as facts
+from doubleloop.events import queries as events
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.setups import planning, store, there
+
+# Facts that setting up itself writes of a thing come with the same time as the application.
+_SUBJECT = {"registry": "workspace"}
+
+
+@dataclass(frozen=True)
+class Drifted:
+    """``unmanaged``: (kind, name) of what there is and no set-up names; no drift, and never removed."""
+
+    drifts: list[planning.Drift]
+    unmanaged: list[planning.Key]
+
+
+def drift(ctx: Ctx, setup: str | None = None) -> Drifted:
+    """Of one set-up, or of all. Raises NotFound for one that was never applied."""
+    identity.permit(ctx, Action.WORKSPACE_WRITE)
+    items, now = store.items(ctx), there.look(ctx)
+    names = {item.setup for item in items.values()}
+    if setup is not None and setup not in names:
+        raise errors.NotFound(
+            f"The set-up '{setup}' was never applied", cure=f"There are: {', '.join(sorted(names)) or 'none yet'}."
+        )
+    found = []
+    for key, item in sorted(items.items(), key=lambda pair: (planning.ORDER.index(pair[0][0]), pair[0][1])):
+        became = planning.drifted(item.fields, now.get(key))
+        if became is None or setup not in (None, item.setup) or _is_over(ctx, item):
+            continue
+        fact = _last(ctx, item)
+        who, when = (fact.actor, fact.at) if fact else (None, None)
+        found.append(planning.Drift(item.setup, became[0], *key, became[1], who, when))
+    return Drifted(found, sorted(set(now) - set(items)))
+
+
+def _is_over(ctx: Ctx, item: store.Item) -> bool:
+    """An assignment that came to its end as its file says was not taken back by hand."""
+    until = item.fields.get("until") if item.kind == "assignment" else None
+    return until is not None and planning.is_past(until, ctx.now)
+
+
+def _last(ctx: Ctx, item: store.Item) -> facts.Fact | None:
+    """The newest fact about a thing since it was applied."""
+    subject = f"{_SUBJECT.get(item.kind, item.kind)}:{item.name}"
+    found = events.facts(ctx, subject=subject, newest_first=True, limit=1)
+    return found[0] if found and found[0].at > item.applied_at else None
