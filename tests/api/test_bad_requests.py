@@ -11,6 +11,7 @@ from api_server import JOB, RELEASE, Prepared, Served, wire
 from test_every_route import BODIES, ROUTES, action, error, fill
 
 from doubleloop.api import routing
+from doubleloop.identity.actions import Action
 
 WRONG: list[Any] = [
     None, True, 0, -1, 1e308, 10**30, "", "x", "\0", "a/../b", "é" * 300, [], [None], [[]], {}, {"": None}, {"x": [1]},
@@ -157,6 +158,9 @@ def test_no_name_in_a_path_breaks_a_route(served: Served, prepared: Prepared, va
                 continue
             places = {**prepared.places, variable: value, **({"tree": value} if variable == "blob" else {})}
             status, _ = ask(served, method, fill(route.path, places), {})
+            if action(route) == Action.SECRET_GET:
+                assert status == 403  # the administrator sets the house up; the values of secrets are not theirs
+                continue
             assert status in (200, 400, 404, 409, 422), (method, route.path, value, status)
 
 

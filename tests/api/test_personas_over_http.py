@@ -100,3 +100,14 @@ def test_every_action_is_explained_as_it_is_decided(
             assert [f"group all-{persona}: {role} on {kind} in {environment}" for role in cells] == found["by"]
         else:
             assert (found["by"], f"none allows {action.value} in" in found["why"]) == ([], True)
+
+
+def test_a_role_for_one_endpoint_opens_its_routes_and_no_others(personas: Served) -> None:
+    client = personas.as_("data_analyst")
+    routes = "/api/v1/workspaces/prod/online-endpoints"
+    given = {"principal": "user:data_analyst", "role": "R", "workspace": "prod", "resource": "endpoint/mine"}
+    assert client.post("/api/v1/assignments", json=given).status_code == 403
+    assert personas.as_("admin").post("/api/v1/assignments", json=given).status_code == 200
+    assert client.get(f"{routes}/mine").status_code == client.get(f"{routes}/mine/deployments/x").status_code == 404
+    assert [client.get(path).status_code for path in (routes, f"{routes}/others", f"{routes}/mine/keys")] == [403] * 3
+    assert [each["principal"] for each in client.get("/api/v1/assignments").json()["items"]] == ["user:data_analyst"]

@@ -45,7 +45,7 @@ class Guarded(APIRoute):
 
         async def guarded(request: Request) -> Response:
             if extra.get(KEY) != OPEN:
-                await anyio.to_thread.run_sync(_admit, request, extra.get(KEY))
+                await anyio.to_thread.run_sync(_admit, request, extra.get(KEY), self.path)
             if not extra.get(STREAMED):
                 request = Request(request.scope, _limited(request))
             return await handle(request)
@@ -57,12 +57,17 @@ def router(prefix: str) -> APIRouter:
     return APIRouter(prefix=prefix, route_class=Guarded)
 
 
-def _admit(request: Request, action: str | None) -> None:
+def _admit(request: Request, action: str | None, path: str) -> None:
     actor = requests.actor(request)
     workspace = request.path_params.get("ws")
     if workspace is not None and action not in (None, OWN):
         with requests.contexts(request).read(actor, workspace) as ctx:
-            identity.permit(ctx, Action(action))
+            identity.permit(ctx, Action(action), resource=_thing(request, path))
+
+
+def _thing(request: Request, path: str) -> str | None:
+    """The one thing that a route is about, where roles may be given for one thing: ``endpoint/bikes``."""
+    return f"endpoint/{request.path_params['name']}" if "/online-endpoints/{name}" in path else None
 
 
 def _limited(request: Request) -> Receive:

@@ -27,7 +27,7 @@ def _publish(ctx: Ctx) -> None:
 
 def put_endpoint(ctx: Ctx, document: documents.Document) -> model.Endpoint:
     """Create an endpoint, or change what the file says of one. Raises InvalidInput, Conflict."""
-    identity.permit(ctx, Action.ENDPOINT_WRITE)
+    identity.permit(ctx, Action.ENDPOINT_WRITE, resource=f"endpoint/{document.model.name}")
     assert ctx.workspace is not None
     spec = document.model
     before = store.endpoint(ctx, ctx.workspace, spec.name)
@@ -61,7 +61,7 @@ def put_endpoint(ctx: Ctx, document: documents.Document) -> model.Endpoint:
 
 def ensure_endpoint(ctx: Ctx, name: str) -> model.Endpoint:
     """The endpoint, made with key authentication if it is not there: what a release's stage needs."""
-    identity.permit(ctx, Action.ENDPOINT_WRITE)
+    identity.permit(ctx, Action.ENDPOINT_WRITE, resource=f"endpoint/{name}")
     assert ctx.workspace is not None
     found = store.endpoint(ctx, ctx.workspace, name)
     if found:
@@ -147,7 +147,7 @@ def set_traffic(
     ctx: Ctx, endpoint: str, traffic: Mapping[str, int], *, mirror: Mapping[str, int] | None = None, reason: str = ""
 ) -> model.Endpoint:
     """Share requests between deployments, in whole per cents. Raises InvalidInput, Conflict, NotFound."""
-    identity.permit(ctx, Action.ENDPOINT_WRITE)
+    identity.permit(ctx, Action.ENDPOINT_WRITE, resource=f"endpoint/{endpoint}")
     assert ctx.workspace is not None
     before = get_endpoint(ctx, endpoint)
     shares = {name: share for name, share in traffic.items() if share > 0 or name in before.traffic}
@@ -168,7 +168,7 @@ def set_traffic(
 
 def delete_deployment(ctx: Ctx, endpoint: str, name: str) -> None:
     """Raises Conflict while it takes traffic, NotFound."""
-    identity.permit(ctx, Action.ENDPOINT_WRITE)
+    identity.permit(ctx, Action.ENDPOINT_WRITE, resource=f"endpoint/{endpoint}")
     assert ctx.workspace is not None
     place = get_endpoint(ctx, endpoint)
     if place.traffic.get(name, 0) > 0:
@@ -191,7 +191,7 @@ def delete_deployment(ctx: Ctx, endpoint: str, name: str) -> None:
 
 def delete_endpoint(ctx: Ctx, name: str) -> None:
     """The endpoint and its deployments; its inference log stays."""
-    identity.permit(ctx, Action.ENDPOINT_WRITE)
+    identity.permit(ctx, Action.ENDPOINT_WRITE, resource=f"endpoint/{name}")
     assert ctx.workspace is not None
     found = get_endpoint(ctx, name)
     for each in store.deployments(ctx, ctx.workspace, name):
@@ -203,13 +203,13 @@ def delete_endpoint(ctx: Ctx, name: str) -> None:
 
 def keys(ctx: Ctx, name: str) -> tuple[str, str]:
     """Primary and secondary key."""
-    identity.permit(ctx, Action.ENDPOINT_KEYS)
+    identity.permit(ctx, Action.ENDPOINT_KEYS, resource=f"endpoint/{name}")
     return keys_of(ctx, get_endpoint(ctx, name))
 
 
 def permit_invoke(ctx: Ctx, name: str) -> str:
     """The key to call an endpoint with, for an actor who may call it. Raises NotPermitted, NotFound."""
-    identity.permit(ctx, Action.ENDPOINT_INVOKE)
+    identity.permit(ctx, Action.ENDPOINT_INVOKE, resource=f"endpoint/{name}")
     return keys_of(ctx, get_endpoint(ctx, name))[0]
 
 
@@ -227,7 +227,7 @@ def key_digests(ctx: Ctx, endpoint: model.Endpoint) -> tuple[str, ...]:
 
 def regenerate_key(ctx: Ctx, name: str, which: str) -> tuple[str, str]:
     """Replace the ``primary`` or ``secondary`` key; the old one stops working at once. Raises InvalidInput."""
-    identity.permit(ctx, Action.ENDPOINT_KEYS)
+    identity.permit(ctx, Action.ENDPOINT_KEYS, resource=f"endpoint/{name}")
     if which not in ("primary", "secondary"):
         raise errors.InvalidInput(f"'{which}' is not a key", cure="Use primary or secondary.")
     before = get_endpoint(ctx, name)

@@ -16,7 +16,7 @@ from doubleloop.settings.model import Settings
 
 
 def get(ctx: Ctx, name: str) -> model.Endpoint:
-    identity.permit(ctx, Action.ENDPOINT_READ)
+    identity.permit(ctx, Action.ENDPOINT_READ, resource=f"endpoint/{name}")
     return commands.get_endpoint(ctx, name)
 
 
@@ -27,7 +27,7 @@ def endpoints(ctx: Ctx) -> list[model.Endpoint]:
 
 def deployments(ctx: Ctx, endpoint: str) -> list[model.Deployment]:
     """The deployments there are now: for each name the newest that is not deleted or replaced."""
-    identity.permit(ctx, Action.ENDPOINT_READ)
+    identity.permit(ctx, Action.ENDPOINT_READ, resource=f"endpoint/{endpoint}")
     return _there(ctx, endpoint)
 
 
@@ -44,7 +44,7 @@ def deployment(ctx: Ctx, id_: str) -> model.Deployment:
     found = store.deployment(ctx, id_)
     if found is None:
         raise errors.NotFound(f"There is no deployment {id_}")
-    identity.permit(ctx, Action.ENDPOINT_READ, found.workspace)
+    identity.permit(ctx, Action.ENDPOINT_READ, found.workspace, f"endpoint/{found.endpoint}")
     return found
 
 
@@ -107,6 +107,6 @@ def labels(
 def log(contexts: Contexts, actor: actors.Actor, workspace: str, endpoint: str, name: str, lines: int) -> str:
     """The newest lines that a deployment's scoring processes printed. Raises NotFound."""
     with contexts.read(actor, workspace) as ctx:
-        identity.permit(ctx, Action.LOG_READ)
+        identity.permit(ctx, Action.LOG_READ, resource=f"endpoint/{endpoint}")
         found = _named(endpoint, name, _there(ctx, endpoint))
     return contexts.port(ports.Serving).log(found.id, lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from doubleloop.base import errors, ids
@@ -9,6 +10,9 @@ from doubleloop.db.context import Ctx
 from doubleloop.events import commands as events
 from doubleloop.identity import commands, deciding, model, policies, ports, roles, services, store
 from doubleloop.identity.actions import Action
+
+# Endpoints are what commands ask about one by one; a role for one of anything else would never count.
+_THING = re.compile(r"endpoint/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def put(
@@ -34,7 +38,7 @@ def put(
     _check_principal(ctx, principal)
     if workspace is not None:
         ctx.port(ports.WorkspaceKinds).kind(ctx, workspace)
-    if resource is not None and (workspace is None or resource.count("/") != 1):
+    if resource is not None and (workspace is None or not _THING.fullmatch(resource)):
         raise errors.InvalidInput(
             f"'{resource}' is not one thing of a workspace", cure="Name its workspace too, and it as 'endpoint/NAME'."
         )
@@ -82,9 +86,9 @@ def _check_principal(ctx: Ctx, principal: str) -> None:
 def remove(ctx: Ctx, id_: str) -> None:
     """Raises NotFound."""
     found = store.assignment(ctx, id_)
+    commands.permit(ctx, Action.IDENTITY_WRITE, found.workspace if found else None)
     if found is None:
-        raise errors.NotFound(f"There is no assignment {id_}", cure="`doubleloop role assignment list` shows them.")
-    commands.permit(ctx, Action.IDENTITY_WRITE, found.workspace)
+        raise errors.NotFound(f"There is no assignment {id_}", cure="`doubleloop role assignments` shows them.")
     store.delete_assignment(ctx, id_)
     events.record(ctx, "assignment.removed", f"assignment:{id_}", principal=found.principal, role=found.role)
 
