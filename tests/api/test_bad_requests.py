@@ -43,7 +43,7 @@ FIELDS = {
     "/rules": ("document",),
     "/release-definitions": ("document",),
     "/releases": ("definition", "model_version", "id", "trigger"),
-    "/approve": ("comment", "evidence_digest"),
+    "/approve": ("comment", "evidence_digest", "break_glass"),
     "/reject": ("comment", "evidence_digest"),
     "/releases/{id}/cancel": ("comment",),
     "/assignments": (

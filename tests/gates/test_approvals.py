@@ -179,3 +179,52 @@ def test_waiting_shows_only_what_the_reader_may_see(house: Any) -> None:
         assert queries.waiting(ctx) == []
     with house.read("grace", None) as ctx:
         assert [each.subject for each in queries.waiting(ctx)] == ["release:r1"]
+
+
+@pytest.fixture
+def owners(house: Any) -> Any:
+    """linus and mary own the house; ada, who made it, does too."""
+    with house.write("service:setup", None) as ctx:
+        identity.create_user(ctx, "mary")
+        members = ("ada", "linus", "mary")
+        identity.put_group(ctx, identities.Group("owners", identities.Persona.PLATFORM_SUPPORT, members, ()))
+    deposit(house)
+    return house
+
+
+REASON = "nobody of the project can be reached, ticket 4711"
+
+
+def test_two_owners_break_the_glass_and_the_record_says_so_loudly(owners: Any) -> None:
+    asked = ask(owners, count=3)
+    assert decide(owners, "linus", asked, "break_glass", REASON).status is model.ApprovalStatus.OPEN
+    decided = decide(owners, "mary", asked, "break_glass", REASON)
+    assert (decided.status, decided.approvers) == (model.ApprovalStatus.APPROVED, ("linus", "mary"))
+    with owners.read("grace") as ctx:
+        broken = events.facts(ctx, types=["approval.glass_broken"])
+        assert [(each.actor, each.data["comment"]) for each in broken] == [("linus", REASON), ("mary", REASON)]
+        assert all(each.data["evidence_digest"] == asked.evidence_digest for each in broken)
+
+
+@pytest.mark.parametrize(
+    ("user", "comment", "error", "words"),
+    [
+        ("ada", REASON, errors.NotPermitted, "started the release"), ("grace", REASON, errors.NotPermitted, "identity"),
+        ("eve", REASON, errors.NotPermitted, "identity"), ("linus", "ok", errors.InvalidInput, "reason"),
+    ],
+)  # fmt: skip
+def test_no_author_and_nobody_else_breaks_the_glass(
+    owners: Any, user: str, comment: str, error: type[Exception], words: str
+) -> None:
+    asked = ask(owners)
+    with pytest.raises(error, match=words):
+        decide(owners, user, asked, "break_glass", comment)
+
+
+def test_one_person_cannot_break_it_twice_and_other_evidence_does_not_count(owners: Any) -> None:
+    asked = ask(owners)
+    with pytest.raises(errors.Conflict, match="other evidence"):
+        decide(owners, "linus", asked, "break_glass", REASON, digest="0" * 64)
+    decide(owners, "linus", asked, "break_glass", REASON)
+    with pytest.raises(errors.Conflict, match="already"):
+        decide(owners, "linus", asked, "break_glass", REASON)

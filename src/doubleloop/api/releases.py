@@ -162,10 +162,13 @@ def facts(
 
 @router.post("/releases/{id}/approve", openapi_extra=needs(Action.RELEASE_APPROVE))
 def approve(request: Request, id: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
-    requests.refuse_unknown(body, "comment", "evidence_digest")
+    requests.refuse_unknown(body, "comment", "evidence_digest", "break_glass")
     with requests.writing(request) as ctx:
         queries.get(ctx, id)  # who may not see it is not told how it stands
-        done = commands.approve(ctx, id, requests.text(body, "comment"), requests.text(body, "evidence_digest"))
+        done = commands.approve(
+            ctx, id, requests.text(body, "comment"), requests.text(body, "evidence_digest"),
+            break_glass=bool(requests.value(body, "break_glass", bool)),
+        )  # fmt: skip
         return _decided(request, done)
 
 

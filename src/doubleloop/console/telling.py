@@ -28,6 +28,7 @@ def _percent(traffic: Any) -> str:
 # One sentence per kind of fact that people look for; {actor} stands before it on the page.
 _SENTENCES: dict[str, Any] = {
     "access.denied": lambda d, s: f"was refused: {d.get('why', '')}",
+    "approval.glass_broken": lambda d, s: "breaks the glass" + _quoted(d.get("comment")),
     "approval.given": lambda d, s: "approves" + _quoted(d.get("comment")),
     "approval.refused": lambda d, s: "says no" + _quoted(d.get("comment")),
     "approval.opened": lambda d, s: f"asks {_people(d)} to decide",

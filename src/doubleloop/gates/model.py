@@ -77,4 +77,4 @@ class Approval:
 
     @property
     def approvers(self) -> tuple[str, ...]:
-        return tuple(each.actor for each in self.decisions if each.decision == "approve")
+        return tuple(each.actor for each in self.decisions if each.decision != "reject")

@@ -8,7 +8,10 @@ from datetime import datetime
 from doubleloop.base import canonical, clock, errors, verdicts
 from doubleloop.gates import model
 
-DECISIONS = ("approve", "reject")
+BREAK_GLASS = "break_glass"
+DECISIONS = ("approve", "reject", BREAK_GLASS)
+# Breaking the glass stands in for every persona that was asked for; it takes that many people, whatever was asked.
+GLASS_TAKES = 2
 MAX_COMMENT = 4000
 
 
@@ -57,7 +60,7 @@ def refusal(
     return (
         _bad_words(decision, comment, evidence_digest)
         or _closed(approval, now)
-        or _not_entitled(approval, actor, personas)
+        or _not_entitled(approval, actor, personas, decision)
         or _said_before(approval, actor)
         or _other_evidence(approval, evidence_digest)
     )
@@ -68,6 +71,8 @@ def _bad_words(decision: str, comment: str, evidence_digest: str) -> errors.Doub
         return errors.InvalidInput(f"'{decision}' is not a decision", cure="Use 'approve' or 'reject'.")
     if decision == "reject" and not comment.strip():
         return errors.InvalidInput("A rejection needs a comment", cure="Say why, so that the author can act on it.")
+    if decision == BREAK_GLASS and len(comment.strip()) < 10:
+        return errors.InvalidInput("Breaking the glass needs a reason that others will understand")
     if len(comment) > MAX_COMMENT:
         return errors.InvalidInput(f"The comment has {len(comment)} characters; at most {MAX_COMMENT} are kept")
     if not evidence_digest:
@@ -91,14 +96,16 @@ def _closed(approval: model.Approval, now: datetime) -> errors.DoubleloopError |
     return None
 
 
-def _not_entitled(approval: model.Approval, actor: str, personas: Collection[str]) -> errors.DoubleloopError | None:
+def _not_entitled(
+    approval: model.Approval, actor: str, personas: Collection[str], decision: str
+) -> errors.DoubleloopError | None:
     if actor in approval.authors:
         return errors.NotPermitted(
             f"{actor} may not decide on {approval.subject}: {actor} {approval.authors[actor]}",
             cure=f"Ask another {_any_of(approval.personas)}.",
             details={"authors": dict(approval.authors)},
         )
-    if approval.personas and not set(personas) & set(approval.personas):
+    if decision != BREAK_GLASS and approval.personas and not set(personas) & set(approval.personas):
         holds = ", ".join(sorted(personas)) or "no persona"
         return errors.NotPermitted(
             f"{approval.subject} is decided by a {_any_of(approval.personas)}; {actor} holds {holds} "
@@ -131,7 +138,9 @@ def _other_evidence(approval: model.Approval, evidence_digest: str) -> errors.Do
 
 
 def status_after(approval: model.Approval, decisions: Sequence[model.Decision]) -> model.ApprovalStatus:
-    """One rejection ends it; ``count`` different approvers approve it."""
+    """One rejection ends it; ``count`` different approvers approve it, or two people who break the glass."""
+    if len({each.actor for each in decisions if each.decision == BREAK_GLASS}) >= GLASS_TAKES:
+        return model.ApprovalStatus.APPROVED
     if any(each.decision == "reject" for each in decisions):
         return model.ApprovalStatus.REJECTED
     if len({each.actor for each in decisions if each.decision == "approve"}) >= approval.count:

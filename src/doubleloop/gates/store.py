@@ -165,6 +165,9 @@ def insert_approval(ctx: Ctx, approval: model.Approval) -> None:
     )  # fmt: skip
 
 
+_FACTS = {"approve": "approval.given", "reject": "approval.refused", "break_glass": "approval.glass_broken"}
+
+
 def insert_decision(ctx: Ctx, approval: model.Approval, decision: model.Decision) -> None:
     ctx.tx.execute(
         DECISIONS.insert().values(
@@ -173,7 +176,7 @@ def insert_decision(ctx: Ctx, approval: model.Approval, decision: model.Decision
         )
     )  # fmt: skip
     events.record(
-        ctx, "approval.given" if decision.decision == "approve" else "approval.refused", approval.subject,
+        ctx, _FACTS[decision.decision], approval.subject,
         approval=approval.id, gate=approval.gate, comment=decision.comment, evidence_digest=decision.evidence_digest,
     )  # fmt: skip
 

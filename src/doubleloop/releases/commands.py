@@ -84,9 +84,11 @@ def start(
     return release
 
 
-def approve(ctx: Ctx, id_: str, comment: str, evidence_digest: str) -> model.Release:
+def approve(
+    ctx: Ctx, id_: str, comment: str, evidence_digest: str, *, break_glass: bool = False
+) -> model.Release:  # fmt: skip
     """Say yes to a waiting release, on the evidence that was seen. Raises as ``gates.commands.decide``."""
-    return _decide(ctx, id_, "approve", comment, evidence_digest)
+    return _decide(ctx, id_, "break_glass" if break_glass else "approve", comment, evidence_digest)
 
 
 def reject(ctx: Ctx, id_: str, comment: str, evidence_digest: str) -> model.Release:

@@ -45,8 +45,10 @@ class Releases(routes.Routes):
         """What happened to it after fact number ``after``, oldest first."""
         return self._list(id_, "facts", after=after or None)
 
-    def approve(self, id_: str, evidence_digest: str, comment: str | None = None) -> routes.Body:
-        body = {"evidence_digest": evidence_digest, **routes.given(comment=comment)}
+    def approve(
+        self, id_: str, evidence_digest: str, comment: str | None = None, *, break_glass: bool = False
+    ) -> routes.Body:
+        body = {"evidence_digest": evidence_digest, **routes.given(comment=comment, break_glass=break_glass or None)}
         return dict(self._post(id_, "approve", body=body))
 
     def reject(self, id_: str, evidence_digest: str, comment: str) -> routes.Body:

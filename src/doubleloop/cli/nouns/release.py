@@ -159,15 +159,20 @@ def waiting(session: Session) -> output.Shown:
 @click.option(
     "--evidence-digest", "digest", metavar="HEX", help="The evidence you looked at  [default: what is shown now]"
 )
+@click.option(
+    "--break-glass", is_flag=True, help="Without the personas asked for; takes two owners, and a reason each."
+)
 @options.yes()
 @options.shared(workspace=False)
-def approve(session: Session, name: str, comment: str | None, digest: str | None, yes: bool) -> Any:
+def approve(
+    session: Session, name: str, comment: str | None, digest: str | None, break_glass: bool, yes: bool
+) -> Any:  # fmt: skip
     """Let it go on. Pins the evidence: if that changes first, the approval is refused."""
     pinned = digest or _look(session, name)
     if not digest and sys.stdin.isatty():
         session.confirm("Approve on this evidence?", yes)
-    found = session.client.releases.approve(name, pinned, comment)
-    session.note(f"Approved. Release {name} is {found['status']}.")
+    found = session.client.releases.approve(name, pinned, comment, break_glass=break_glass)
+    session.note(f"{'You broke the glass' if break_glass else 'Approved'}. Release {name} is {found['status']}.")
     return found
 
 
