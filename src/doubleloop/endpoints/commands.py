@@ -11,7 +11,7 @@ from doubleloop.base import errors, ids
 from doubleloop.catalog import commands as catalog
 from doubleloop.db.context import Ctx
 from doubleloop.durable import commands as durable
-from doubleloop.endpoints import model, rules, store
+from doubleloop.endpoints import model, rules, store, variables
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
@@ -116,6 +116,7 @@ def create_deployment(
     if known:
         return known
     get_endpoint(ctx, spec.endpoint_name)
+    variables.check(ctx, document)
     reference = model_reference or (spec.model if isinstance(spec.model, str) else None)
     version = models.resolve(ctx, reference) if reference and reference.startswith("azureml:") else None
     if version is None and spec.model is None:

@@ -14,6 +14,12 @@ class Serving(Protocol):
     def publish(self, endpoints: dict[str, protocol.Endpoint]) -> int:
         """Ask for exactly these endpoints (by ``workspace/name``); returns the generation. Call it under ``lock``."""
 
+    def published(self) -> dict[str, protocol.Endpoint]:
+        """What was asked for last."""
+
+    def seal(self, deployment_id: str, variable: str, value: str) -> str:
+        """A secret's value, as text that only this home's gateway opens: the same for the same value."""
+
     def lock(self) -> object:
         """A context manager: one publisher at a time on this home."""
 

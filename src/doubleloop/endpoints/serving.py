@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from doubleloop.gateway import log, paths, protocol
+from doubleloop.gateway import log, paths, protocol, sealing
 
 LOG_TAIL_BYTES = 4 << 20
 
@@ -34,6 +34,13 @@ class GatewayServing:
         generation = before.generation + 1 if before else 1
         protocol.write_desired(self._home, protocol.Desired(generation, endpoints))
         return generation
+
+    def published(self) -> dict[str, protocol.Endpoint]:
+        before = protocol.read_desired(self._home)
+        return dict(before.endpoints) if before else {}
+
+    def seal(self, deployment_id: str, variable: str, value: str) -> str:
+        return sealing.seal(self._home, deployment_id, variable, value)
 
     def status(self) -> protocol.Status:
         return protocol.read_status(self._home)

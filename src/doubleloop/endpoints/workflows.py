@@ -12,7 +12,7 @@ from doubleloop.data import commands as data
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import commands as durable
 from doubleloop.durable import ports as flows
-from doubleloop.endpoints import commands, model, ports, store
+from doubleloop.endpoints import commands, model, ports, store, variables
 from doubleloop.environments import commands as environments
 from doubleloop.environments import queries as pins
 from doubleloop.gateway import protocol
@@ -112,6 +112,7 @@ def _lay(contexts: Contexts, deployment: model.Deployment) -> _Laid:
             else environments.source_of_model(model_dir)
         )
     prepared = environments.prepare(contexts, deployment.workspace, source)
+    files["secrets"] = variables.pin(contexts, ACTOR, deployment)
     return _Laid(files, str(prepared.python), prepared.lock_digest, signature)
 
 
@@ -167,11 +168,13 @@ def _served(deployment: model.Deployment) -> protocol.Deployment:
             "max_queue_wait_ms": limits.max_queue_wait_ms,
         }
         more = {key: value for key, value in chosen.items() if value is not None}
+    named = deployment.files.get("secrets", {})
+    plain = {name: text for name, text in spec.environment_variables.items() if name not in named}
     inputs, outputs = collections.get("model_inputs"), collections.get("model_outputs")
     return protocol.Deployment(
         id=deployment.id, python=deployment.python, model_dir=deployment.files["model_dir"],
         kind=deployment.files["kind"], code_dir=deployment.files["code_dir"],
-        scoring_script=deployment.files["script"], environment_variables=dict(spec.environment_variables),
+        scoring_script=deployment.files["script"], environment_variables=plain, secrets=dict(named),
         instances=spec.instance_count or 1, signature=deployment.signature,
         unsigned_reason=None if deployment.signature else "the model was logged without a signature",
         model=deployment.model_name, model_version=deployment.model_version,
@@ -189,7 +192,7 @@ def publish(contexts: Contexts) -> int:
     with serving.lock():  # type: ignore[attr-defined]
         with contexts.read(ACTOR) as ctx:
             wanted = desired(ctx)
-        return serving.publish(wanted)
+        return serving.publish(variables.sealed(contexts, ACTOR, wanted))
 
 
 def _await(contexts: Contexts, id_: str) -> str:

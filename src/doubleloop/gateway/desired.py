@@ -27,8 +27,9 @@ class Deployment:
     """One deployment. ``id`` names this very version of it: a new id under the same name is a replacement.
 
     ``model_dir``: an MLflow model folder, or, for a script, the model's file or folder. Times in milliseconds.
-    ``signature``: ``{"inputs": [...], "outputs": [...], "params": [...]}`` in MLflow's own form; None takes the
-    one in the MLmodel file; a model that has none there either needs ``unsigned_reason``.
+    ``secrets`` are more environment variables: to each the secret it stands for; ``sealed`` has their values, which
+    ``sealing`` opens. ``signature``: ``{"inputs": [...], "outputs": [...], "params": [...]}`` in MLflow's own form;
+    None takes the one in the MLmodel file; a model that has none there either needs ``unsigned_reason``.
     """
 
     id: str
@@ -38,6 +39,8 @@ class Deployment:
     code_dir: str | None = None
     scoring_script: str | None = None
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    sealed: Mapping[str, str] = field(default_factory=dict)
     instances: int = 1
     request_timeout_ms: int = 5000
     max_concurrent_requests_per_instance: int = 1
@@ -52,7 +55,7 @@ class Deployment:
         """What needs new processes when it changes; everything else is applied to the running ones."""
         return (
             self.id, self.python, self.model_dir, self.kind, self.code_dir, self.scoring_script,
-            tuple(sorted(self.environment_variables.items())),
+            tuple(sorted(self.environment_variables.items())), tuple(sorted(self.sealed.items())),
             orjson.dumps(self.signature, option=orjson.OPT_SORT_KEYS), self.unsigned_reason,
         )  # fmt: skip
 
@@ -132,6 +135,8 @@ def _deployment(place: str, name: str, value: Any) -> Deployment:
         code_dir=reader.take("code_dir", _text, None),
         scoring_script=reader.take("scoring_script", _text, None),
         environment_variables=reader.take("environment_variables", _text_map, {}),
+        secrets=reader.take("secrets", _text_map, {}),
+        sealed=reader.take("sealed", _text_map, {}),
         instances=reader.take("instances", _whole(1), 1),
         request_timeout_ms=reader.take("request_timeout_ms", _whole(1), 5000),
         max_concurrent_requests_per_instance=reader.take("max_concurrent_requests_per_instance", _whole(1), 1),
@@ -145,6 +150,8 @@ def _deployment(place: str, name: str, value: Any) -> Deployment:
     reader.finish()
     if deployment.kind == "script" and not (deployment.code_dir and deployment.scoring_script):
         raise _wrong(place, "a script deployment needs code_dir and scoring_script")
+    if set(deployment.secrets) != set(deployment.sealed):
+        raise _wrong(place, "every variable of 'secrets' needs its value in 'sealed', and no other has one")
     return deployment
 
 

@@ -14,14 +14,17 @@ from typing import Any, cast
 
 import orjson
 
-from doubleloop.base import errors
-from doubleloop.gateway import checkers, desired, environment, paths, wire
+from doubleloop.base import errors, masking
+from doubleloop.gateway import checkers, desired, environment, paths, sealing, wire
 
 logger = logging.getLogger(__name__)
 
 SERVE = Path(__file__).resolve().parent.parent / "scorer" / "serve.py"
 LARGEST_LOG = 10 * 1024 * 1024
 STOP_SECONDS = 5.0
+# After a scorer's end: a process it left behind may hold the pipe of its log open.
+LAST_WORDS_SECONDS = 1.0
+_CHUNK = 64 * 1024
 
 
 class Killed(errors.Failed):
@@ -86,6 +89,8 @@ class Scorer:
         self.ended = asyncio.Event()
         self._home, self._deployment, self._hub = home, deployment, hub
         self._answered, self._died = answered, died
+        self._secrets: dict[str, str] = {}
+        self._pump: asyncio.Task[None] | None = None
         self._told = False
         self._transport: asyncio.Transport | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -102,6 +107,10 @@ class Scorer:
         log = folder / "scorer.log"
         self._hub.expect(self)
         try:
+            self._secrets = {
+                name: sealing.unseal(self._home, self._deployment.id, name, sealed)
+                for name, sealed in self._deployment.sealed.items()
+            }
             self._prepare(folder, log)
             await self._spawn(folder, log)
             async with asyncio.timeout(timeout):
@@ -122,7 +131,8 @@ class Scorer:
         if log.exists() and log.stat().st_size > LARGEST_LOG:
             log.replace(log.with_suffix(".log.1"))
         spec = {
-            "token": self.token, "parent_pid": os.getpid(), "log": str(log), "kind": self._deployment.kind,
+            "token": self.token, "parent_pid": os.getpid(), "kind": self._deployment.kind,
+            "log": None if self._secrets else str(log),
             "model_dir": self._deployment.model_dir, "code_dir": self._deployment.code_dir,
             "scoring_script": self._deployment.scoring_script,
             "signature": checkers.normal(self._deployment.signature),
@@ -132,16 +142,22 @@ class Scorer:
 
     async def _spawn(self, folder: Path, log: Path) -> None:
         parent = model_parent(folder, Path(self._deployment.model_dir)) if self._deployment.kind == "script" else None
-        with open(log, "ab") as output:
+        with open(log, "ab") as file:
+            output, errors_to = (asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT) if self._secrets else (file, file)
             self._process = await asyncio.create_subprocess_exec(
                 self._deployment.python, str(SERVE), "--socket", str(paths.scorer_socket(self._home)),
                 "--spec", str(self._spec), cwd=folder / "work", stdin=asyncio.subprocess.DEVNULL, stdout=output,
-                stderr=output, env=environment.of_scorer(self._deployment, parent), start_new_session=True,
+                stderr=errors_to, env=environment.of_scorer(self._deployment, parent) | self._more(),
+                start_new_session=True,
             )  # fmt: skip
+        if self._process.stdout is not None:
+            self._pump = asyncio.create_task(self._write_log(self._process.stdout, log))
         self._reaper = asyncio.create_task(self._reap(self._process, log))
 
     async def _reap(self, process: asyncio.subprocess.Process, log: Path) -> None:
         code = await process.wait()
+        if self._pump is not None:
+            await asyncio.wait({self._pump}, timeout=LAST_WORDS_SECONDS)
         self._spec.unlink(missing_ok=True)
         if not self._loaded.done():
             how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
@@ -149,6 +165,27 @@ class Scorer:
             self._loaded.set_exception(kind(f"the scorer ended {how} before its model was ready", cure=tail(log)))
         self.ended.set()
         self._tell()
+
+    def _more(self) -> dict[str, str]:
+        """Its secrets, and, since it prints into a pipe then, what it does to its output by itself otherwise."""
+        return {"PYTHONIOENCODING": "utf-8:backslashreplace", **self._secrets} if self._secrets else {}
+
+    async def _write_log(self, printed: asyncio.StreamReader, log: Path) -> None:
+        """Without its secrets, what the scorer prints."""
+        masker = masking.Masker(self._secrets.values())
+        with open(log, "ab", buffering=0) as file:
+            while data := await printed.read(_CHUNK):
+                with contextlib.suppress(OSError):  # a full disk loses the log, and must not stop the scorer
+                    file.write(masker.feed(data))
+            with contextlib.suppress(OSError):
+                file.write(masker.end())
+
+    def _masked(self, report: Any) -> Any:
+        """A scorer's report of an error: a mapping of texts."""
+        if not self._secrets or not isinstance(report, dict):
+            return report
+        values = self._secrets.values()
+        return {key: masking.mask(each, values) if isinstance(each, str) else each for key, each in report.items()}
 
     def _tell(self) -> None:
         if not self._told:
@@ -162,11 +199,13 @@ class Scorer:
         op = header.get("op")
         if op == "answer":
             self.in_flight.pop(header["id"], None)
+            if "error" in header:
+                header["error"] = self._masked(header["error"])
             self._answered(header["id"], header, body)
         elif op == "ready" and not self._loaded.done():
             self._loaded.set_result(header["description"])
         elif op == "failed" and not self._loaded.done():
-            report = header["error"]
+            report = self._masked(header["error"])
             self._loaded.set_exception(
                 errors.Failed(f"{report['kind']}: {report['message']}", details=report["traceback"])
             )

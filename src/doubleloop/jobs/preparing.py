@@ -41,8 +41,10 @@ def prepare(contexts: Contexts, job_id: str, name: str, attempt: int) -> dict[st
     )
     with contexts.write(ACTOR, job.workspace) as ctx:
         # Another version of a secret is another variable: what an earlier one led to is not used again.
-        variables = vault.pinned(ctx, step.task.environment_variables)
-        task = dataclasses.replace(step.task, environment_variables=variables)
+        variables = step.task.environment_variables
+        task = dataclasses.replace(
+            step.task, environment_variables={**variables, **vault.pinned(ctx, variables)}
+        )  # fmt: skip
         digest = rules.digest(task, built.lock_digest, inputs)
         store.note_step(ctx, step, inputs=inputs, digest=digest, environment_lock=built.lock_digest)
         _draw_lineage(ctx, job, step, inputs, built.lock_digest)

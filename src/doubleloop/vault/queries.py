@@ -40,8 +40,11 @@ def check(ctx: Ctx, text: str, where: errors.Where | None = None) -> None:
 
 
 def pinned(ctx: Ctx, variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables, with the version that each reference means now written into it. Raises NotFound, InvalidInput."""
-    found = dict(variables)
+    """Those variables that stand for secrets, with the version that each means now written into it.
+
+    Raises NotFound, InvalidInput, NotPermitted.
+    """
+    found = {}
     for name, wanted in rules.references(variables).items():
         identity.permit(ctx, Action.SECRET_READ)
         version = rules.chosen(store.secret(ctx, wanted.name), wanted, str(ctx.workspace))
