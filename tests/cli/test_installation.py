@@ -93,6 +93,58 @@ def test_on_a_terminal_apply_asks_first(terminal: Any, server: Any) -> None:
     assert server.requests("POST", "setup/apply")
 
 
+def test_a_plan_tells_scripts_by_its_exit_code_whether_there_is_anything_to_do(terminal: Any, server: Any) -> None:
+    server.on("POST", "setup/plan", PLAN)
+    file = terminal.file("setup.yml", SETUP)
+    assert terminal("plan", "-f", file).code == 0
+    done = terminal("plan", "-f", file, "--detailed-exitcode", "-o", "table")
+    assert (done.code, done.out) == (2, PLANNED)
+    server.on("POST", "setup/plan", {"digest": "d2", "changes": [PLAN["changes"][2]]})
+    assert terminal("plan", "-f", file, "--detailed-exitcode").code == 0
+
+
+REFUSED = {
+    "digest": "d3",
+    "setup": "default",
+    "changes": [
+        {"action": "remove", "kind": "workspace", "name": "dev", "fields": {"kind": ["production", None]},
+         "refused": "it holds 2 jobs"},
+        {"action": "forget", "kind": "user", "name": "ada", "fields": {}, "note": "it is gone already"},
+    ],
+}  # fmt: skip
+
+
+def test_a_plan_says_why_something_is_kept(terminal: Any, server: Any) -> None:
+    server.on("POST", "setup/plan", REFUSED)
+    shown = terminal("plan", "-f", terminal.file("setup.yml", SETUP), "--delete-data", "dev", "-o", "table").out
+    assert shown == "- workspace dev\n    kept: it holds 2 jobs\no user ada  (it is gone already)\n"
+    assert server.requests("POST", "setup/plan")[-1].json["delete_data"] == ["dev"]
+
+
+def test_drift_is_told_by_its_exit_code_and_by_whom(terminal: Any, server: Any) -> None:
+    drift = {
+        "setup": "default", "change": "changed", "kind": "group", "name": "leads",
+        "fields": {"members": [["ada"], ["ada", "eve"]]}, "by": "eve", "at": "2026-11-23T00:00:00.000000Z",
+    }  # fmt: skip
+    server.on("GET", "setup/drift", {"items": [drift], "next": None, "unmanaged": []})
+    done = terminal("drift", "-o", "table")
+    assert done.code == 1
+    assert done.out == "~ group leads  (by eve, 2026-11-23T00:00:00.000000Z)\n    members: ada → ada, eve\n"
+    server.on("GET", "setup/drift", {"items": [], "next": None, "unmanaged": [{"kind": "user", "name": "admin"}]})
+    done = terminal("drift", "-f", terminal.file("setup.yml", "name: home\n" + SETUP), "-o", "table")
+    assert (done.code, done.out) == (0, "Nothing was changed by hand.\nIn no setup file: user admin\n")
+    assert server.requests("GET", "setup/drift")[-1].query["name"] == "home"
+
+
+def test_destroying_needs_the_name_typed(terminal: Any, server: Any) -> None:
+    server.on("POST", "setup/destroy", REFUSED)
+    assert terminal("destroy").code == 2
+    code, shown = on_a_terminal(terminal, ["destroy"], "default\n")
+    assert (code, "Type 'default' to remove all of this" in shown) == (0, True)
+    sent = server.requests("POST", "setup/destroy")[-1].json
+    assert sent == {"name": "default", "confirm": "default", "digest": "d3"}
+
+
 def on_a_terminal(terminal: Any, words: list[str], typed: str) -> tuple[int, str]:
     """Run it with a real terminal as its input and output."""
     ours, theirs = pty.openpty()

@@ -57,6 +57,7 @@ def test_what_was_removed_by_hand_is_shown_and_made_again_by_applying(applied: A
         declared.remove(ctx, "budget", "b")
         assignments.remove(ctx, users.assignments(ctx)[0].id)
     assert {(each.kind, each.change) for each in drifts(applied)} == {("budget", "removed"), ("assignment", "removed")}
+    assert {each.by for each in drifts(applied)} == {ADMIN}
     with applied.write(ADMIN, None) as ctx:
         commands.apply(ctx, documents.parse(SETUP, "setup.yml", "/"))
     assert drifts(applied) == []

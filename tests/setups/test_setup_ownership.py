@@ -6,20 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from doubleloop.automation import commands as automation
 from doubleloop.automation import queries as rules
 from doubleloop.automation import store as _automation_store  # noqa: F401  (declares its tables)
 from doubleloop.base import errors
 from doubleloop.catalog import commands as catalog
-from doubleloop.endpoints import store as _endpoint_store  # noqa: F401
+from doubleloop.db import tables
+from doubleloop.durable import store as durable
+from doubleloop.endpoints import store as _endpoint_store
 from doubleloop.events import queries as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity import model as identities
 from doubleloop.identity import store as users
-from doubleloop.jobs import store as _job_store  # noqa: F401
-from doubleloop.releases import store as _release_store  # noqa: F401
-from doubleloop.setups import commands
+from doubleloop.jobs import store as _job_store
+from doubleloop.releases import store as _release_store
+from doubleloop.setups import commands, planning
 from doubleloop.specs import documents
 from doubleloop.workspaces import declared
 from doubleloop.workspaces import queries as workspaces
@@ -123,7 +126,7 @@ def test_a_workspace_that_holds_anything_needs_a_second_word_and_till_then_nothi
         catalog.add(ctx, "data", "rides", "1", "0" * 64, {"type": "uri_file"}, None)
     with house.read(ADMIN, None) as ctx:
         head = events.head(ctx)
-    with pytest.raises(errors.Conflict, match="1 assets.*--delete-data one"):
+    with pytest.raises(errors.Conflict, match=r"1 assets.*--delete-data one"):
         apply(house, EMPTY)
     with house.read(ADMIN, None) as ctx:
         assert events.head(ctx) == head
@@ -222,3 +225,76 @@ def test_an_assignment_that_changes_is_given_anew(house: Any) -> None:
     apply(house, FULL.replace("reason: she asked", "eligible: true, reason: she asked"))
     with house.read(ADMIN, None) as ctx:
         assert [each.eligible for each in users.assignments(ctx)] == [True]
+
+
+def test_the_administrator_of_the_first_start_may_set_up_all_of_it(house: Any) -> None:
+    with house.write(ADMIN, None) as ctx:
+        identity.create_user(ctx, "root", is_admin=True)
+    with house.write("root", None) as ctx:
+        assert len(commands.apply(ctx, read()).real) == 13
+    with house.write("root", None) as ctx:
+        commands.destroy(ctx, "default", "default")
+
+
+def test_the_example_of_the_docs_is_carried_out(house: Any, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "setup.md").read_text()
+    text = page.partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "rules").mkdir()
+    rule = "$schema: doubleloop/rule\nname: again\non: monitor.alert\ndo: {notify: {to: team}}\n"
+    (tmp_path / "rules" / "retrain.yml").write_text(rule)
+    with house.write(ADMIN, None) as ctx:
+        done = commands.apply(ctx, read(text, tmp_path))
+    assert {change.kind for change in done.changes} == set(planning.ORDER)
+    with house.read(ADMIN, None) as ctx:
+        assert commands.plan(ctx, read(text, tmp_path)).real == []
+
+
+def test_nobody_disables_themselves(house: Any) -> None:
+    with house.write(ADMIN, None) as ctx:
+        commands.apply(ctx, read("$schema: doubleloop/setup\nusers: [{name: root}]\n"))
+        users.update_user(ctx, "root", is_admin=True)
+    with house.write("root", None) as ctx, pytest.raises(errors.Conflict, match="disable themselves"):
+        commands.apply(ctx, read(EMPTY))
+
+
+def test_a_job_that_runs_keeps_its_workspace_whatever_is_said(house: Any) -> None:
+    apply(house)
+    with house.write(ADMIN, "one") as ctx:
+        insert(ctx, _job_store.JOBS, id="job-1", workspace="one", status="running")
+    with pytest.raises(errors.Conflict, match=r"under way in it \(job-1\): cancel them first"):
+        apply(house, EMPTY, delete_data=["one"])
+
+
+def test_a_workspace_that_releases_went_through_is_kept(house: Any) -> None:
+    apply(house)
+    with house.write(ADMIN, "two") as ctx:
+        insert(ctx, _release_store.STAGES, release="release-1", workspace="two")
+    with pytest.raises(errors.Conflict, match="what was decided is kept"):
+        apply(house, EMPTY, delete_data=["two"])
+
+
+def test_an_endpoint_goes_with_its_workspace_and_the_gateway_is_told(house: Any) -> None:
+    apply(house)
+    with house.write(ADMIN, "one") as ctx:
+        insert(ctx, _endpoint_store.ENDPOINTS, workspace="one", name="bikes", traffic="{}", mirror_traffic="{}",
+               tags="{}")  # fmt: skip
+        before = outbox(ctx)
+    apply(house, EMPTY, delete_data=["one"])
+    with house.read(ADMIN, None) as ctx:
+        assert events.facts(ctx, types=["endpoint.deleted"])
+        assert outbox(ctx) > before
+        assert ctx.tx.execute(sa.select(_endpoint_store.ENDPOINTS)).all() == []
+
+
+def insert(ctx: Any, table: sa.Table, **values: Any) -> None:
+    """A row with something in every column that needs it."""
+    for column in table.c:
+        if not column.nullable and column.name not in values and column.name != "seq":
+            empty: dict[type, Any] = {str: "", int: 0, bool: False}
+            is_moment = isinstance(column.type, tables.Moment)
+            values[column.name] = ctx.now if is_moment else empty[column.type.python_type]
+    ctx.tx.execute(table.insert().values(**values))
+
+
+def outbox(ctx: Any) -> int:
+    return int(ctx.tx.execute(sa.select(sa.func.count()).select_from(durable.OUTBOX)).scalar())

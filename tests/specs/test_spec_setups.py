@@ -94,6 +94,11 @@ def test_what_is_kept_and_not_acted_on_is_noted() -> None:
         ("user: ci, role", "group: lead, role", 20, "'lead' is not a group"),
         ("emails: [team@example.com]", "emails: []", 22, "needs 'url' or 'emails'"),
         ("amount: 100", "amount: 0", 24, "greater than 0"),
+        ("user: ci, role", "user: ci, service: jobs, role", 20, "one 'group' or one 'service'"),
+        ("role: C, workspace: prod", "role: C, resource: endpoint/x", 20, "'resource' needs the 'workspace'"),
+        ("emails: [team@example.com]", "url: 'mailto://me:word@example.com'", 22, "holds a password"),
+        ("amount: 100, workspace: dev", "amount: 100, notify: [tema]", 24, "'tema' is not a notification target"),
+        ("max_instances: 2, workspaces: [dev]", "max_instances: 2, workspaces: [dve]", 11, "'dve' is not a workspace"),
         ("kind: service", "knd: service", 16, "unknown field 'knd'"),
     ],
 )
@@ -102,6 +107,14 @@ def test_what_is_wrong_in_a_setup_is_said_with_its_line(before: str, after: str,
     error = refused(SETUP.replace(before, after))
     assert says in error.what
     assert error.where and error.where.line == line
+
+
+def test_a_rule_of_a_setup_is_checked_as_one_of_its_own() -> None:
+    text = SETUP + "rules:\n  - {name: r, on: monitor.alert, do: {notify: {to: team, message: 'x ${{fact.a'}}}\n"
+    error = refused(text)
+    assert "is opened with" in error.what
+    assert error.where and error.where.line == 26
+    assert "'on' is missing" in refused(text.replace("on: monitor.alert, ", "")).what
 
 
 def test_a_rule_is_read_in_full() -> None:

@@ -23,6 +23,7 @@ from doubleloop.models import commands as models
 from doubleloop.models import queries as model_queries
 from doubleloop.settings.model import Settings
 from doubleloop.specs import model as specs
+from doubleloop.workspaces import declared
 from doubleloop.workspaces import queries as workspaces
 
 router = routing.router("/api/v1")
@@ -44,19 +45,34 @@ def _local(settings: Settings) -> dict[str, Any]:
     return {"name": "local", "type": "local", "state": "Running", "slots": settings.slots, "accepted": {}}
 
 
+def _declared(settings: Settings, found: dict[str, dict[str, Any]], ws: str) -> dict[str, dict[str, Any]]:
+    """The computes that set-ups declare for a workspace; each stands for this machine."""
+    return {
+        name: {**_local(settings), "name": name, "type": spec["type"],
+               "accepted": {key: value for key, value in spec.items() if key not in ("type", "workspaces")}}
+        for name, spec in found.items()
+        if not spec.get("workspaces") or ws in spec["workspaces"]
+    }  # fmt: skip
+
+
 @router.get("/workspaces/{ws}/computes", openapi_extra=needs(Action.COMPUTE_READ))
 def list_computes(request: Request, ws: str) -> dict[str, Any]:
+    settings = requests.settings(request)
     with requests.reading(request, ws) as ctx:
         workspaces.permit_computes(ctx)
-    return requests.listing([requests.settings(request)], _local)
+        found = _declared(settings, declared.every(ctx, "compute"), ws)
+    computes = {"local": _local(settings), **found}
+    return requests.listing(computes.values(), dict)
 
 
 @router.get("/workspaces/{ws}/computes/{name}", openapi_extra=needs(Action.COMPUTE_READ))
 def show_compute(request: Request, ws: str, name: str) -> dict[str, Any]:
+    settings = requests.settings(request)
     with requests.reading(request, ws) as ctx:
         workspaces.permit_computes(ctx)
+        found = _declared(settings, declared.every(ctx, "compute"), ws)
     # Every name that a file uses is this machine: clusters of other names exist only where they do.
-    return {**_local(requests.settings(request)), "name": name}
+    return found.get(name, {**_local(settings), "name": name})
 
 
 @router.post("/workspaces/{ws}/datastores", openapi_extra=needs(Action.STORAGE_WRITE))

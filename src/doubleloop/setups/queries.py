@@ -12,8 +12,12 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.setups import planning, store, there
 
-# Facts that setting up itself writes of a thing come with the same time as the application.
 _SUBJECT = {"registry": "workspace"}
+# Facts of these kinds that change the thing itself; of others every fact does.
+_CHANGES = {
+    "rule": ("rule.created", "rule.changed", "rule.deleted"),
+    "user": ("user.created", "user.disabled", "user.enabled"),
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,17 @@ def _is_over(ctx: Ctx, item: store.Item) -> bool:
 
 
 def _last(ctx: Ctx, item: store.Item) -> facts.Fact | None:
-    """The newest fact about a thing since it was applied."""
+    """The newest change of a thing since it was applied."""
+    if item.kind == "assignment":
+        return _taken_back(ctx, item)
     subject = f"{_SUBJECT.get(item.kind, item.kind)}:{item.name}"
-    found = events.facts(ctx, subject=subject, newest_first=True, limit=1)
+    found = events.facts(ctx, types=_CHANGES.get(item.kind, ()), subject=subject, newest_first=True, limit=1)
     return found[0] if found and found[0].at > item.applied_at else None
+
+
+def _taken_back(ctx: Ctx, item: store.Item) -> facts.Fact | None:
+    """Assignments have no names in the record: who had which role."""
+    for fact in events.facts(ctx, types=["assignment.removed"], newest_first=True, limit=100):
+        if fact.at > item.applied_at and item.name.startswith(f"{fact.data['principal']} {fact.data['role']} on "):
+            return fact
+    return None
