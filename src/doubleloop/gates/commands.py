@@ -101,7 +101,7 @@ def decide(ctx: Ctx, approval_id: str, decision: str, comment: str, evidence_dig
     """Approve, reject or break the glass, as the context's actor, on what was seen under ``evidence_digest``.
 
     Breaking the glass approves without the personas that were asked for, once two people who are no authors and may say
-    who may do what (``identity.write``) have given a reason each; the record says so loudly (``approval.glass_broken``).
+    who may do what (``identity.write``) gave a reason each; the record says so loudly (``approval.glass_broken``).
 
     Raises NotFound; NotPermitted (no persona for it, or an author); Conflict (decided already, by this person or
     altogether; expired; other evidence); InvalidInput (no digest, a rejection without a comment).
