@@ -266,3 +266,20 @@ def test_a_value_kept_elsewhere_is_told_apart_from_a_broken_one(at_home: Any, se
     at_home.ports[ports.Safe] = hashicorp.KvSafe(client(server))
     with pytest.raises(errors.Failed, match="is kept by 'sealed', and this installation now uses 'vault'"):
         commands.reveal(at_home.contexts, ADA, "dev", "warehouse")
+
+
+def test_a_deletion_leaves_nothing_behind_in_a_vault_that_is_not_set_any_more(
+    house: Any, server: kv_server.Server
+) -> None:
+    house.ports[ports.Safe] = hashicorp.KvSafe(client(server))
+    put(house)
+    house.ports[ports.Safe] = sealed(house.home)
+    with pytest.raises(errors.Failed, match="is kept by 'vault', and this installation now uses 'sealed'"):
+        commands.delete(house.contexts, ADA, "dev", "warehouse")
+    house.ports[ports.Safe] = hashicorp.KvSafe(client(server))
+    commands.delete(house.contexts, ADA, "dev", "warehouse")
+    assert server.versions == {"doubleloop/dev/warehouse": [{"data": None, "destroyed": True}]}
+    house.ports[ports.Safe] = sealed(house.home)
+    put(house)
+    house.ports[ports.Safe] = hashicorp.KvSafe(client(server))
+    commands.delete(house.contexts, ADA, "dev", "warehouse")

@@ -78,12 +78,18 @@ def give(
 
 
 def delete(contexts: Contexts, actor: actors.Actor, workspace: str, name: str) -> None:
-    """Destroy the values of all versions; the name and its versions stay on record. Raises NotFound, Unavailable."""
+    """Destroy the values of all versions; the name and its versions stay on record.
+
+    Raises NotFound, Unavailable, Failed when some lie where this installation no longer looks.
+    """
     with contexts.read(actor, workspace) as ctx:
         identity.permit(ctx, Action.SECRET_WRITE)
         rules.chosen(store.secret(ctx, name), Reference(name), workspace)
         found = store.kept(ctx, name)
     safe = contexts.port(ports.Safe)
+    for each in found:
+        if each.safe not in (safe.kind, ports.IN_THE_ROW):
+            raise _elsewhere(each, safe)
     safe.destroy(Place(workspace, name), [each.kept for each in found if each.safe == safe.kind])
     with contexts.write(actor, workspace) as ctx:
         identity.permit(ctx, Action.SECRET_WRITE)
@@ -117,9 +123,13 @@ def _find(ctx: Ctx, wanted: Reference) -> store.Kept:
 def _open(contexts: Contexts, workspace: str, kept: store.Kept) -> str:
     safe = contexts.port(ports.Safe)
     if kept.safe != safe.kind:
-        raise errors.Failed(
-            f"Version {kept.number} of secret {kept.name} is kept by '{kept.safe}', and this installation now uses "
-            f"'{safe.kind}'",
-            cure="Set DOUBLELOOP_SECRETS_SAFE back, or write the secret again.",
-        )
+        raise _elsewhere(kept, safe)
     return safe.open(Place(workspace, kept.name), kept.kept)
+
+
+def _elsewhere(kept: store.Kept, safe: ports.Safe) -> errors.Failed:
+    return errors.Failed(
+        f"Version {kept.number} of secret {kept.name} is kept by '{kept.safe}', and this installation now uses "
+        f"'{safe.kind}'",
+        cure="Set DOUBLELOOP_SECRETS_SAFE back, or write the secret again.",
+    )

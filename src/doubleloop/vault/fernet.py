@@ -60,7 +60,7 @@ def _fernet(key: str, what: str) -> fernet.Fernet:
 class SealedSafe:
     """Fills ``ports.Safe`` with text for the database: ``{"key": the wrapped key, "body": the encrypted value}``."""
 
-    kind = "sealed"
+    kind = ports.IN_THE_ROW
 
     def __init__(self, keys: ports.Keys) -> None:
         self._keys = keys

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from doubleloop.vault.model import Place
 
+# The kind of a safe that keeps nothing anywhere but in the database's row.
+IN_THE_ROW = "sealed"
+
 
 class Safe(Protocol):
     """Keeps values. What ``keep`` returns is written to the database: it must tell nothing of the value.
