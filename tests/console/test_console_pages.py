@@ -110,10 +110,10 @@ def test_who_may_not_see_production_is_told_so_and_sees_the_rest(as_: As) -> Non
 @pytest.mark.parametrize(
     ("user", "page", "missing"),
     [
-        ("ada", "/audit", "audit.read"), ("ada", "/endpoints/prod/bikes", "endpoint.read"),
+        ("nobody", "/audit", "audit.read"), ("ada", "/endpoints/prod/bikes", "endpoint.read"),
         ("ada", "/jobs/prod", "job.read"), ("nobody", "/releases/release-one", "release.read"),
         ("nobody", "/models/bikes", "model.read"), ("eve", "/trace?id=release-one", "endpoint.read"),
-        ("ada", "/audit/chain", "audit.read"), ("nobody", "/jobs", "job.read"),
+        ("nobody", "/audit/chain", "audit.read"), ("nobody", "/jobs", "job.read"),
     ],
 )  # fmt: skip
 def test_a_refusal_says_what_is_missing_and_is_recorded(
@@ -125,6 +125,12 @@ def test_a_refusal_says_what_is_missing_and_is_recorded(
     with scene.house.read("linus", None) as ctx:
         newest = events.facts(ctx, types=["access.denied"], newest_first=True)[0]
     assert (newest.actor, newest.subject) == (user, f"route:GET {page.partition('?')[0]}")
+
+
+def test_the_record_is_shown_for_the_workspaces_whose_record_one_may_read(as_: As) -> None:
+    text = as_("ada").get("/audit").text
+    assert "ada" in text and "/audit?" in text
+    assert as_("ada").get("/audit?workspace=prod").status_code == 403
 
 
 @pytest.mark.parametrize(

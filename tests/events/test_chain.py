@@ -237,4 +237,4 @@ def test_the_log_is_paged_and_filtered(log: Any) -> None:
         oldest = queries.audit(ctx, types=["thing.made"], newest_first=False, limit=2)
         assert [each.subject for each in oldest] == ["thing:0", "thing:1"]
         assert queries.audit(ctx, actor="nobody") == []
-        assert {each.workspace for each in queries.audit(ctx, workspace="dev")} == {"dev"}
+        assert {each.workspace for each in queries.audit(ctx, workspaces=["dev"])} == {"dev"}

@@ -50,13 +50,13 @@ rules:
 EMPTY = "$schema: doubleloop/setup\nworkspaces: []\n"
 
 
-def read(text: str = FULL, folder: Path = Path("/")) -> documents.Document:
-    return documents.parse(text, "setup.yml", folder)
+def read(text: str = FULL, folder: Path = Path("/"), file: str = "setup.yml") -> documents.Document:
+    return documents.parse(text, file, folder)
 
 
-def apply(house: Any, text: str = FULL, **given: Any) -> commands.Plan:
+def apply(house: Any, text: str = FULL, file: str = "setup.yml", **given: Any) -> commands.Plan:
     with house.write(ADMIN, None) as ctx:
-        done: commands.Plan = commands.apply(ctx, read(text), **given)
+        done: commands.Plan = commands.apply(ctx, read(text, file=file), **given)
         return done
 
 
@@ -113,11 +113,24 @@ def test_what_no_file_made_is_never_removed(house: Any) -> None:
         assert workspaces.get(ctx, "dev").description == "ours"
 
 
-def test_a_thing_belongs_to_one_set_up(house: Any) -> None:
+def test_what_two_set_ups_name_goes_with_the_last_of_them(house: Any) -> None:
     apply(house, "name: first\n" + FULL)
-    with pytest.raises(errors.Conflict, match="belongs to the set-up 'first'") as refused:
-        apply(house, FULL)
-    assert refused.value.where is not None and refused.value.where.line == 2
+    apply(house, FULL, file="other/second.yml")
+    planned = apply(house, EMPTY, file="second.yml")
+    assert set(actions(planned).values()) == {"forget"}
+    assert {change.note for change in planned.real} == {"the set-up 'first' names it too"}
+    apply(house, FULL, file="second.yml")
+    assert set(actions(apply(house, "name: first\n" + EMPTY)).values()) == {"forget"}
+    assert set(actions(apply(house, EMPTY, file="second.yml")).values()) == {"remove"}
+
+
+def test_two_files_without_a_name_do_not_take_each_others_things_away(house: Any) -> None:
+    apply(house, FULL, file="one.yml")
+    apply(house, "$schema: doubleloop/setup\nworkspaces: [{name: three, kind: production}]\n", file="two.yml")
+    with house.read(ADMIN, None) as ctx:
+        assert {"one", "two", "three"} <= set(workspaces.names(ctx))
+        with pytest.raises(errors.NotFound, match="There are: one, two"):
+            commands.plan_destroy(ctx, "")
 
 
 def test_a_workspace_that_holds_anything_needs_a_second_word_and_till_then_nothing_is_done(house: Any) -> None:
@@ -166,14 +179,14 @@ def test_destroy_removes_all_of_one_set_up_once_its_name_is_typed(house: Any) ->
     apply(house)
     apply(house, "$schema: doubleloop/setup\nname: other\nworkspaces: [{name: three, kind: production}]\n")
     with house.write(ADMIN, None) as ctx, pytest.raises(errors.InvalidInput, match="not the name"):
-        commands.destroy(ctx, "default", "defualt")
+        commands.destroy(ctx, "setup", "setpu")
     with house.write(ADMIN, None) as ctx:
-        commands.destroy(ctx, "default", "default")
+        commands.destroy(ctx, "setup", "setup")
     with house.read(ADMIN, None) as ctx:
         assert {"dev", "staging", "prod", "three"} <= set(workspaces.names(ctx))
         assert not {"one", "two", "shared"} & set(workspaces.names(ctx))
         with pytest.raises(errors.NotFound, match="There are: other"):
-            commands.plan_destroy(ctx, "default")
+            commands.plan_destroy(ctx, "setup")
 
 
 def test_a_rule_may_be_a_file_and_its_errors_name_that_file(house: Any, tmp_path: Path) -> None:
@@ -233,7 +246,7 @@ def test_the_administrator_of_the_first_start_may_set_up_all_of_it(house: Any) -
     with house.write("root", None) as ctx:
         assert len(commands.apply(ctx, read()).real) == 13
     with house.write("root", None) as ctx:
-        commands.destroy(ctx, "default", "default")
+        commands.destroy(ctx, "setup", "setup")
 
 
 def test_the_example_of_the_docs_is_carried_out(house: Any, tmp_path: Path) -> None:

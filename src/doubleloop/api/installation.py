@@ -212,10 +212,12 @@ def audit(
     order: Literal["newest", "oldest"] = "newest",
     limit: int = Query(100, ge=1, le=1000),
 ) -> dict[str, Any]:
+    """Without a workspace: the whole record, or that of the workspaces whose record the caller may read."""
     with requests.reading(request, workspace) as ctx:
-        identity.permit(ctx, Action.AUDIT_READ)
+        places = [workspace] if workspace else workspaces.permitted(ctx, Action.AUDIT_READ)
+        identity.permit(ctx, Action.AUDIT_READ, workspace or (places[0] if places else None))
         found = events.audit(
-            ctx, types=[type] if type else (), subject=subject, workspace=workspace, actor=actor, cursor=after,
+            ctx, types=[type] if type else (), subject=subject, workspaces=places, actor=actor, cursor=after,
             newest_first=order != "oldest", limit=limit,
         )  # fmt: skip
     following = str(found[-1].seq) if len(found) == limit else None
@@ -225,14 +227,15 @@ def audit(
 @router.get("/audit/head", openapi_extra=needs(Action.AUDIT_READ))
 def audit_head(request: Request) -> dict[str, Any]:
     with requests.reading(request) as ctx:
-        identity.permit(ctx, Action.AUDIT_READ)
+        workspaces.permitted(ctx, Action.AUDIT_READ)
         seq, digest = events.head(ctx)
     return {"seq": seq, "hash": digest}
 
 
 @router.get("/audit/verify", openapi_extra=needs(Action.AUDIT_READ))
 def audit_verify(request: Request) -> dict[str, Any]:
+    """Whoever may read a part of the record may have the whole of it proved; it tells how many facts there are."""
     with requests.reading(request) as ctx:
-        identity.permit(ctx, Action.AUDIT_READ)
+        workspaces.permitted(ctx, Action.AUDIT_READ)
         report = events.verify(ctx)
     return {**render.plain(report), "whole": report.whole}

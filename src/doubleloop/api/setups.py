@@ -65,7 +65,7 @@ def apply(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
 def destroy(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
     """Without ``confirm`` only the plan."""
     requests.refuse_unknown(body, "name", "confirm", "digest", "delete_data")
-    name, delete_data = requests.text(body, "name", commands.DEFAULT), _names(body)
+    name, delete_data = requests.text(body, "name"), _names(body)
     confirm = requests.value(body, "confirm", str)
     if confirm is None:
         with requests.reading(request) as ctx:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -60,13 +61,14 @@ def apply(session: Session, file: str, sets: tuple[str, ...], delete_data: tuple
 
 
 @click.command("destroy", cls=options.Verb)
-@click.option("-n", "--name", default="default", metavar="NAME", help="The set-up's `name:`  [default: default]")
+@click.option("-n", "--name", default="", metavar="NAME", help="The set-up  [default: the only one]")
 @_delete_data()
 @click.option("--confirm", metavar="NAME", help="The name again, where there is no terminal to type it on.")
 @options.shared(workspace=False)
 def destroy(session: Session, name: str, delete_data: tuple[str, ...], confirm: str | None) -> output.Shown:
     """Remove everything that a set-up made."""
     planned = session.client.setup.plan_destroy(name, delete_data)
+    name = planned["setup"]
     if confirm is None:
         if not sys.stdin.isatty():
             raise errors.InvalidInput("This removes everything that the set-up made", cure=f"Add --confirm {name}.")
@@ -81,7 +83,7 @@ def destroy(session: Session, name: str, delete_data: tuple[str, ...], confirm: 
 @options.shared(workspace=False)
 def drift(session: Session, file: str | None) -> output.Shown | None:
     """Show what was changed by hand since it was applied; exits with 1 when something was."""
-    name = _wire(session, file, ())["spec"].get("name", "default") if file else None
+    name = (_wire(session, file, ())["spec"].get("name") or Path(file).stem) if file else None
     found = session.client.setup.drift(name)
     return _end(session, output.Shown(found, text=_drifts), DRIFT if found["items"] else 0)
 

@@ -13,6 +13,7 @@ from doubleloop.events import queries as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.releases import trace
+from doubleloop.workspaces import queries as workspaces
 
 router = APIRouter()
 
@@ -24,10 +25,11 @@ def show(
     request: Request, type: str = "", actor: str = "", subject: str = "", workspace: str = "", before: int = 0
 ) -> Response:
     with requests.reading(request, workspace or None) as ctx:
-        identity.permit(ctx, Action.AUDIT_READ)
+        places = [workspace] if workspace else workspaces.permitted(ctx, Action.AUDIT_READ)
+        identity.permit(ctx, Action.AUDIT_READ, workspace or (places[0] if places else None))
         found = events.audit(
             ctx, types=[type] if type else (), actor=actor or None, subject=subject or None,
-            workspace=workspace or None, cursor=before, limit=PAGE,
+            workspaces=places, cursor=before, limit=PAGE,
         )  # fmt: skip
         seq, digest = events.head(ctx)
         values: dict[str, Any] = {
@@ -41,7 +43,7 @@ def show(
 def chain(request: Request) -> Response:
     """Every seal recomputed from the first fact on."""
     with requests.reading(request) as ctx:
-        identity.permit(ctx, Action.AUDIT_READ)
+        workspaces.permitted(ctx, Action.AUDIT_READ)
         return rendering.page(request, "chain.html", report=events.verify(ctx), now=ctx.now)
 
 

@@ -25,7 +25,7 @@ def facts(
         after=after,
         types=types,
         subject=subject,
-        workspace=workspace,
+        workspaces=None if workspace is None else [workspace],
         newest_first=newest_first,
         limit=limit,
     )
@@ -36,7 +36,7 @@ def audit(
     *,
     types: Sequence[str] = (),
     subject: str | None = None,
-    workspace: str | None = None,
+    workspaces: Sequence[str] | None = None,
     actor: str | None = None,
     cursor: int = 0,
     newest_first: bool = True,
@@ -44,11 +44,11 @@ def audit(
 ) -> list[model.Fact]:
     """A page of the log for people; ``cursor`` is the sequence number that the page before ended with.
 
-    The caller permits it (``audit.read``): identity stands above this room.
+    ``workspaces``: only theirs (default: all). The caller permits it (``audit.read``): identity stands above.
     """
     after, before = (0, cursor or None) if newest_first else (cursor, None)
     return store.select(
-        ctx, after=after, before=before, types=types, subject=subject, workspace=workspace, actor=actor,
+        ctx, after=after, before=before, types=types, subject=subject, workspaces=workspaces, actor=actor,
         newest_first=newest_first, limit=limit,
     )  # fmt: skip
 

@@ -74,7 +74,7 @@ def select(
     after: int = 0,
     types: Sequence[str] = (),
     subject: str | None = None,
-    workspace: str | None = None,
+    workspaces: Sequence[str] | None = None,
     actor: str | None = None,
     before: int | None = None,
     newest_first: bool = False,
@@ -89,8 +89,8 @@ def select(
         query = query.where(FACTS.c.type.in_(types))
     if subject is not None:
         query = query.where(FACTS.c.subject == subject)
-    if workspace is not None:
-        query = query.where(FACTS.c.workspace == workspace)
+    if workspaces is not None:
+        query = query.where(FACTS.c.workspace.in_(workspaces))
     order = FACTS.c.seq.desc() if newest_first else FACTS.c.seq
     return [_fact(row) for row in ctx.tx.execute(query.order_by(order).limit(limit))]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from doubleloop.base import errors
@@ -15,7 +16,6 @@ from doubleloop.identity.actions import Action
 from doubleloop.setups import making, planning, removing, store, there, wanted
 from doubleloop.specs import documents
 
-DEFAULT = "default"
 _BUDGET = "kept and shown; costs are not counted yet, so nothing enforces it"
 
 
@@ -25,7 +25,7 @@ class Plan:
 
     digest: str
     changes: list[planning.Change]
-    setup: str = DEFAULT
+    setup: str
 
     @property
     def real(self) -> list[planning.Change]:
@@ -33,20 +33,22 @@ class Plan:
 
 
 def plan(ctx: Ctx, document: documents.Document, delete_data: Collection[str] = ()) -> Plan:
-    """What ``apply`` would do. Raises InvalidInput with file and line, Conflict for what another set-up made."""
+    """What ``apply`` would do. Raises InvalidInput with file and line."""
     identity.permit(ctx, Action.WORKSPACE_WRITE)
-    return _planned(ctx, _name(document), wanted.read(document, ctx.now), document, delete_data)
+    return _planned(ctx, name(document), wanted.read(document, ctx.now), delete_data)
 
 
-def plan_destroy(ctx: Ctx, setup: str = DEFAULT, delete_data: Collection[str] = ()) -> Plan:
-    """What ``destroy`` would do. Raises NotFound for a set-up that made nothing."""
+def plan_destroy(ctx: Ctx, setup: str, delete_data: Collection[str] = ()) -> Plan:
+    """What ``destroy`` would do; an empty name: the only set-up. Raises NotFound for one that made nothing."""
     identity.permit(ctx, Action.WORKSPACE_WRITE)
-    names = {item.setup for item in store.items(ctx).values()}
+    names = {item.setup for item in store.items(ctx)}
+    if not setup and len(names) == 1:
+        (setup,) = names
     if setup not in names:
         raise errors.NotFound(
             f"No set-up is named '{setup}'", cure=f"There are: {', '.join(sorted(names)) or 'none yet'}."
         )
-    return _planned(ctx, setup, {}, None, delete_data)
+    return _planned(ctx, setup, {}, delete_data)
 
 
 def apply(ctx: Ctx, document: documents.Document, digest: str | None = None, delete_data: Collection[str] = ()) -> Plan:
@@ -63,9 +65,9 @@ def apply(ctx: Ctx, document: documents.Document, digest: str | None = None, del
     for change in made.changes:
         if change.action in ("create", "change"):
             _make(ctx, document, change, *read[change.key])
-    _undo(ctx, made.changes)
+    _undo(ctx, made)
     for key, (fields, _) in read.items():
-        _remember(ctx, made.setup, key, fields, known.get(key), key in before)
+        _remember(ctx, made.setup, key, fields, [item for item in known if item.key == key], key in before)
     _record(ctx, "setup.applied", made)
     return made
 
@@ -80,29 +82,22 @@ def destroy(ctx: Ctx, setup: str, confirmed: str, digest: str | None = None, del
     if confirmed != setup:
         raise errors.InvalidInput(f"'{confirmed}' is not the name of the set-up", cure=f"Type '{setup}' to destroy it.")
     _check(made, digest)
-    _undo(ctx, made.changes)
+    _undo(ctx, made)
     _record(ctx, "setup.destroyed", made)
     return made
 
 
-def _name(document: documents.Document) -> str:
-    return str(document.model.name or DEFAULT)
+def name(document: documents.Document) -> str:
+    """A set-up's own name, or that of its file without the ending: ``setup.yml`` is ``setup``."""
+    return str(document.model.name or Path(document.source.file).stem)
 
 
-def _planned(
-    ctx: Ctx, setup: str, read: wanted.Found, document: documents.Document | None, delete_data: Collection[str]
-) -> Plan:
+def _planned(ctx: Ctx, setup: str, read: wanted.Found, delete_data: Collection[str]) -> Plan:
     items, found = store.items(ctx), there.look(ctx)
-    for key, (_, place) in read.items():
-        owner = items[key].setup if key in items else setup
-        if owner != setup:
-            raise errors.Conflict(
-                f"The {key[0]} {key[1]} belongs to the set-up '{owner}'", cure="Leave it out of one of the two files.",
-                where=document.where(place) if document else None,
-            )  # fmt: skip
     state = {key: fields for key, (fields, _) in read.items()}
-    made = {key: item.made for key, item in items.items() if item.setup == setup}
-    changes = [*planning.differences(state, found), *planning.gone(made, state, found)]
+    made = {item.key: item.made for item in items if item.setup == setup}
+    others = {item.key: item.setup for item in items if item.setup != setup}
+    changes = [*planning.differences(state, found), *planning.gone(made, state, found, others)]
     noted = [_noted(change) for change in removing.judged(ctx, changes, delete_data, state)]
     return Plan(planning.digest(found, made), noted, setup)
 
@@ -133,18 +128,20 @@ def _make(ctx: Ctx, document: documents.Document, change: planning.Change, field
         raise
 
 
-def _undo(ctx: Ctx, changes: Sequence[planning.Change]) -> None:
-    for change in changes:
+def _undo(ctx: Ctx, made: Plan) -> None:
+    for change in made.changes:
         if change.action == "remove":
             removing.remove(ctx, change.kind, change.name)
         if change.action in ("remove", "forget"):
-            store.remove(ctx, change.key)
+            store.remove(ctx, made.setup, change.key)
 
 
 def _remember(
-    ctx: Ctx, setup: str, key: planning.Key, fields: dict[str, Any], before: store.Item | None, was_there: bool
+    ctx: Ctx, setup: str, key: planning.Key, fields: dict[str, Any], known: Sequence[store.Item], was_there: bool
 ) -> None:
-    made = (before is not None and before.made) or not was_there
+    """``known``: what set-ups remember of the thing. One that any file made is made for all that name it."""
+    before = next((item for item in known if item.setup == setup), None)
+    made = any(item.made for item in known) or not was_there
     if before is None or (before.fields, before.made) != (fields, made):
         store.put(ctx, store.Item(setup, *key, made, fields, ctx.now, ctx.actor.id))
 

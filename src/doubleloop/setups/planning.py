@@ -75,18 +75,21 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tu
     return {field: (before.get(field), value) for field, value in after.items() if before.get(field) != value}
 
 
-def gone(made: Mapping[Key, bool], wanted: Collection[Key], there: State) -> list[Change]:
-    """What earlier files named and this one does not, in the order of removing. ``made``: key to whether a file
-    created it."""
+def gone(made: Mapping[Key, bool], wanted: Collection[Key], there: State, others: Mapping[Key, str]) -> list[Change]:
+    """What a set-up's earlier files named and this one does not, in the order of removing. ``made``: key to whether
+    a file created it; ``others``: key to another set-up that names it too."""
     found = []
     for key in sorted(made, key=lambda each: (-ORDER.index(each[0]), each[1])):
         if key in wanted:
             continue
-        is_removed = made[key] and key in there
-        before = there.get(key, {}) if is_removed else {}
-        note = "" if is_removed else "it was there before a file named it" if key in there else "it is gone already"
-        fields = {field: (value, None) for field, value in before.items()}
-        found.append(Change("remove" if is_removed else "forget", *key, fields, note=note))
+        if key not in there:
+            found.append(Change("forget", *key, {}, note="it is gone already"))
+        elif key in others:
+            found.append(Change("forget", *key, {}, note=f"the set-up '{others[key]}' names it too"))
+        elif not made[key]:
+            found.append(Change("forget", *key, {}, note="it was there before a file named it"))
+        else:
+            found.append(Change("remove", *key, {field: (value, None) for field, value in there[key].items()}))
     return found
 
 

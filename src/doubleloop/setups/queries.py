@@ -32,20 +32,20 @@ def drift(ctx: Ctx, setup: str | None = None) -> Drifted:
     """Of one set-up, or of all. Raises NotFound for one that was never applied."""
     identity.permit(ctx, Action.WORKSPACE_WRITE)
     items, now = store.items(ctx), there.look(ctx)
-    names = {item.setup for item in items.values()}
+    names = {item.setup for item in items}
     if setup is not None and setup not in names:
         raise errors.NotFound(
             f"The set-up '{setup}' was never applied", cure=f"There are: {', '.join(sorted(names)) or 'none yet'}."
         )
     found = []
-    for key, item in sorted(items.items(), key=lambda pair: (planning.ORDER.index(pair[0][0]), pair[0][1])):
-        became = planning.drifted(item.fields, now.get(key))
+    for item in sorted(items, key=lambda each: (planning.ORDER.index(each.kind), each.name)):
+        became = planning.drifted(item.fields, now.get(item.key))
         if became is None or setup not in (None, item.setup) or _is_over(ctx, item):
             continue
         fact = _last(ctx, item)
         who, when = (fact.actor, fact.at) if fact else (None, None)
-        found.append(planning.Drift(item.setup, became[0], *key, became[1], who, when))
-    return Drifted(found, sorted(set(now) - set(items)))
+        found.append(planning.Drift(item.setup, became[0], *item.key, became[1], who, when))
+    return Drifted(found, sorted(set(now) - {item.key for item in items}))
 
 
 def _is_over(ctx: Ctx, item: store.Item) -> bool:

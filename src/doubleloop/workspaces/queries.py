@@ -47,6 +47,19 @@ def names(ctx: Ctx) -> list[str]:
     return [workspace.name for workspace in store.select(ctx)]
 
 
+def permitted(ctx: Ctx, action: Action) -> list[str] | None:
+    """Where the actor may do ``action``: names of workspaces, None for the whole installation.
+
+    Raises NotPermitted when it is nowhere.
+    """
+    if identity.decide(ctx.in_workspace(None), action).allowed:
+        return None
+    found = [name for name in names(ctx) if identity.decide(ctx, action, name).allowed]
+    if not found:
+        identity.permit(ctx.in_workspace(None), action)
+    return found
+
+
 def permit_computes(ctx: Ctx) -> None:
     """Raise unless the actor may look at the computes of the context's workspace."""
     assert ctx.workspace is not None

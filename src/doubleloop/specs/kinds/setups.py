@@ -198,7 +198,7 @@ class Setup(Spec):
     title: ClassVar[str] = "setup"
 
     schema_: Text | None = Field(None, alias="$schema", description="doubleloop/setup")
-    name: Name | None = Field(None, description="What this set-up is called (default: default).")
+    name: Name | None = Field(None, description="What this set-up is called (default: the file's name).")
     description: LooseText | None = Field(None, description="What it is for.")
     registry: Registry | None = Field(None, description="The registry that workspaces share assets through.")
     registries: Annotated[list[Registry], Distinct] = Field(default_factory=list, description="Further registries.")

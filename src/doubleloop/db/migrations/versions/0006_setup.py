@@ -20,19 +20,17 @@ def upgrade() -> None:
     )
     op.create_table(
         "setup_items",
+        sa.Column("setup", sa.String(length=255), nullable=False),
         sa.Column("kind", sa.String(length=40), nullable=False),
         sa.Column("name", sa.String(length=600), nullable=False),
-        sa.Column("setup", sa.String(length=255), nullable=False),
         sa.Column("made", sa.Boolean(), nullable=False),
         sa.Column("fields", sa.Text(), nullable=False),
         sa.Column("applied_at", tables.Moment(length=27), nullable=False),
         sa.Column("applied_by", sa.String(length=255), nullable=False),
-        sa.PrimaryKeyConstraint("kind", "name", name=op.f("pk_setup_items")),
+        sa.PrimaryKeyConstraint("setup", "kind", "name", name=op.f("pk_setup_items")),
     )
-    op.create_index(op.f("ix_setup_items_setup"), "setup_items", ["setup"], unique=False)
 
 
 def downgrade() -> None:
-    op.drop_index(op.f("ix_setup_items_setup"), table_name="setup_items")
     op.drop_table("setup_items")
     op.drop_table("declarations")
