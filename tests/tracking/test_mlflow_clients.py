@@ -156,4 +156,4 @@ def test_closed_routes_and_rights_one_does_not_have_are_told_so(
         assert "403" in found[what] or "is closed" in found[what], found
     assert found["write"] == found["read"] == "done" or "already exists" in found["write"]
     found = run(python, tracked, REFUSED, tracked.tokens["ada"], "bikes-any", workspace="prod")
-    assert all("403" in text or "none allows tracking" in text or "is closed" in text for text in found.values()), found
+    assert all("403" in text or "not_permitted" in text or "is closed" in text for text in found.values()), found

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+# What the ids of processes begin with; names of people have no colon.
+PREFIX = "service:"
+
+
 class ActorKind(StrEnum):
     PERSON = "person"
     SERVICE = "service"
@@ -32,6 +36,11 @@ class Actor:
         return job, step or None
 
 
+def named(id_: str, via: str = "") -> Actor:
+    """The actor that stands as ``id_`` in the record: a person, or for ``service:NAME`` a process."""
+    return Actor(id_, ActorKind.SERVICE if id_.startswith(PREFIX) else ActorKind.PERSON, via)
+
+
 def service(name: str) -> Actor:
     """The actor of one of the system's own processes (``service:releases``)."""
-    return Actor(f"service:{name}", ActorKind.SERVICE)
+    return Actor(f"{PREFIX}{name}", ActorKind.SERVICE)

@@ -41,6 +41,25 @@ class User:
 
 
 @dataclass(frozen=True)
+class Principal:
+    """A process that somebody made (``service:ci``): it cannot log in, holds tokens alone, and administers nothing.
+
+    ``owner`` is who answers for it. With a ``workspace`` it acts there (and in registries) and nowhere else.
+    """
+
+    name: str
+    owner: str
+    workspace: str | None
+    description: str
+    disabled: bool
+    created_at: datetime
+
+    @property
+    def id(self) -> str:
+        return f"service:{self.name}"
+
+
+@dataclass(frozen=True)
 class Group:
     """``workspaces`` empty means every workspace. ``just_in_time``: its members have its persona's rights only while
     they have activated them, which another has to approve where ``needs_approval`` is set."""
@@ -105,7 +124,8 @@ class Activation:
 class Asked:
     """What is asked: who (``user`` or ``service`` and a name), what, on what, by which means.
 
-    ``environment`` and ``registry`` describe ``workspace``; both are empty for the installation as a whole.
+    ``environment`` and ``registry`` describe ``workspace``; both are empty for the installation as a whole. ``only``:
+    the one workspace that the means (a token, or the process itself) are good for.
     """
 
     principal: str

@@ -14,6 +14,7 @@ from doubleloop.identity.actions import Action
 from doubleloop.identity.model import WorkspaceKind
 
 JOB_CODE = "code of a job"
+APPROVING = "people approve"
 ADMINISTRATOR = "administrator"
 ONE_WORKSPACE = "token of one workspace"
 INSTALLATION = 'Doubleloop::Installation::"this"'
@@ -58,7 +59,7 @@ def schema() -> str:
         "  entity Item in [Workspace];",
         "  entity Group;",
         "  entity User in [Group] { administrator: Bool };",
-        "  entity Service;",
+        "  entity Service in [Group];",
     ]
     lines += [f"  action {quoted(name)};" for name in groups]
     for action in Action:
@@ -97,6 +98,12 @@ def always() -> str:
             JOB_CODE, "no job may do this, whoever submitted it", "forbid",
             ("principal", "action", "resource"),
             f" when {{ context.job }} unless {{ action in {entity('Action', JOB_CODE)} }}",
+        ),
+        _policy(
+            APPROVING, "only a person approves", "forbid",
+            (
+                "principal is Doubleloop::Service", f"action == {entity('Action', Action.RELEASE_APPROVE)}", "resource",
+            ),
         ),
     ]  # fmt: skip
     for name in (name for name, actions in services.SERVICES.items() if actions):

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from doubleloop.base import actors
 from doubleloop.db import tables
 from doubleloop.db.context import Ctx
 from doubleloop.identity import model
@@ -47,6 +48,17 @@ ASSIGNMENTS = sa.Table(
     sa.Column("needs_approval", sa.Boolean, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
+    sa.Column("created_at", tables.Moment, nullable=False),
+)
+# Processes that people made. Their names have no ``service:`` here.
+PRINCIPALS = sa.Table(
+    "principals",
+    tables.METADATA,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("workspace", sa.String(255)),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
     sa.Column("created_at", tables.Moment, nullable=False),
 )
 ACTIVATIONS = sa.Table(
@@ -114,6 +126,34 @@ def update_user(ctx: Ctx, name: str, **values: object) -> None:
     ctx.tx.execute(USERS.update().where(USERS.c.name == name).values(**values))
 
 
+def principal(ctx: Ctx, id_: str) -> model.Principal | None:
+    """By the id that stands in the record: ``service:ci``."""
+    if not id_.startswith(actors.PREFIX):
+        return None
+    query = sa.select(PRINCIPALS).where(PRINCIPALS.c.name == id_.removeprefix(actors.PREFIX))
+    row = ctx.tx.execute(query).one_or_none()
+    return model.Principal(**row._mapping) if row else None
+
+
+def principals(ctx: Ctx) -> list[model.Principal]:
+    return [model.Principal(**row._mapping) for row in ctx.tx.execute(sa.select(PRINCIPALS).order_by(PRINCIPALS.c.name))]
+
+
+def insert_principal(ctx: Ctx, principal: model.Principal) -> None:
+    ctx.tx.execute(PRINCIPALS.insert().values(**dataclasses.asdict(principal)))
+
+
+def disable_principal(ctx: Ctx, name: str, disabled: bool) -> None:
+    ctx.tx.execute(PRINCIPALS.update().where(PRINCIPALS.c.name == name).values(disabled=disabled))
+
+
+def delete_principal(ctx: Ctx, principal: model.Principal) -> None:
+    """With its tokens and the roles that it was given."""
+    ctx.tx.execute(TOKENS.delete().where(TOKENS.c.user == principal.id))
+    ctx.tx.execute(ASSIGNMENTS.delete().where(ASSIGNMENTS.c.principal == principal.id))
+    ctx.tx.execute(PRINCIPALS.delete().where(PRINCIPALS.c.name == principal.name))
+
+
 def _group(row: sa.Row[tuple[object, ...]]) -> model.Group:
     return model.Group(
         row.name,
@@ -149,7 +189,7 @@ def assignments(ctx: Ctx) -> list[model.Assignment]:
 
 def assignments_of(ctx: Ctx, principal: str, groups: Sequence[str]) -> list[model.Assignment]:
     """Those that count now for a user or service (``service:ci``) in these groups."""
-    own = principal if principal.startswith("service:") else f"user:{principal}"
+    own = principal if principal.startswith(actors.PREFIX) else f"user:{principal}"
     query = (
         sa.select(ASSIGNMENTS)
         .where(
@@ -229,6 +269,10 @@ def put_group(ctx: Ctx, group: model.Group) -> None:
     }
     if ctx.tx.execute(GROUPS.update().where(GROUPS.c.name == group.name).values(**values)).rowcount == 0:
         ctx.tx.execute(GROUPS.insert().values(name=group.name, **values))
+
+
+def delete_group(ctx: Ctx, name: str) -> None:
+    ctx.tx.execute(GROUPS.delete().where(GROUPS.c.name == name))
 
 
 def insert_token(ctx: Ctx, token: model.Token, hash_: str) -> None:
