@@ -196,6 +196,7 @@ def inhabit(served: Served) -> dict[str, str]:
     ws = "/workspaces/dev"
     post(f"{ws}/environments", {"document": wire(ENVIRONMENT)})
     post(f"{ws}/data", {"document": wire(DATA % f"tree:sha256:{tree}/thing.csv")})
+    post("/principals", {"name": "thing"})
     with served.contexts.write(actors.Actor("admin"), places.REGISTRY) as ctx:
         spec = {"reference": f"tree:sha256:{tree}", "flavor": "mlflow", "authors": ["admin"]}
         catalog.add(ctx, "model", "thing", "1", tree, spec)

@@ -117,11 +117,12 @@ BODIES = {
     ("POST", "/api/v1/tokens"): {"name": "theirs", "user": "ada"},
     ("PUT", "/api/v1/users/{name}/password"): {"password": "a long enough one"},
     ("POST", "/api/v1/users"): {"name": "mallory"},
+    ("POST", "/api/v1/principals"): {"name": "robot"},
 }
 # They answer everybody, with what each may see.
 FILTERED = {
     ("GET", "/api/v1/approvals"), ("GET", "/api/v1/release-definitions"), ("GET", "/api/v1/releases"),
-    ("GET", "/api/v1/workspaces"), ("GET", "/api/v1/assignments"),
+    ("GET", "/api/v1/workspaces"), ("GET", "/api/v1/assignments"), ("GET", "/api/v1/principals"),
 }  # fmt: skip
 # Content is asked for by its hash, which only those know who have seen it or what refers to it.
 BY_HASH = {

@@ -107,8 +107,8 @@ def test_a_rejection_with_its_comment_ends_it(house: Any) -> None:
         ("ada", "ada started the release"),
         ("eve", "none allows release.approve in production workspace prod"),
         ("linus", "none allows release.approve"),
-        ("service:releases", "does not have release.approve"),
-        ("service:setup", "does not have release.approve"),
+        ("service:releases", "only a person approves"),
+        ("service:setup", "only a person approves"),
         ("nobody", "not a user"),
     ],
 )

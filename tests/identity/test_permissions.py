@@ -91,21 +91,16 @@ def _cells() -> dict[tuple[str, str], set[str]]:
 
 
 CELLS = _cells()
-RUN = (
-    "compute.read data.read data.write endpoint.invoke endpoint.keys endpoint.read endpoint.write environment.read "
-    "environment.write job.cancel job.read job.submit log.read model.read model.write monitor.read "
-    "monitor.run monitor.write release.read release.start release.write rule.read rule.write schedule.read "
-    "schedule.write secret.get secret.read storage.read storage.write tracking.read tracking.write workspace.read"
-)
 LOOK = (
     "compute.read data.read endpoint.read environment.read job.read log.read model.read monitor.read "
     "release.read rule.read schedule.read storage.read tracking.read workspace.read"
 )
 SERVICES = {
-    "service:jobs": RUN,
-    "service:releases": RUN,
-    "service:monitor": f"{LOOK} monitor.run data.write storage.write",
-    "service:automation": f"{LOOK} data.write endpoint.write job.submit monitor.run release.start storage.write",
+    "service:jobs": f"{LOOK} environment.write secret.get secret.read tracking.write",
+    "service:releases": f"{LOOK} data.write endpoint.invoke endpoint.keys endpoint.write job.cancel job.submit "
+    "model.write release.start release.write secret.get secret.read tracking.write",
+    "service:monitor": f"{LOOK} data.write monitor.run",
+    "service:automation": f"{LOOK} data.write endpoint.write job.submit monitor.run release.start",
     "service:tracking": "model.read model.write release.read",
     "service:durable": "",
     "service:setup": " ".join(each for each in ACTIONS if each not in ("release.approve", "secret.get")),

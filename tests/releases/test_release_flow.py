@@ -449,7 +449,7 @@ def test_a_model_without_signature_and_hold_out_fails_early(site: Any) -> None:
     [
         ("ada", "ada started the release"),
         ("eve", "none allows release.approve"),
-        ("service:releases", "does not have release.approve"),
+        ("service:releases", "only a person approves"),
     ],
 )
 def test_the_wrong_people_cannot_pass_it(site: Any, by: str, words: str) -> None:

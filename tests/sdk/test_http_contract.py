@@ -76,7 +76,7 @@ def test_every_call_of_the_client_is_a_documented_route(client: clients.Client, 
     for method in ("GET", "POST", "PUT", "DELETE"):
         for depth in range(1, 9):
             server.on(method, "/".join(["*"] * depth), answer)
-    groups = [client, client.users, client.audit, client.setup, client.definitions, client.releases]
+    groups = [client, client.users, client.principals, client.audit, client.setup, client.definitions, client.releases]
     groups += [each for each in vars(client.workspace("p")).values() if isinstance(each, routes.Routes)]
     called = [method for group in groups for method in methods(group) if method.__name__ not in ("workspace",)]
     for method in called:

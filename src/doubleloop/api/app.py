@@ -21,6 +21,7 @@ from doubleloop.api import (
     endpoints,
     installation,
     jobs,
+    logins,
     mlflow,
     releases,
     requests,
@@ -35,7 +36,7 @@ from doubleloop.settings.model import Settings
 
 LOG = logging.getLogger("doubleloop.api")
 
-ROUTERS = (installation, setups, access, blobs, assets, jobs, endpoints, watching, releases, secrets)
+ROUTERS = (installation, logins, setups, access, blobs, assets, jobs, endpoints, watching, releases, secrets)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # Handlers are plain functions that block on the database: that many may do so at once.
 THREADS = 64

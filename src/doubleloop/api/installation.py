@@ -1,26 +1,24 @@
-"""The installation: health, logins, users, roles, set-up, audit."""
+"""The installation: health, roles, audit."""
 
 from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
 from typing import Any, Literal
 
 import httpx
 import sqlalchemy as sa
-from fastapi import Body, Query, Request
+from fastapi import Query, Request
 
 from doubleloop import __version__
 from doubleloop.api import render, requests, routing
-from doubleloop.api.routing import OPEN, OWN, needs
+from doubleloop.api.routing import OPEN, needs
 from doubleloop.base import errors
 from doubleloop.endpoints import ports as endpoints
 from doubleloop.events import queries as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity import queries as identities
 from doubleloop.identity import roles as role_tables
-from doubleloop.identity import store as users
 from doubleloop.identity.actions import Action
 from doubleloop.identity.model import Persona, WorkspaceKind
 from doubleloop.settings.model import Settings
@@ -31,7 +29,6 @@ router = routing.router("/api/v1")
 WORKER_SILENT_SECONDS = 10.0
 # The largest number that every database keeps.
 LAST = 2**63 - 1
-LONGEST_LIFETIME = 100 * 366 * 86400
 
 
 @router.get("/health", openapi_extra=needs(OPEN))
@@ -78,95 +75,6 @@ def _worker(settings: Settings) -> str:
     except (OSError, ValueError, KeyError):
         return "starting"
     return "ok" if time.time() - beat < WORKER_SILENT_SECONDS else "silent"
-
-
-@router.post("/login", openapi_extra=needs(OPEN))
-def login(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
-    requests.refuse_unknown(body, "user", "password")
-    lifetime = timedelta(hours=requests.settings(request).session_hours)
-    with requests.contexts(request).write(requests.GATE) as ctx:
-        actor, secret = identity.login(ctx, requests.text(body, "user"), requests.text(body, "password"), lifetime)
-        return {"token": secret, "user": actor.id, "expires_at": render.plain(ctx.now + lifetime)}
-
-
-@router.post("/logout", openapi_extra=needs(OWN))
-def logout(request: Request) -> dict[str, Any]:
-    with requests.writing(request) as ctx:
-        identity.end_session(ctx, requests.secret_of(request) or "")
-    return {}
-
-
-@router.post("/tokens", openapi_extra=needs(Action.IDENTITY_WRITE))
-def create_token(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
-    requests.refuse_unknown(body, "name", "user", "workspace", "lifetime")
-    lifetime = _lifetime(body.get("lifetime"))
-    with requests.writing(request) as ctx:
-        owner = requests.text(body, "user", ctx.actor.id)
-        name = requests.text(body, "name", "token")
-        if name.startswith("job:"):
-            raise errors.InvalidInput("Names that begin with 'job:' belong to the tokens of jobs")
-        workspace = requests.value(body, "workspace", str)
-        if workspace is not None:
-            workspaces.get(ctx, workspace)
-        token, secret = identity.create_token(ctx, owner, name, lifetime=lifetime, workspace=workspace)
-        return {**render.plain(token), "token": secret}
-
-
-def _lifetime(seconds: Any) -> timedelta | None:
-    """Raises InvalidInput unless it is left out or a number of seconds up to LONGEST_LIFETIME."""
-    if seconds is None:
-        return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_LIFETIME:
-        raise errors.InvalidInput("'lifetime' must be seconds, more than 0 and at most a hundred years")
-    return timedelta(seconds=seconds)
-
-
-@router.delete("/tokens/{id}", openapi_extra=needs(Action.IDENTITY_WRITE))
-def revoke_token(request: Request, id: str) -> dict[str, Any]:
-    with requests.writing(request) as ctx:
-        identity.revoke_token(ctx, id)
-    return {}
-
-
-@router.get("/me", openapi_extra=needs(OWN))
-def me(request: Request) -> dict[str, Any]:
-    with requests.reading(request) as ctx:
-        user = users.user(ctx, ctx.actor.id)
-        groups = [each for each in users.groups(ctx) if ctx.actor.id in each.members]
-    return {
-        "user": ctx.actor.id, "display_name": user.display_name if user else ctx.actor.id,
-        "is_admin": bool(user and user.is_admin),
-        "groups": [{"name": g.name, "persona": g.persona.value, "workspaces": list(g.workspaces)} for g in groups],
-    }  # fmt: skip
-
-
-@router.get("/users", openapi_extra=needs(Action.IDENTITY_READ))
-def list_users(request: Request) -> dict[str, Any]:
-    with requests.reading(request) as ctx:
-        return requests.listing(identities.users(ctx), render.user)
-
-
-@router.post("/users", openapi_extra=needs(Action.IDENTITY_WRITE))
-def create_user(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
-    requests.refuse_unknown(body, "name", "display_name", "password", "is_admin")
-    with requests.writing(request) as ctx:
-        user = identity.create_user(
-            ctx,
-            requests.text(body, "name"),
-            requests.text(body, "display_name"),
-            is_admin=bool(requests.value(body, "is_admin", bool)),
-        )
-        if body.get("password") is not None:
-            identity.set_password(ctx, user.name, requests.text(body, "password"))
-        return render.user(user)
-
-
-@router.put("/users/{name}/password", openapi_extra=needs(Action.IDENTITY_WRITE))
-def set_password(request: Request, name: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
-    requests.refuse_unknown(body, "password")
-    with requests.writing(request) as ctx:
-        identity.set_password(ctx, name, requests.text(body, "password"))
-    return {}
 
 
 @router.get("/roles", openapi_extra=needs(Action.IDENTITY_READ))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-
 # What the ids of processes begin with; names of people have no colon.
 PREFIX = "service:"
 

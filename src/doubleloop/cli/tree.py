@@ -43,6 +43,7 @@ ENTRIES: dict[str, Entry] = {
     "datastore": _noun("Set up", "datastore", "Where data lies."),
     "secret": _noun("Set up", "secret", "Values given to jobs and deployments by name."),
     "user": _noun("Set up", "user", "People of this installation."),
+    "principal": _noun("Set up", "principal", "Processes that act under a name of their own."),
     "role": _noun("Set up", "role", "Groups, personas, and who may do what."),
     "data": _noun("Inner loop", "data", "Data assets and their versions."),
     "environment": _noun("Inner loop", "environment", "Environments jobs and deployments run in."),

@@ -44,7 +44,8 @@ def put(
         )
     if until is not None and until <= ctx.now:
         raise errors.InvalidInput("The end of the assignment has passed already")
-    commands.refuse_own(ctx, principal)
+    actions = roles.actions(role, roles.ResourceKind(kind) if kind else None)
+    commands.refuse_own(ctx, principal, given=[(actions, workspace)])
     found = model.Assignment(
         ids.new_id("assignment"), principal, role, kind, workspace, resource, until, eligible, needs_approval, reason,
         ctx.actor.id, ctx.now,
@@ -73,7 +74,7 @@ def _check_principal(ctx: Ctx, principal: str) -> None:
     known = {
         "user": lambda: store.user(ctx, name) is not None,
         "group": lambda: any(group.name == name for group in store.groups(ctx)),
-        "service": lambda: principal in services.SERVICES or store.user(ctx, principal) is not None,
+        "service": lambda: principal in services.SERVICES or store.principal(ctx, principal) is not None,
     }
     if kind not in known:
         raise errors.InvalidInput(

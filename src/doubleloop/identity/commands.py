@@ -28,20 +28,23 @@ def decide(ctx: Ctx, action: Action, workspace: str | None = None, resource: str
     workspace that is not there.
     """
     place = workspace or ctx.workspace
-    if ctx.actor.kind is actors.ActorKind.SERVICE:
+    made = store.principal(ctx, ctx.actor.id)
+    if ctx.actor.kind is actors.ActorKind.SERVICE and made is None:
         return _of_service(ctx, action, place, resource)
-    user = store.user(ctx, ctx.actor.id)
-    if user is None or user.disabled:
-        return model.Decision(False, f"{ctx.actor.id} is not a user of this installation")
+    user = None if made else store.user(ctx, ctx.actor.id)
+    who = made or user
+    if who is None or who.disabled:
+        return model.Decision(False, f"{ctx.actor.id} is not {'in use' if made else 'a user of this installation'}")
     kinds = ctx.port(ports.WorkspaceKinds)
+    only = ctx.actor.workspace or (made.workspace if made else None)
     asked = model.Asked(
-        f"user:{user.name}", action.value, place, kinds.kind(ctx, place).value if place else None,
-        bool(place) and kinds.shared(ctx, str(place)), resource, ctx.actor.workspace, ctx.actor.job() != (None, None),
+        made.id if made else f"user:{who.name}", action.value, place, kinds.kind(ctx, place).value if place else None,
+        bool(place) and kinds.shared(ctx, str(place)), resource, only, ctx.actor.job() != (None, None),
     )  # fmt: skip
-    groups = store.groups_of(ctx, user.name)
+    groups = store.groups_of(ctx, ctx.actor.id)
     names = [group.name for group in groups]
-    text = policies.text(groups, store.assignments_of(ctx, user.name, names), store.policies(ctx))
-    found = deciding.decide(text, asked, user.is_admin, names)
+    text = policies.text(groups, store.assignments_of(ctx, ctx.actor.id, names), store.policies(ctx))
+    found = deciding.decide(text, asked, user is not None and user.is_admin, names)
     return dataclasses.replace(found, why=_why(ctx, found, asked, groups))
 
 
@@ -66,9 +69,12 @@ def _why(ctx: Ctx, found: model.Decision, asked: model.Asked, groups: Sequence[m
         if found.by[0] == policies.ADMINISTRATOR:
             return f"{user} {found.why}"
         return f"{found.why} in {place}" if found.why.startswith("group ") else found.why
+    if policies.APPROVING in found.by:
+        return f"{user} is a process, and only a person approves"
     if policies.ONE_WORKSPACE in found.by:
         where = f"workspace {asked.workspace}" if asked.workspace else "the whole installation"
-        return f"the token '{ctx.actor.via}' is for workspace {asked.only} alone, not for {where}"
+        what = f"the token '{ctx.actor.via}'" if ctx.actor.workspace else user
+        return f"{what} is for workspace {asked.only} alone, not for {where}"
     if policies.JOB_CODE in found.by:
         return f"this is the code of {ctx.actor.via}, and no job may do {asked.action}, whoever submitted it"
     if found.by:
@@ -81,7 +87,7 @@ def explain(ctx: Ctx, user: str, action: Action, workspace: str | None, resource
     """What ``decide`` would say of ``user``, and why. One's own, or with identity.read."""
     if user != ctx.actor.id:
         permit(ctx, Action.IDENTITY_READ, workspace)
-        return decide(ctx.acting_as(actors.Actor(user)), action, workspace, resource)
+        return decide(ctx.acting_as(actors.named(user)), action, workspace, resource)
     return decide(ctx, action, workspace, resource)
 
 
@@ -117,9 +123,18 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _is_self(ctx: Ctx, user: str) -> bool:
+def is_self(ctx: Ctx, user: str) -> bool:
     """Whether it is the user in person: neither a job's code nor a token for one workspace stands for all of them."""
     return ctx.actor.id == user and ctx.actor.job() == (None, None) and ctx.actor.workspace is None
+
+
+def _spare_administrators(ctx: Ctx, name: str) -> None:
+    """Raise NotPermitted when the actor would take an administrator's place without being one."""
+    target, user = store.user(ctx, name), store.user(ctx, ctx.actor.id)
+    if target is None or not target.is_admin or target.name == ctx.actor.id or ctx.actor.id in services.SERVICES:
+        return
+    if user is None or not user.is_admin:
+        raise errors.NotPermitted(f"{name} administers this installation; only an administrator may do this")
 
 
 def create_user(ctx: Ctx, name: str, display_name: str = "", *, is_admin: bool = False) -> model.User:
@@ -129,6 +144,9 @@ def create_user(ctx: Ctx, name: str, display_name: str = "", *, is_admin: bool =
         raise errors.InvalidInput(f"'{name}' cannot be a user name", cure="Use letters, digits, '.', '_' and '-'.")
     if store.user(ctx, name):
         raise errors.Conflict(f"User {name} exists already")
+    maker = store.user(ctx, ctx.actor.id)
+    if is_admin and not (maker.is_admin if maker else ctx.actor.id in services.SERVICES):
+        raise errors.NotPermitted("Only an administrator makes another one")
     store.insert_user(ctx, name, display_name or name, is_admin)
     events.record(ctx, "user.created", f"user:{name}", admin=is_admin)
     user = store.user(ctx, name)
@@ -138,8 +156,9 @@ def create_user(ctx: Ctx, name: str, display_name: str = "", *, is_admin: bool =
 
 def set_password(ctx: Ctx, name: str, password: str) -> None:
     """Raises InvalidInput for a password under 12 characters."""
-    if not _is_self(ctx, name):
+    if not is_self(ctx, name):
         permit(ctx, Action.IDENTITY_WRITE)
+        _spare_administrators(ctx, name)
     if len(password) < 12:
         raise errors.InvalidInput("The password is too short", cure="Use at least 12 characters.")
     if store.user(ctx, name) is None:
@@ -148,27 +167,45 @@ def set_password(ctx: Ctx, name: str, password: str) -> None:
     events.record(ctx, "user.password_set", f"user:{name}")
 
 
-def refuse_own(ctx: Ctx, principal: str, members: Sequence[str] = ()) -> None:
+def refuse_own(
+    ctx: Ctx,
+    principal: str,
+    members: Sequence[str] = (),
+    given: Sequence[tuple[frozenset[Action], str | None]] = (),
+) -> None:
     """Raise NotPermitted when the actor would raise their own rights. The administrator of the first start may: until
-    there is somebody else, nobody else can."""
+    there is somebody else, nobody else can.
+
+    ``given``: the actions, and where, that it would bring. A process one owns may be given what one may do oneself.
+    """
     user = store.user(ctx, ctx.actor.id)
-    if user is None or user.is_admin:
+    if (user is not None and user.is_admin) or ctx.actor.id in services.SERVICES:
         return
-    own = {f"user:{user.name}", *(f"group:{group.name}" for group in store.groups(ctx) if user.name in group.members)}
-    if principal in own or user.name in members:
+    groups = {f"group:{group.name}" for group in store.groups(ctx) if ctx.actor.id in group.members}
+    me = ctx.actor.id if user is None else f"user:{user.name}"
+    if principal in groups | {me} or ctx.actor.id in members:
+        raise errors.NotPermitted(f"{ctx.actor.id} would change their own rights", cure="Ask another who may do this.")
+    mine = {each.id for each in store.principals(ctx) if each.owner == ctx.actor.id}
+    owned = mine & {principal, *members}
+    more = not given or any(not decide(ctx, action, place).allowed for actions, place in given for action in actions)
+    if owned and more:
         raise errors.NotPermitted(
-            f"{user.name} would change their own rights", cure="Ask another who may do this.",
-        )  # fmt: skip
+            f"{ctx.actor.id} would give {', '.join(sorted(owned))}, which is theirs, more than they may do themselves",
+            cure="Ask another who may do this.",
+        )
 
 
 def put_group(ctx: Ctx, group: model.Group) -> None:
+    """Raises NotFound for members (users, or ``service:NAME``) that are not there."""
     permit(ctx, Action.IDENTITY_WRITE)
-    missing = [member for member in group.members if store.user(ctx, member) is None]
+    missing = [each for each in group.members if store.user(ctx, each) is None and store.principal(ctx, each) is None]
     if missing:
         raise errors.NotFound(f"Group {group.name} names users that do not exist: {', '.join(missing)}")
     if group in store.groups(ctx):
         return
-    refuse_own(ctx, f"group:{group.name}", group.members)
+    kinds = ctx.port(ports.WorkspaceKinds)
+    given = [(roles.allowed_actions(group.persona, kinds.kind(ctx, each)), each) for each in group.workspaces]
+    refuse_own(ctx, f"group:{group.name}", group.members, given)
     store.put_group(ctx, group)
     events.record(
         ctx, "group.changed", f"group:{group.name}", persona=group.persona.value, members=sorted(group.members),
@@ -189,10 +226,13 @@ def create_token(
         and workspace is not None
         and ctx.actor.workspace in (None, workspace)
     )
-    if not of_job and not _is_self(ctx, user):
-        permit(ctx, Action.IDENTITY_WRITE)
-    if store.user(ctx, user) is None and user not in services.SERVICES:
+    made = store.principal(ctx, user)
+    if not of_job and not is_self(ctx, made.owner if made else user):
+        permit(ctx, Action.IDENTITY_WRITE, made.workspace if made else None)
+        _spare_administrators(ctx, user)
+    if made is None and store.user(ctx, user) is None and user not in services.SERVICES:
         raise errors.NotFound(f"No user is named {user}")
+    workspace = _within(made, workspace)
     secret = f"dl_{secrets.token_urlsafe(32)}"
     token = model.Token(ids.new_id("token"), user, name, workspace, ctx.now + lifetime if lifetime else None, ctx.now)
     store.insert_token(ctx, token, _hash(secret))
@@ -200,11 +240,22 @@ def create_token(
     return token, secret
 
 
+def _within(made: model.Principal | None, workspace: str | None) -> str | None:
+    """The workspace that a token is limited to: a process that belongs to one has tokens for that one alone."""
+    if made is None or made.workspace is None:
+        return workspace
+    if workspace not in (None, made.workspace):
+        raise errors.InvalidInput(f"{made.id} belongs to workspace {made.workspace} and has no token for {workspace}")
+    return made.workspace
+
+
 def revoke_token(ctx: Ctx, id_: str) -> None:
-    """One's own, or with identity.write."""
-    owner = store.token_owner(ctx, id_)
-    if owner is None or not _is_self(ctx, owner):
-        permit(ctx, Action.IDENTITY_WRITE)
+    """One's own, that of a process one owns, or with identity.write; a job's also by the process that runs jobs."""
+    found = store.token(ctx, id_)
+    of_job = found is not None and found.name.startswith("job:") and ctx.actor.id == services.JOBS
+    made = store.principal(ctx, found.user if found else "")
+    if not of_job and (found is None or not is_self(ctx, made.owner if made else found.user)):
+        permit(ctx, Action.IDENTITY_WRITE, made.workspace if made else None)
     if store.delete_token(ctx, id_):
         events.record(ctx, "token.revoked", f"token:{id_}")
 
@@ -222,7 +273,10 @@ def authenticate(ctx: Ctx, secret: str) -> actors.Actor:
     token = store.token_by_hash(ctx, _hash(secret), ctx.now)
     if token is None:
         raise errors.NotAuthenticated("The token is unknown or has expired", cure="Log in again: `doubleloop login`.")
-    if token.user.startswith("service:"):
+    if token.user.startswith(actors.PREFIX):
+        made = store.principal(ctx, token.user)
+        if made.disabled if made else token.user not in services.SERVICES:
+            raise errors.NotAuthenticated(f"{token.user} is disabled")
         return actors.Actor(token.user, actors.ActorKind.SERVICE, token.name, token.workspace)
     user = store.user(ctx, token.user)
     if user is None or user.disabled:

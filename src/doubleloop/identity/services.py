@@ -1,4 +1,7 @@
-"""What the system's own processes need, and no more; what the code of a job may do; what the administrator may do."""
+"""What the system's own processes need, and no more; what the code of a job may do; what the administrator may do.
+
+Workers act as these; tests ask that no work is done as another, and that none may do everything.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,6 @@ _READ = frozenset(
         Action.RULE_READ, Action.SCHEDULE_READ, Action.STORAGE_READ, Action.TRACKING_READ, Action.WORKSPACE_READ,
     }
 )  # fmt: skip
-_RUN = _READ | {
-    Action.DATA_WRITE, Action.ENDPOINT_INVOKE, Action.ENDPOINT_KEYS, Action.ENDPOINT_WRITE, Action.ENVIRONMENT_WRITE,
-    Action.JOB_CANCEL, Action.JOB_SUBMIT, Action.MODEL_WRITE, Action.MONITOR_RUN, Action.MONITOR_WRITE,
-    Action.RELEASE_START, Action.RELEASE_WRITE, Action.RULE_WRITE, Action.SCHEDULE_WRITE, Action.SECRET_GET,
-    Action.SECRET_READ, Action.STORAGE_WRITE, Action.TRACKING_WRITE,
-}  # fmt: skip
 
 # The most that the code of a job may do in the name of who submitted it, whatever else they may do themselves: read,
 # record runs, register models, add data. Nothing that moves traffic, starts work or decides.
@@ -28,16 +25,35 @@ JOB_CODE = _READ | {
     Action.DATA_WRITE, Action.ENDPOINT_INVOKE, Action.MODEL_WRITE, Action.TRACKING_WRITE,
 }  # fmt: skip
 
+JOBS = "service:jobs"
 SERVICES: dict[str, frozenset[Action]] = {
-    "service:jobs": _RUN,
-    "service:releases": _RUN,
-    "service:monitor": _READ | {Action.MONITOR_RUN, Action.DATA_WRITE, Action.STORAGE_WRITE},
-    "service:automation": _READ
+    # What a command reads and registers, it does in the name of who submitted it.
+    "service:jobs": _READ
+    | {Action.ENVIRONMENT_WRITE, Action.SECRET_GET, Action.SECRET_READ, Action.TRACKING_WRITE},
+    # Its retraining jobs are its own, so it has what the code of jobs may do.
+    "service:releases": JOB_CODE
     | {
-        Action.DATA_WRITE, Action.ENDPOINT_WRITE, Action.JOB_SUBMIT, Action.MONITOR_RUN, Action.RELEASE_START,
-        Action.STORAGE_WRITE,
+        Action.ENDPOINT_KEYS, Action.ENDPOINT_WRITE, Action.JOB_CANCEL, Action.JOB_SUBMIT, Action.RELEASE_START,
+        Action.RELEASE_WRITE, Action.SECRET_GET, Action.SECRET_READ,
     },
+    "service:monitor": _READ | {Action.DATA_WRITE, Action.MONITOR_RUN},
+    # What a rule or schedule does is asked of its author; this is for the rules that every installation has.
+    "service:automation": _READ
+    | {Action.DATA_WRITE, Action.ENDPOINT_WRITE, Action.JOB_SUBMIT, Action.MONITOR_RUN, Action.RELEASE_START},
     "service:tracking": frozenset({Action.MODEL_READ, Action.MODEL_WRITE, Action.RELEASE_READ}),
     "service:durable": frozenset(),
+    # The first start, before there is anybody; no worker acts as it.
     "service:setup": frozenset(Action) - {Action.RELEASE_APPROVE, Action.SECRET_GET},
 }  # fmt: skip
+
+PURPOSES: dict[str, str] = {
+    "service:jobs": "workspace process: builds environments, runs jobs, gives them secrets",
+    "service:releases": "CI/CD process: releases and deployments",
+    "service:monitor": "monitoring process: computes signals over inference logs",
+    "service:automation": "reacts to facts and times",
+    "service:tracking": "governance process: catalogues what was registered in MLflow",
+    "service:durable": "hands over work; may do nothing itself",
+    "service:setup": "the first start",
+}
+# The door of the API acts as `gate` while it does not know yet who asks.
+RESERVED = frozenset(SERVICES) | {"service:gate"}

@@ -136,7 +136,9 @@ def principal(ctx: Ctx, id_: str) -> model.Principal | None:
 
 
 def principals(ctx: Ctx) -> list[model.Principal]:
-    return [model.Principal(**row._mapping) for row in ctx.tx.execute(sa.select(PRINCIPALS).order_by(PRINCIPALS.c.name))]
+    return [
+        model.Principal(**row._mapping) for row in ctx.tx.execute(sa.select(PRINCIPALS).order_by(PRINCIPALS.c.name))
+    ]
 
 
 def insert_principal(ctx: Ctx, principal: model.Principal) -> None:
@@ -290,13 +292,16 @@ def token_by_hash(ctx: Ctx, hash_: str, now: datetime) -> model.Token | None:
             TOKENS.c.hash == hash_, sa.or_(TOKENS.c.expires_at.is_(None), TOKENS.c.expires_at > now)
         )
     ).one_or_none()
-    if row is None:
-        return None
+    return _token(row) if row else None
+
+
+def _token(row: sa.Row[tuple[object, ...]]) -> model.Token:
     return model.Token(row.id, row.user, row.name, row.workspace, row.expires_at, row.created_at)
 
 
-def token_owner(ctx: Ctx, id_: str) -> str | None:
-    return ctx.tx.execute(sa.select(TOKENS.c.user).where(TOKENS.c.id == id_)).scalar()
+def token(ctx: Ctx, id_: str) -> model.Token | None:
+    row = ctx.tx.execute(sa.select(TOKENS).where(TOKENS.c.id == id_)).one_or_none()
+    return _token(row) if row else None
 
 
 def delete_token(ctx: Ctx, id_: str) -> bool:

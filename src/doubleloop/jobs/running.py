@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from doubleloop.base import actors, errors
+from doubleloop.base import errors
 from doubleloop.compute import model as compute_model
 from doubleloop.compute import ports as compute
 from doubleloop.db.context import Contexts, Ctx
@@ -21,7 +21,6 @@ from doubleloop.tracking import ports as tracking
 from doubleloop.tracking import queries as origins
 from doubleloop.vault import commands as vault
 
-SETUP = actors.service("setup")
 # How long a cancel may go unnoticed while a command runs.
 LOOK_S = 0.5
 # A token outlives its step by this much, should the worker be down when the step ends; then it is revoked anyway.
@@ -172,7 +171,7 @@ def revoke(ctx: Ctx, step: Step) -> None:
     """Take the command's token back, if it has one."""
     if step.token:
         # Who owns a token may log out of it, but only by its secret, which we do not keep.
-        identity.revoke_token(ctx.acting_as(SETUP), step.token)
+        identity.revoke_token(ctx.acting_as(ACTOR), step.token)
 
 
 def _tracking_variables(contexts: Contexts, job: Job, step: Step, experiment: str, secret: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from doubleloop.sdk import assets, automation, blobs, endpoints, jobs, releases, routes, secrets, transport
+from doubleloop.sdk import assets, automation, blobs, endpoints, identities, jobs, releases, routes, secrets, transport
 
 
 class Computes(routes.Routes):
@@ -39,20 +39,6 @@ class Workspace:
         self.schedules = automation.Schedules(link, *base, "schedules")
         self.monitors = automation.Monitors(link, *base, "monitors")
         self.rules = automation.Rules(link, *base, "rules")
-
-
-class Users(routes.Routes):
-    def list(self) -> routes.Bodies:
-        return self._list()
-
-    def create(
-        self, name: str, *, display_name: str | None = None, password: str | None = None, is_admin: bool = False
-    ) -> routes.Body:
-        fields = routes.given(display_name=display_name, password=password, is_admin=is_admin or None)
-        return dict(self._post(body={"name": name, **fields}))
-
-    def set_password(self, name: str, password: str) -> None:
-        self._put(name, "password", body={"password": password})
 
 
 class Audit(routes.Routes):
@@ -146,7 +132,8 @@ class Client(routes.Routes):
         self.link = transport.Transport(url, token, timeout=timeout, patience=patience)
         super().__init__(self.link)
         self.blobs = blobs.Blobs(self.link)
-        self.users = Users(self.link, "users")
+        self.users = identities.Users(self.link, "users")
+        self.principals = identities.Principals(self.link, "principals")
         self.access = Access(self.link)
         self.audit = Audit(self.link, "audit")
         self.setup = Setup(self.link, "setup")
