@@ -19,6 +19,8 @@ import uvicorn
 from doubleloop import wiring
 from doubleloop.api import app
 from doubleloop.base import actors
+from doubleloop.bundles import commands as bundles
+from doubleloop.bundles import model as bundle_model
 from doubleloop.catalog import commands as catalog
 from doubleloop.db.context import Contexts
 from doubleloop.identity import commands as identity
@@ -212,6 +214,8 @@ def inhabit(served: Served) -> dict[str, str]:
     post("/release-definitions", {"document": wire(RELEASE)})
     release = post("/releases", {"definition": "thing", "id": "thing-1"})
     assert run["id"] == release["id"] == "thing-1"
+    described = bundle_model.Wanted({"id": "thing-1", "workspace": "dev"}, "release:thing-1", "dev", ("thing", "1"))
+    bundle = bundles.pack(served.contexts, actors.service("releases"), described)
     step = admin.get(f"/api/v1{ws}/jobs/thing-1/steps").json()["items"][0]["name"]
     return {"ws": "dev", "name": "thing", "version": "1", "id": "thing-1", "label": "newest", "step": step,
-            "deployment": "blue", "blob": sha256, "tree": tree}  # fmt: skip
+            "deployment": "blue", "blob": sha256, "tree": tree, "digest": bundle.digest}  # fmt: skip

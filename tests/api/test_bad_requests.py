@@ -25,6 +25,8 @@ FIELDS = {
     "/setup/plan": ("document",),
     "/setup/apply": ("document", "digest", "delete_data"),
     "/setup/destroy": ("name", "confirm", "digest", "delete_data"),
+    "/bundles": ("manifest", "key", "signature"),
+    "/bundle-keys": ("name", "public"),
     "/secrets": ("name", "value", "description"),
     "/reveal": ("version",),
     "/blobs/missing": ("sha256",),
@@ -108,7 +110,7 @@ def test_every_route_that_takes_fields_is_known_here() -> None:
     without = {route.path for _, route in writing() if known(route.path) is None}
     assert {path.rpartition("/")[2] for path in without} == {
         "logout", "{sha256}", "archive", "restore", "build", "cancel", "retry", "invoke", "enable", "disable", "end",
-        "renew",
+        "renew", "export",
     }  # fmt: skip
 
 

@@ -176,7 +176,7 @@ def test_an_administrator_gets_an_answer_from_every_route_that_reads(served: Ser
 
 def test_what_is_not_there_is_404_under_every_route(served: Served, prepared: Prepared) -> None:
     nothing = {name: "nothing" for name in prepared.places} | {
-        "ws": "dev", "blob": "0" * 64, "tree": "0" * 64, "version": "7",
+        "ws": "dev", "blob": "0" * 64, "tree": "0" * 64, "digest": "0" * 64, "version": "7",
     }  # fmt: skip
     for method, route in ROUTES:
         variables = set(re.findall(r"\{(\w+)", route.path)) - {"ws"}

@@ -32,6 +32,8 @@ from doubleloop.endpoints import model as endpoint_model
 from doubleloop.endpoints import ports as endpoint_ports
 from doubleloop.endpoints import store as endpoint_store
 from doubleloop.environments import commands as environments
+from doubleloop.environments import model as pins
+from doubleloop.environments import store as environment_store
 from doubleloop.gateway import histogram, protocol
 from doubleloop.identity import commands as identity
 from doubleloop.identity import model as identities
@@ -51,6 +53,7 @@ from doubleloop.storage import ports as storage
 from doubleloop.tracking import ports as tracking_ports
 from doubleloop.tracking.fake import MemoryTracking
 
+LOCK = pins.Lock("3.11", ("mlflow==3.17.2", "scikit-learn==1.9.0"), "linux-x86_64")
 PASSWORD = "correct horse battery"
 SETUP = actors.service("setup")
 TRAINING = """
@@ -145,7 +148,7 @@ class ThisPython:
         progress: Callable[[str], None],
     ) -> Ready:
         progress("the environment is there")
-        return Ready("e" * 64, Path(sys.executable))
+        return Ready(LOCK.digest, Path(sys.executable))
 
 
 class Serving:
@@ -421,7 +424,8 @@ def _deploying(scene: Scene) -> Any:
         with scene.contexts.write(actors.service("releases")) as ctx:
             made = endpoint_store.deployment(ctx, id_)
             assert made is not None
-            endpoint_store.switch_status(ctx, made, endpoint_model.Status.READY, environment_lock="e" * 64)
+            environment_store.put_lock(ctx, LOCK)
+            endpoint_store.switch_status(ctx, made, endpoint_model.Status.READY, environment_lock=LOCK.digest)
             if made.notify:
                 durable.signal(ctx, made.notify, f"deployment:{id_}", {"error": ""})
         scene.serving.answers.setdefault(

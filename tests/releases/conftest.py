@@ -24,6 +24,8 @@ from doubleloop.endpoints import ports as endpoint_ports
 from doubleloop.endpoints import queries as endpoint_queries
 from doubleloop.endpoints import store as endpoint_store
 from doubleloop.environments import commands as environments
+from doubleloop.environments import model as pins
+from doubleloop.environments import store as environment_store
 from doubleloop.events import queries as events
 from doubleloop.gateway import histogram, protocol
 from doubleloop.jobs import model as job_model
@@ -93,6 +95,9 @@ class Serving:
         return Path("/nowhere") / kind
 
 
+LOCK = pins.Lock("3.11", ("mlflow==3.17.2", "scikit-learn==1.9.0"), "linux-x86_64")
+
+
 class Keys:
     def derive(self, purpose: str) -> str:
         return f"key-of-{purpose}"
@@ -108,6 +113,7 @@ class Site:
     deploying: str = "ready"  # ready | fail
     moments: list[datetime] = field(default_factory=list)
     engine: EagerEngine | None = None
+    lock: pins.Lock = LOCK
 
     @property
     def contexts(self) -> Contexts:
@@ -128,8 +134,8 @@ class Site:
             catalog.add(ctx, "model", "bikes", version, digest, whole, job=job)
             return models.get(ctx.acting_as(actors.service("releases")), "bikes", version)
 
-    def define(self, text: str = DEFINITION, *, by: str = "ada") -> model.Definition:
-        document = documents.parse(text, "release.yml", self.house.home)
+    def define(self, text: str = DEFINITION, *, by: str = "ada", commits: Any = ()) -> model.Definition:
+        document = documents.with_commits(documents.parse(text, "release.yml", self.house.home), commits)
         with self.house.write(by, "dev") as ctx:
             return commands.put_definition(ctx, document)
 
@@ -239,9 +245,11 @@ class Site:
             made = endpoint_store.deployment(ctx, id_)
             assert made is not None
             status = endpoint_model.Status.FAILED if failed else endpoint_model.Status.READY
+            environment_store.put_lock(ctx, self.lock)
             endpoint_store.switch_status(
-                ctx, made, status, error="no such package" if failed else "", environment_lock="e" * 64
-            )
+                ctx, made, status, error="no such package" if failed else "",
+                environment_lock=made.environment_lock or self.lock.digest,
+            )  # fmt: skip
             if made.notify:
                 durable.signal(ctx, made.notify, f"deployment:{id_}", {"error": ""})
         if made.workspace == "prod" and not failed:

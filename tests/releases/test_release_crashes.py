@@ -18,9 +18,10 @@ from doubleloop.tracking import ports as tracking
 TOLD = [
     "release.started", "release.stage_entered", "release.candidate", "release.evidence", "release.evidence",
     "release.evidence", "release.evidence", "release.judged", "release.stage_entered", "approval.opened",
-    "release.waiting", "approval.given", "approval.closed", "release.approved", "release.rolling_out",
+    "release.waiting", "approval.given", "approval.closed", "release.approved", "release.bundled",
+    "release.rolling_out",
     "release.traffic", "release.baked", "release.traffic", "release.baked", "release.traffic", "release.baked",
-    "release.promoted", "release.stage_served", "release.completed",
+    "release.promoted", "release.stage_served", "release.bundled", "release.completed",
 ]  # fmt: skip
 
 

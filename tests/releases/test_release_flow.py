@@ -10,6 +10,7 @@ import pytest
 from doubleloop.base import errors
 from doubleloop.gates import rules as gate_rules
 from doubleloop.releases import commands, fake, model, queries
+from doubleloop.specs import sources
 
 
 def first_release(site: Any) -> model.Release:
@@ -479,6 +480,22 @@ def test_a_lead_who_trained_the_model_is_an_author_too(site: Any) -> None:
     async def people() -> None:
         await site.until(release.id, "waiting")
         with pytest.raises(errors.NotPermitted, match="grace registered bikes:1"):
+            await asyncio.to_thread(lambda: site.decide(release.id))
+        with site.house.write("ada", None) as ctx:
+            commands.cancel(ctx, release.id)
+
+    site.run(people)
+
+
+def test_a_lead_who_wrote_the_commit_of_the_code_is_an_author_too(site: Any) -> None:
+    site.register("1")
+    commit = sources.Commit("c" * 40, people=(("Grace Hopper", "grace@example.org"), ("", "")))
+    site.define(commits=[commit])
+    release = site.start("1")
+
+    async def people() -> None:
+        await site.until(release.id, "waiting")
+        with pytest.raises(errors.NotPermitted, match="grace wrote the commit cccccccccccc of the code"):
             await asyncio.to_thread(lambda: site.decide(release.id))
         with site.house.write("ada", None) as ctx:
             commands.cancel(ctx, release.id)

@@ -115,13 +115,15 @@ def test_everybody_who_had_a_hand_in_it_is_an_author() -> None:
     version = SimpleNamespace(name="bikes", version="2", created_by="mia", authors=("mia", "noor"))
     job = SimpleNamespace(id="job-1", created_by="omar")
     started = release(1, created_by="service:automation", trigger={"type": "rule", "author": "rita"})
-    found = rules.authors(started, definition, [version], [job])  # type: ignore[arg-type]
+    wrote = {"gus": "f" * 40, "omar": "f" * 40}
+    found = rules.authors(started, definition, [version], [job], wrote)  # type: ignore[arg-type]
     assert found == {
         "dora": "wrote the release definition",
         "rita": "wrote the rule that started the release",
         "mia": "registered bikes:2 and made bikes:2",
         "noor": "made bikes:2",
-        "omar": "started the job job-1",
+        "omar": "started the job job-1 and wrote the commit ffffffffffff of the code",
+        "gus": "wrote the commit ffffffffffff of the code",
     }
 
 

@@ -54,7 +54,7 @@ def test_a_request_is_explained_from_its_answer_to_who_approved_the_model(site: 
     assert told["kind"] == "request"
     assert (told["request"]["inputs"], told["request"]["outputs"]) == ({"x": 1.5}, {"prediction": 42.0})
     assert told["deployment"]["name"] == "blue-r1"
-    assert told["deployment"]["environment_lock"] == "e" * 64
+    assert told["deployment"]["environment_lock"] == site.lock.digest
     assert (told["model"]["version"], told["model"]["job"]) == ("2", f"{release.id}-train0")
     assert told["job"]["steps"][0]["command"] == "python train.py"
     assert [each["digest"] for each in told["data"]] == ["d" * 64]

@@ -18,6 +18,7 @@ from doubleloop.api import (
     access,
     assets,
     blobs,
+    bundles,
     endpoints,
     installation,
     jobs,
@@ -36,7 +37,7 @@ from doubleloop.settings.model import Settings
 
 LOG = logging.getLogger("doubleloop.api")
 
-ROUTERS = (installation, logins, setups, access, blobs, assets, jobs, endpoints, watching, releases, secrets)
+ROUTERS = (installation, logins, setups, access, blobs, assets, jobs, endpoints, watching, releases, bundles, secrets)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # Handlers are plain functions that block on the database: that many may do so at once.
 THREADS = 64

@@ -41,6 +41,7 @@ ENTRIES: dict[str, Entry] = {
     "workspace": _noun("Set up", "workspace", "Workspaces, and the default one."),
     "compute": _noun("Set up", "compute", "Where jobs run."),
     "datastore": _noun("Set up", "datastore", "Where data lies."),
+    "registry": _noun("Set up", "registry", "Shared registries, and bundles between installations."),
     "secret": _noun("Set up", "secret", "Values given to jobs and deployments by name."),
     "user": _noun("Set up", "user", "People of this installation."),
     "principal": _noun("Set up", "principal", "Processes that act under a name of their own."),
@@ -61,8 +62,6 @@ ENTRIES: dict[str, Entry] = {
     "version": Entry("Start", "running", "version", "The versions of this program and its server."),
 }
 
-_CREATE_SETUP = "Name it in a setup file and run `doubleloop apply -f setup.yml`."
-
 # Nouns of `az ml` and of later, recognised so that the answer says what to do now.
 NOT_YET: dict[str, str] = {
     "batch-deployment": "Run a command or pipeline job over the data: `doubleloop job create -f job.yml`.",
@@ -79,7 +78,6 @@ NOT_YET: dict[str, str] = {
     "marketplace-subscription": "Nothing here is bought.",
     "package": "Package substitutions are part of the setup file: `package_substitutions` of a workspace.",
     "policy": "Checks that block a release are part of its file: `checks` of a stage.",
-    "registry": _CREATE_SETUP + " `doubleloop model list --registry-name registry` looks into it.",
     "serverless-endpoint": "Deploy the model itself: `doubleloop online-deployment create`.",
     "vnet": "Nothing here needs one.",
 }

@@ -96,13 +96,15 @@ def create_deployment(
     name: str | None = None,
     model_reference: str | None = None,
     signature: Mapping[str, Any] | None = None,
+    lock: str = "",
     all_traffic: bool = False,
     release: str | None = None,
     notify: str | None = None,
 ) -> model.Deployment:
     """Start a deployment; it takes no traffic by itself unless ``all_traffic`` or its name has some already.
 
-    ``name``, ``model_reference`` and ``signature`` replace what the file says (a release does). The end is signalled
+    ``name``, ``model_reference``, ``signature`` and ``lock`` (the digest of an environment's lock) replace what the
+    file says (a release does). The end is signalled
     to the workflow ``notify`` on topic ``deployment:<id>``. The same ``id_`` again returns what was started.
     Raises NotFound for the endpoint or the model.
     """
@@ -130,7 +132,7 @@ def create_deployment(
     made = model.Deployment(
         id_, ctx.workspace, spec.endpoint_name, name or spec.name, model.Status.PREPARING, "",
         version.name if version else "", version.version if version else "", version.id if version else "",
-        document.to_wire(), dict(signature) if signature else version.signature if version else None, "", "", {},
+        document.to_wire(), dict(signature) if signature else version.signature if version else None, lock, "", {},
         release, all_traffic, notify, ctx.actor.id, ctx.now,
     )  # fmt: skip
     store.insert_deployment(ctx, made)

@@ -15,6 +15,7 @@ from doubleloop.durable import ports as flows
 from doubleloop.endpoints import commands, model, ports, store, variables
 from doubleloop.environments import commands as environments
 from doubleloop.environments import queries as pins
+from doubleloop.environments.sources import Prepared
 from doubleloop.gateway import protocol
 from doubleloop.models import queries as models
 from doubleloop.models import rules as model_rules
@@ -105,15 +106,22 @@ def _lay(contexts: Contexts, deployment: model.Deployment) -> _Laid:
             where=document.source.where("model"),
             cure="Add code_configuration (code, scoring_script) and environment, or log the model with MLflow.",
         )
+    prepared = _environment(contexts, deployment, spec, model_dir)
+    files["secrets"] = variables.pin(contexts, ACTOR, deployment)
+    return _Laid(files, str(prepared.python), prepared.lock_digest, signature)
+
+
+def _environment(contexts: Contexts, deployment: model.Deployment, spec: Any, model_dir: Path) -> Prepared:
+    """A lock that came with the deployment is built as it is; nothing is resolved again."""
+    if deployment.environment_lock:
+        return environments.prepare_lock(contexts, deployment.workspace, deployment.environment_lock)
     with contexts.read(ACTOR, deployment.workspace) as ctx:
         source = (
             pins.resolve(ctx, _plain(spec.environment))
             if spec.environment is not None
             else environments.source_of_model(model_dir)
         )
-    prepared = environments.prepare(contexts, deployment.workspace, source)
-    files["secrets"] = variables.pin(contexts, ACTOR, deployment)
-    return _Laid(files, str(prepared.python), prepared.lock_digest, signature)
+    return environments.prepare(contexts, deployment.workspace, source)
 
 
 def _plain(environment: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ from doubleloop.base import actors, canonical, errors
 from doubleloop.catalog import commands as catalog
 from doubleloop.catalog import model as assets
 from doubleloop.db.context import Contexts, Ctx
-from doubleloop.environments import builder, conda, curated, locks, queries, rules, store
+from doubleloop.environments import builder, conda, curated, locks, model, queries, rules, store
 from doubleloop.environments.sources import EnvironmentSource, Prepared
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.settings.model import Settings
+from doubleloop.storage import ports as storage
 from doubleloop.workspaces import queries as workspaces
 
 ACTOR = actors.service("jobs")
@@ -81,6 +83,40 @@ def prepare(
         if source.asset:
             catalog.link(ctx, source.asset, "locked", f"environment:{lock.digest}")
     return Prepared(lock, built.python, built.reused, built.seconds)
+
+
+def prepare_lock(
+    contexts: Contexts, workspace: str, digest: str, progress: Callable[[str], None] = _silent
+) -> Prepared:
+    """Build the very packages of a lock that is on record: what was tested is what runs. Raises as ``prepare``."""
+    settings = contexts.port(Settings)
+    with contexts.read(ACTOR, workspace) as ctx:
+        lock = queries.lock(ctx, digest)
+    cache = Path(settings.uv_cache) if settings.uv_cache else None
+    built = builder.build(lock, settings.home, progress, uv_cache=cache)
+    return Prepared(lock, built.python, built.reused, built.seconds)
+
+
+def keep_lock(ctx: Ctx, lock: model.Lock, bundle: str) -> None:
+    """Put a lock that came with a promotion bundle on record."""
+    identity.permit(ctx, Action.MODEL_WRITE)
+    if store.put_lock(ctx, lock):
+        events.record(
+            ctx, "environment.imported", f"environment:{lock.digest}", python=lock.python,
+            packages=len(lock.requirements), bundle=bundle,
+        )  # fmt: skip
+
+
+def remember(contexts: Contexts, reference: str, lock: model.Lock) -> None:
+    """Answer what a model's own files ask for with the lock that it was tested with. Nothing happens for a model that
+    does not say what it needs."""
+    with tempfile.TemporaryDirectory(prefix="doubleloop-model-") as scratch:
+        laid = contexts.port(storage.Blobs).materialise(reference, Path(scratch) / "model")
+        try:
+            wanted = rules.prepare(source_of_model(laid).spec, ())
+        except errors.DoubleloopError:
+            return
+        locks.remember(wanted, contexts.port(Settings).home / "environments" / "locks", lock)
 
 
 def curated_names() -> tuple[str, ...]:

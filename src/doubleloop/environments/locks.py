@@ -45,6 +45,16 @@ def resolve(
     return lock
 
 
+def remember(spec: model.CondaSpec, cache_dir: Path, lock: model.Lock) -> None:
+    """Let ``resolve`` answer this spec with a lock that was found elsewhere. One of another platform is of no use here
+    and is left out; a spec that was resolved here already keeps its answer."""
+    if lock.platform != _platform():
+        return
+    place = cache_dir / f"{_question(spec, lock.python)}.json"
+    if not place.exists():
+        _remember(place, lock)
+
+
 def _question(spec: model.CondaSpec, python: str) -> str:
     """Everything that decides the answer; where it was written does not."""
     return canonical.sha256(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from doubleloop.db.context import Ctx
 from doubleloop.identity import commands, model, store
 from doubleloop.identity.actions import Action
@@ -10,6 +13,23 @@ from doubleloop.identity.actions import Action
 def users(ctx: Ctx) -> list[model.User]:
     commands.permit(ctx, Action.IDENTITY_READ)
     return store.users(ctx)
+
+
+def wrote(ctx: Ctx, commits: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Users to the hash of a commit that they wrote or committed.
+
+    git knows people by a name and an address: a user is meant whose name, or shown name, is one of the two, or whose
+    name stands before the @ of the address. Rather one too many may not approve than one too few.
+    """
+    found: dict[str, str] = {}
+    everybody = store.users(ctx)
+    for commit in commits:
+        for name, address in commit["people"]:
+            said = {name.casefold(), address.casefold(), address.casefold().partition("@")[0]} - {""}
+            for user in everybody:
+                if said & {user.name.casefold(), user.display_name.casefold()}:
+                    found.setdefault(user.name, str(commit["hash"]))
+    return found
 
 
 def groups(ctx: Ctx) -> list[model.Group]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from doubleloop.base import errors, ids
@@ -65,6 +66,7 @@ def submit(
         notify=notify,
         force_rerun=_force(document.kind, settings, force_rerun),
         continue_on_step_failure=bool(settings and settings.continue_on_step_failure),
+        commits=tuple(asdict(each) for each in document.source.commits),
     )
     for task in tasks:
         _check_name(document, task.name, f"jobs.{task.name}")

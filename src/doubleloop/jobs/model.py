@@ -53,7 +53,8 @@ class Job:
     """``outputs`` are known once the job is completed: name → ``{"type", "reference", "step", "output"}``.
 
     ``purpose`` says why the job exists when the system started it. ``error`` is what, where and cure as text.
-    ``round`` counts from 1 and grows with each retry.
+    ``round`` counts from 1 and grows with each retry. ``commits``: what its code was taken from, as its sender's git
+    told (``hash``, ``repository``, ``branch``, ``changed``, ``people``).
     """
 
     id: str
@@ -80,6 +81,7 @@ class Job:
     cancelled_by: str | None = None
     round: int = 1
     pins: Mapping[str, Any] = field(default_factory=dict)
+    commits: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def workflow(self) -> str:

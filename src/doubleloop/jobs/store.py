@@ -36,6 +36,7 @@ JOBS = sa.Table(
     sa.Column("outputs", sa.Text, nullable=False),
     sa.Column("tags", sa.Text, nullable=False),
     sa.Column("pins", sa.Text, nullable=False),
+    sa.Column("commits", sa.Text, nullable=False, server_default="[]"),
     sa.Column("run_id", sa.String(64)),
     sa.Column("code", sa.String(600)),
     sa.Column("notify", sa.String(300)),
@@ -89,7 +90,7 @@ ATTEMPTS = sa.Table(
     sa.Column("ended_at", tables.Moment),
 )
 
-_JSON = frozenset({"purpose", "inputs", "outputs", "tags", "pins", "usage"})
+_JSON = frozenset({"purpose", "inputs", "outputs", "tags", "pins", "commits", "usage"})
 # What an attempt finds out; a new attempt begins without it.
 _FRESH: Mapping[str, Any] = {
     "digest": None, "reused_from": None, "run_id": None, "environment_lock": None, "inputs": {}, "outputs": {},
@@ -104,7 +105,7 @@ def _encode(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _job(row: sa.Row[Any]) -> Job:
     values = {key: json.loads(value) if key in _JSON else value for key, value in row._mapping.items() if key != "seq"}
-    return Job(**{**values, "status": Status(values["status"])})
+    return Job(**{**values, "status": Status(values["status"]), "commits": tuple(values["commits"])})
 
 
 def _step(row: sa.Row[Any]) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from doubleloop.base import errors
@@ -88,6 +89,11 @@ def target(check_: dict[str, Any], stage: Any) -> str | None:
 
 def document_of(definition: model.Definition) -> documents.Document:
     return documents.from_wire(definition.document)
+
+
+def commits(definition: model.Definition) -> list[dict[str, Any]]:
+    """What the code of its jobs and deployments was taken from."""
+    return [asdict(each) for each in document_of(definition).source.commits]
 
 
 def nested(definition: model.Definition, pointer: str) -> documents.Document:

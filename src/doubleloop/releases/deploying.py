@@ -10,11 +10,13 @@ from doubleloop.db.context import Contexts, Ctx
 from doubleloop.endpoints import commands as endpoints
 from doubleloop.endpoints import model as endpoint_model
 from doubleloop.endpoints import queries as endpoint_queries
+from doubleloop.identity.model import WorkspaceKind
 from doubleloop.jobs import commands as job_commands
 from doubleloop.jobs import model as job_model
 from doubleloop.jobs import queries as jobs
 from doubleloop.models import queries as models
-from doubleloop.releases import definitions, measuring, model, rules, stages, store
+from doubleloop.releases import bundling, definitions, measuring, model, rules, stages, store
+from doubleloop.workspaces import queries as workspaces
 
 _STARTING = (endpoint_model.Status.PREPARING, endpoint_model.Status.STARTING)
 _GONE = (endpoint_model.Status.DELETED, endpoint_model.Status.REPLACED)
@@ -29,14 +31,28 @@ def sign(contexts: Contexts, id_: str) -> stages.Ending | None:
         release, definition = stages.load(ctx, id_)
         version = models.get(ctx, release.model, release.candidate)
     spec = definitions.document_of(definition).model
-    wanted = spec.stages[release.position].deployment
+    wanted = next((stage.deployment for stage in spec.stages[release.position :] if stage.deployment), None)
     if wanted is None or wanted.code_configuration is not None or version.signature or release.stage.signature:
         return None
-    known = next((stage for stage in spec.stages for check in stage.checks if check.type == "model_quality"), None)
+    told = next((stage.signature for stage in release.stages[: release.position] if stage.signature), None)
+    if told:
+        with contexts.write(stages.ACTOR) as ctx:
+            release, _ = stages.load(ctx, id_, lock=True)
+            store.note_stage(ctx, release, signature=told)
+        return None
+    # What a production workspace needs to know is found before the way leads there: it reads no other's hold-out.
+    here = spec.stages[release.position]
+    with contexts.read(stages.ACTOR) as ctx:
+        is_production = workspaces.get(ctx, release.workspace).kind is WorkspaceKind.PRODUCTION
+    searched = [here] if is_production else [here, *spec.stages]
+    known = next((stage for stage in searched for check in stage.checks if check.type == "model_quality"), None)
+    if known is None and here.deployment is None:
+        return None
     if known is None:
         return stages.failed(
             f"{release.model}:{release.candidate} has no signature, so requests could not be checked; log it with one "
-            "(mlflow.models.infer_signature), or add a model_quality check, whose hold-out names the columns"
+            "(mlflow.models.infer_signature), or add a model_quality check to this stage or one before it, whose "
+            "hold-out names the columns"
         )
     check = next(check for check in known.checks if check.type == "model_quality")
     try:
@@ -71,7 +87,7 @@ def deploy(contexts: Contexts, id_: str) -> dict[str, Any]:
                 ctx, document, id_=f"{release.id}-deploy{release.position}",
                 name=rules.deployment_name(document.model.name, release.number),
                 model_reference=f"azureml:{release.model}:{release.candidate}", signature=release.stage.signature,
-                release=release.id, notify=release.workflow,
+                lock=bundling.lock(ctx, release), release=release.id, notify=release.workflow,
             )  # fmt: skip
             topic = f"deployment:{made.id}"
             release = store.note_stage(

@@ -122,10 +122,15 @@ _CAUSE = {"rule": "wrote the rule that started the release", "model.registered":
 
 
 def authors(
-    release: model.Release, definition: model.Definition, versions: Iterable[Any], jobs: Iterable[Any]
+    release: model.Release,
+    definition: model.Definition,
+    versions: Iterable[Any],
+    jobs: Sequence[Any],
+    wrote: Mapping[str, str],
 ) -> dict[str, str]:
     """Who had a hand in it, and how. When an automation started the release, the rule's and the definition's authors
-    stand for it; ``versions`` are model versions, ``jobs`` (created_by) that led to them."""
+    stand for it; ``versions`` are model versions, ``jobs`` (created_by) that led to them, ``wrote`` maps a user to the
+    commit of the code that they wrote."""
     named: list[tuple[str | None, str]] = [
         (release.created_by, "started the release"),
         (definition.created_by, "wrote the release definition"),
@@ -135,6 +140,7 @@ def authors(
         named.append((version.created_by, f"registered {version.name}:{version.version}"))
         named += [(author, f"made {version.name}:{version.version}") for author in version.authors]
     named += [(job.created_by, f"started the job {job.id}") for job in jobs]
+    named += [(user, f"wrote the commit {commit[:12]} of the code") for user, commit in wrote.items()]
     return gates.authors(named)
 
 

@@ -6,12 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 from doubleloop.base import actors, clock
+from doubleloop.bundles import queries as bundles
 from doubleloop.catalog import commands as catalog
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.gates import commands as gate_commands
 from doubleloop.gates import model as gate_model
 from doubleloop.gates import queries as gates
 from doubleloop.gates import rules as gate_rules
+from doubleloop.identity import queries as identities
 from doubleloop.jobs import queries as jobs
 from doubleloop.models import queries as models
 from doubleloop.releases import commands, definitions, model, queries, rules, store
@@ -47,7 +49,7 @@ def begin(contexts: Contexts, id_: str) -> dict[str, Any]:
 
 
 def enter(contexts: Contexts, id_: str, position: int) -> dict[str, Any]:
-    """What the stage asks for: {"end"} or {"retrain", "deployment", "checks": [types], "approval", "early"}.
+    """What the stage asks for: {"end"} or {"retrain", "deployment", "sign", "checks": [types], "approval", "early"}.
 
     ``early`` tells that the deployment stands, without traffic, before people are asked, because a check needs it or
     because nobody is asked; otherwise nothing is put into the workspace before they have said yes.
@@ -62,8 +64,10 @@ def enter(contexts: Contexts, id_: str, position: int) -> dict[str, Any]:
         types = [check.type for check in stage.checks]
         early = bool(stage.deployment) and bool(types) and (stage.approval is None or "endpoint_performance" in types)
         last = position == len(definition.workspaces) - 1
+        later = definitions.document_of(definition).model.stages[position:]
         return {
             "end": None, "retrain": stage.retrain is not None, "deployment": stage.deployment is not None,
+            "sign": any(each.deployment for each in later),
             "checks": types, "approval": stage.approval is not None, "early": early,
             "rollout": stage.rollout is not None or last,
         }  # fmt: skip
@@ -142,7 +146,11 @@ def _authors(ctx: Ctx, release: model.Release, definition: model.Definition) -> 
     numbers = dict.fromkeys([release.version, release.candidate])
     versions = [models.get(ctx, release.model, number) for number in numbers]
     found = [jobs.get(ctx, version.job) for version in versions if version.job]
-    return rules.authors(release, definition, versions, [job for job in found if job is not None])
+    elsewhere = [bundles.authors(ctx, release.model, number) for number in numbers]
+    started = [job for job in found if job is not None]
+    commits = [*(each for job in started for each in job.commits), *definitions.commits(definition)]
+    named = rules.authors(release, definition, versions, started, identities.wrote(ctx, commits))
+    return {name: why for each in (*elsewhere, named) for name, why in each.items()}
 
 
 def hear_people(contexts: Contexts, id_: str) -> dict[str, Any]:

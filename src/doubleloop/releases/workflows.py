@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from doubleloop.durable import ports as flows
-from doubleloop.releases import checking, deploying, model, retraining, rolling, stages
+from doubleloop.releases import bundling, checking, deploying, model, retraining, rolling, stages
 
 RETRY_S = 15.0
 CLEAN_LOOKS = 60
@@ -77,9 +77,10 @@ async def _stage(flow: flows.Flow, id_: str, position: int, plan: dict[str, Any]
         ending = await _started(flow, id_, f"{at}retrain", retraining.submit, retraining.look)
     # Unsafe files are found before anything loads them.
     ending = ending or await _checks(flow, id_, at, plan["checks"], scans=True)
-    if plan["deployment"]:
+    if plan["sign"]:
         ending = ending or await _do(flow, f"{at}sign", deploying.sign, id_)
     if plan["deployment"] and plan["early"]:
+        ending = ending or await _do(flow, f"{at}pack", bundling.pack, id_)
         ending = ending or await _started(flow, id_, f"{at}deploy", deploying.deploy, deploying.look)
     ending = ending or await _checks(flow, id_, at, plan["checks"], scans=False)
     if plan["checks"]:
@@ -87,6 +88,7 @@ async def _stage(flow: flows.Flow, id_: str, position: int, plan: dict[str, Any]
     if plan["approval"]:
         ending = ending or await _people(flow, id_, at)
     if plan["deployment"] and not plan["early"]:
+        ending = ending or await _do(flow, f"{at}pack", bundling.pack, id_)
         ending = ending or await _started(flow, id_, f"{at}deploy", deploying.deploy, deploying.look)
     if plan["deployment"] and plan["rollout"]:
         ending = ending or await _roll_out(flow, id_, at)
@@ -193,6 +195,8 @@ async def _pass(flow: flows.Flow, id_: str, at: str, plan: dict[str, Any], notes
     passed = await _do(flow, f"{at}pass", rolling.promote, id_, plan["rollout"])
     if passed["end"]:
         return _ending(passed)
+    problem = await _do(flow, f"{at}pack what serves", bundling.pack, id_)
+    notes += problem["reasons"] if problem else []
     if passed["monitor"]:
         problem = await _do(flow, f"{at}monitor", rolling.watch, id_)
         notes += [problem] if problem else []

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from doubleloop.sdk import assets, automation, blobs, endpoints, identities, jobs, releases, routes, secrets, transport
+from doubleloop.sdk import (
+    assets,
+    automation,
+    blobs,
+    bundles,
+    endpoints,
+    identities,
+    jobs,
+    releases,
+    routes,
+    secrets,
+    transport,
+)
 
 
 class Computes(routes.Routes):
@@ -132,6 +144,7 @@ class Client(routes.Routes):
         self.link = transport.Transport(url, token, timeout=timeout, patience=patience)
         super().__init__(self.link)
         self.blobs = blobs.Blobs(self.link)
+        self.bundles = bundles.Bundles(self.link, self.blobs)
         self.users = identities.Users(self.link, "users")
         self.principals = identities.Principals(self.link, "principals")
         self.access = Access(self.link)

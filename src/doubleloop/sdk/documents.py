@@ -1,8 +1,9 @@
-"""A file on its way to the server: what it points at is uploaded, and its paths become content addresses."""
+"""A file on its way to the server: what it points at is uploaded, and its paths become content addresses; the commits
+that its code is from go along."""
 
 from __future__ import annotations
 
-from doubleloop.sdk import blobs, routes, uploads
+from doubleloop.sdk import blobs, commits, routes, uploads
 from doubleloop.specs import documents
 
 
@@ -17,7 +18,8 @@ def ship(store: blobs.Blobs, document: documents.Document, progress: blobs.Progr
         for path in found
     }  # fmt: skip
     sent = {each.want: each.reference for each in uploads.send(store, wants.values(), progress)}
-    return documents.with_paths(document, {pointer: sent[want] for pointer, want in wants.items()}).to_wire()
+    shipped = documents.with_paths(document, {pointer: sent[want] for pointer, want in wants.items()})
+    return documents.with_commits(shipped, commits.of(want.path for want in wants.values() if want.code)).to_wire()
 
 
 def _is_code(pointer: str) -> bool:

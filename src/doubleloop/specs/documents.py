@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,11 @@ def with_paths(document: Document, replaced: Mapping[str, str]) -> Document:
     return _build(document.kind, data, document.source, resolve=False)
 
 
+def with_commits(document: Document, commits: Iterable[sources.Commit]) -> Document:
+    """The document, knowing what its code was taken from."""
+    return replace(document, source=replace(document.source, commits=tuple(commits)))
+
+
 def _apply_sets(data: dict[str, Any], source: sources.Source, sets: Sets) -> tuple[dict[str, Any], sources.Source]:
     places = dict(source.places)
     for path, text in sets:
@@ -178,7 +183,7 @@ def _apply_sets(data: dict[str, Any], source: sources.Source, sets: Sets) -> tup
             raise errors.InvalidInput(error.what, where=errors.Where(f"--set {path}={text}"), cure=error.cure) from None
         places = {key: place for key, place in places.items() if key[: len(pointer)] != pointer}
         places[pointer] = sources.Place(f"--set {path}={text}", 0)
-    return data, sources.Source(source.file, source.base_dir, places, source.bases)
+    return data, sources.Source(source.file, source.base_dir, places, source.bases, source.commits)
 
 
 def _build(kind: str, data: dict[str, Any], source: sources.Source, *, resolve: bool) -> Document:

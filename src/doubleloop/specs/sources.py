@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from doubleloop.specs import pointers
 
 MAX_VALUES = 50_000
 MAX_DEPTH = 100
+MAX_COMMITS, MAX_PEOPLE, MAX_TEXT = 20, 50, 500
 
+_COMMIT = re.compile(r"^[0-9a-f]{40}(?:[0-9a-f]{24})?$")
 _INT = re.compile(r"^[-+]?[0-9]+$")
 _BASED_INT = re.compile(r"^0(?:x[0-9a-fA-F]+|o[0-7]+)$")
 _FLOAT = re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$")
@@ -52,13 +54,36 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Commit:
+    """A commit that a document's code was taken from. ``people`` (name, e-mail) wrote or committed it; ``changed``
+    tells that files were not as they are in it."""
+
+    hash: str
+    repository: str = ""
+    branch: str = ""
+    changed: bool = False
+    people: tuple[tuple[str, str], ...] = ()
+
+    @staticmethod
+    def from_wire(wire: Mapping[str, Any]) -> Commit:
+        """Raises KeyError, ValueError, TypeError for what is none."""
+        if not _COMMIT.match(wire["hash"]) or len(wire["people"]) > MAX_PEOPLE:
+            raise ValueError("not a commit")
+        people = tuple((str(name)[:MAX_TEXT], str(email)[:MAX_TEXT]) for name, email in wire["people"])
+        repository, branch = str(wire["repository"])[:MAX_TEXT], str(wire["branch"])[:MAX_TEXT]
+        return Commit(wire["hash"], repository, branch, bool(wire["changed"]), people)
+
+
+@dataclass(frozen=True)
 class Source:
-    """Where everything of one document was written. ``bases`` says which folder relative paths start from."""
+    """Where everything of one document was written. ``bases`` says which folder relative paths start from, ``commits``
+    what its code was taken from."""
 
     file: str
     base_dir: Path = Path()
     places: Mapping[pointers.Pointer, Place] = field(default_factory=dict)
     bases: Mapping[pointers.Pointer, Path] = field(default_factory=dict)
+    commits: tuple[Commit, ...] = ()
 
     def where(self, path: str | pointers.Pointer = ()) -> errors.Where:
         """File and line of ``path``, or of the nearest thing around it that was written."""
@@ -92,7 +117,7 @@ class Source:
         length = len(pointer)
         places = {key[length:]: place for key, place in self.places.items() if key[:length] == pointer}
         bases = {key[length:]: base for key, base in self.bases.items() if key[:length] == pointer and key != pointer}
-        return Source(self.file_at(pointer), self.base_at(pointer), places, bases)
+        return Source(self.file_at(pointer), self.base_at(pointer), places, bases, self.commits)
 
     def to_wire(self) -> dict[str, Any]:
         files: dict[str, int] = {self.file: 0}
@@ -100,7 +125,8 @@ class Source:
             pointers.join(pointer): [files.setdefault(place.file, len(files)), place.line]
             for pointer, place in self.places.items()
         }
-        return {"files": list(files), "lines": lines}
+        commits = {"commits": [asdict(each) for each in self.commits]} if self.commits else {}
+        return {"files": list(files), "lines": lines, **commits}
 
 
 def from_wire(wire: Mapping[str, Any]) -> Source:
@@ -109,7 +135,8 @@ def from_wire(wire: Mapping[str, Any]) -> Source:
     lines = {
         pointers.split(text): Place(files[int(number)], int(line)) for text, (number, line) in wire["lines"].items()
     }
-    return Source(files[0], Path("/"), lines)
+    commits = tuple(Commit.from_wire(each) for each in wire.get("commits", ())[:MAX_COMMITS])
+    return Source(files[0], Path("/"), lines, {}, commits)
 
 
 def read(text: str, file: str, base_dir: Path) -> tuple[dict[str, Any], Source]:
