@@ -18,7 +18,7 @@ WRONG: list[Any] = [
 ]  # fmt: skip
 FIELDS = {
     "/login": ("user", "password"),
-    "/tokens": ("name", "user", "workspace", "lifetime"),
+    "/tokens": ("name", "user", "workspace", "lifetime", "actions", "resource"),
     "/users": ("name", "display_name", "password", "is_admin"),
     "/password": ("password",),
     "/principals": ("name", "description", "workspace", "owner", "role", "persona"),

@@ -129,7 +129,7 @@ BY_HASH = {
     ("GET", "/api/v1/blobs/{sha256}"), ("GET", "/api/v1/trees/{sha256}"), ("POST", "/api/v1/blobs/missing"),
 }  # fmt: skip
 OWN = {
-    ("GET", "/api/v1/me"), ("POST", "/api/v1/logout"), ("GET", "/api/v1/activations"), ("POST", "/api/v1/activations"),
+    ("GET", "/api/v1/me"), ("GET", "/api/v1/tokens"), ("POST", "/api/v1/logout"), ("GET", "/api/v1/activations"), ("POST", "/api/v1/activations"),
 }  # fmt: skip
 
 

@@ -207,11 +207,30 @@ def test_users_and_roles(terminal: Any, server: Any) -> None:
 
 def test_a_token_for_a_program(terminal: Any, server: Any) -> None:
     server.on("POST", "tokens", lambda seen: seen.json)
-    assert terminal("user", "create-token", "-n", "ci", "--lifetime", "90d").json == {
+    assert terminal("token", "create", "-n", "ci", "--lifetime", "90d").json == {
         "name": "ci",
         "lifetime": 7776000.0,
     }
-    assert terminal("user", "create-token", "-n", "ci", "--lifetime", "soon").code == 2
+    assert terminal("token", "create", "-n", "ci", "--lifetime", "soon").code == 2
+    words = ("-w", "prod", "--read-only", "--action", "endpoint.invoke", "--resource", "endpoint/bikes")
+    assert terminal("token", "create", "-n", "caller", "--of", "service:ci", *words).json == {
+        "name": "caller", "user": "service:ci", "workspace": "prod", "resource": "endpoint/bikes",
+        "actions": ["read-only", "endpoint.invoke"],
+    }  # fmt: skip
+
+
+def test_tokens_are_listed_and_revoked(terminal: Any, server: Any) -> None:
+    row = {"id": "token-1", "name": "ci", "kind": "token", "actions": ["read-only"], "last_used_at": None}
+    server.on("GET", "tokens", {"items": [row], "next": None})
+    server.on("DELETE", "users/*/tokens", {"revoked": 2})
+    server.on("DELETE", "tokens/*", {})
+    server.on("GET", "me", {"user": "ada"})
+    assert "read-only" in terminal("token", "list", "--of", "eve", "-o", "table").out
+    assert server.seen[-1].query == {"user": "eve"}
+    assert terminal("token", "revoke-all").code == 2
+    assert terminal("token", "revoke-all", "--yes").json == {"revoked": 2}
+    assert server.seen[-1].path.endswith("users/ada/tokens")
+    assert terminal("token", "revoke", "token-1").code == 0
 
 
 def test_the_workspace_in_use_is_remembered(terminal: Any, server: Any) -> None:

@@ -96,9 +96,9 @@ LOOK = (
     "release.read rule.read schedule.read storage.read tracking.read workspace.read"
 )
 SERVICES = {
-    "service:jobs": f"{LOOK} environment.write secret.get secret.read tracking.write",
+    "service:jobs": f"{LOOK} secret.get secret.read tracking.write",
     "service:releases": f"{LOOK} data.write endpoint.invoke endpoint.keys endpoint.write job.cancel job.submit "
-    "model.write release.start release.write secret.get secret.read tracking.write",
+    "model.write monitor.write release.start release.write secret.get secret.read tracking.write",
     "service:monitor": f"{LOOK} data.write monitor.run",
     "service:automation": f"{LOOK} data.write endpoint.write job.submit monitor.run release.start",
     "service:tracking": "model.read model.write release.read",

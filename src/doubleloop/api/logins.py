@@ -39,10 +39,19 @@ def logout(request: Request) -> dict[str, Any]:
     return {}
 
 
+@router.get("/tokens", openapi_extra=needs(OWN))
+def list_tokens(request: Request, user: str | None = None) -> dict[str, Any]:
+    with requests.reading(request) as ctx:
+        return requests.listing(identities.tokens(ctx, user or ctx.actor.id), render.plain)
+
+
 @router.post("/tokens", openapi_extra=needs(Action.IDENTITY_WRITE))
 def create_token(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
-    requests.refuse_unknown(body, "name", "user", "workspace", "lifetime")
+    requests.refuse_unknown(body, "name", "user", "workspace", "lifetime", "actions", "resource")
     lifetime = _lifetime(body.get("lifetime"))
+    actions = requests.value(body, "actions", list)
+    if actions is not None and not all(isinstance(each, str) for each in actions):
+        raise errors.InvalidInput("'actions' must be a list of texts")
     with requests.writing(request) as ctx:
         owner = requests.text(body, "user", ctx.actor.id)
         name = requests.text(body, "name", "token")
@@ -51,7 +60,10 @@ def create_token(request: Request, body: dict[str, Any] = Body()) -> dict[str, A
         workspace = requests.value(body, "workspace", str)
         if workspace is not None:
             workspaces.get(ctx, workspace)
-        token, secret = identity.create_token(ctx, owner, name, lifetime=lifetime, workspace=workspace)
+        token, secret = identity.create_token(
+            ctx, owner, name, lifetime=lifetime, workspace=workspace, actions=actions,
+            resource=requests.value(body, "resource", str),
+        )  # fmt: skip
         return {**render.plain(token), "token": secret}
 
 
@@ -69,6 +81,13 @@ def revoke_token(request: Request, id: str) -> dict[str, Any]:
     with requests.writing(request) as ctx:
         identity.revoke_token(ctx, id)
     return {}
+
+
+@router.delete("/users/{name}/tokens", openapi_extra=needs(Action.IDENTITY_WRITE))
+def revoke_tokens(request: Request, name: str) -> dict[str, Any]:
+    """Of a user, or of ``service:NAME``."""
+    with requests.writing(request) as ctx:
+        return {"revoked": identity.revoke_tokens(ctx, name)}
 
 
 @router.get("/me", openapi_extra=needs(OWN))
@@ -110,6 +129,18 @@ def set_password(request: Request, name: str, body: dict[str, Any] = Body()) -> 
     with requests.writing(request) as ctx:
         identity.set_password(ctx, name, requests.text(body, "password"))
     return {}
+
+
+@router.post("/users/{name}/disable", openapi_extra=needs(Action.IDENTITY_WRITE))
+def disable_user(request: Request, name: str) -> dict[str, Any]:
+    with requests.writing(request) as ctx:
+        return render.user(identity.disable_user(ctx, name, True))
+
+
+@router.post("/users/{name}/enable", openapi_extra=needs(Action.IDENTITY_WRITE))
+def enable_user(request: Request, name: str) -> dict[str, Any]:
+    with requests.writing(request) as ctx:
+        return render.user(identity.disable_user(ctx, name, False))
 
 
 @router.get("/principals", openapi_extra=needs(OWN))

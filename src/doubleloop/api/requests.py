@@ -54,8 +54,7 @@ def actor(request: Request) -> actors.Actor:
     secret = secret_of(request)
     if not secret:
         raise errors.NotAuthenticated("This needs a token", cure="Log in with `doubleloop login`.")
-    with contexts(request).read(GATE) as ctx:
-        found = identity.authenticate(ctx, secret)
+    found = identity.admit(contexts(request), GATE, secret)
     request.state.actor = found
     return found
 

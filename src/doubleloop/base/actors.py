@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 # What the ids of processes begin with; names of people have no colon.
@@ -19,13 +19,22 @@ class Actor:
     """``id`` is the name that stands in the record (``ada``, ``service:monitor``).
 
     ``via`` is the name of the token that was used: ``job:<job>/<step>`` says that a job's code acts for its user.
-    ``workspace`` is the only one (beside registries) that the token is good for; None means all.
+    ``workspace`` is the only one (beside registries) that the token is good for, ``actions`` and ``resource``
+    (``endpoint/bikes``) likewise; None means all. ``token`` is its id.
     """
 
     id: str
     kind: ActorKind = ActorKind.PERSON
     via: str = ""
     workspace: str | None = None
+    actions: frozenset[str] | None = None
+    resource: str | None = None
+    token: str = field(default="", compare=False)
+
+    @property
+    def limited(self) -> bool:
+        """Whether the token that was used is good for a part of what its owner may do."""
+        return (self.workspace, self.actions, self.resource) != (None, None, None)
 
     def job(self) -> tuple[str | None, str | None]:
         """The job and step whose code acts, or (None, None)."""

@@ -44,6 +44,7 @@ ENTRIES: dict[str, Entry] = {
     "registry": _noun("Set up", "registry", "Shared registries, and bundles between installations."),
     "secret": _noun("Set up", "secret", "Values given to jobs and deployments by name."),
     "user": _noun("Set up", "user", "People of this installation."),
+    "token": _noun("Set up", "token", "Tokens of programs."),
     "principal": _noun("Set up", "principal", "Processes that act under a name of their own."),
     "role": _noun("Set up", "role", "Groups, personas, and who may do what."),
     "data": _noun("Inner loop", "data", "Data assets and their versions."),

@@ -52,8 +52,7 @@ def actor(request: Request) -> actors.Actor:
     secret = request.cookies.get(SESSION_COOKIE)
     if not secret:
         raise errors.NotAuthenticated("This page needs a login", cure="Log in with your user name and password.")
-    with contexts(request).read(GATE) as ctx:
-        found = identity.authenticate(ctx, secret)
+    found = identity.admit(contexts(request), GATE, secret)
     request.state.actor = found
     return found
 

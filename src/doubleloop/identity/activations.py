@@ -24,8 +24,8 @@ def activate(ctx: Ctx, of: str, reason: str, length: timedelta) -> model.Activat
     Raises InvalidInput without a reason or for a length that is too long, NotPermitted for what one is not eligible
     for, and by the code of a job; Conflict when it was asked for already.
     """
-    if ctx.actor.job() != (None, None) or store.user(ctx, ctx.actor.id) is None:
-        raise errors.NotPermitted("Only a person activates rights, and only their own")
+    if not commands.is_self(ctx, ctx.actor.id) or store.user(ctx, ctx.actor.id) is None:
+        raise errors.NotPermitted("Only a person activates rights, only their own, and not with a limited token")
     if not reason.strip():
         raise errors.InvalidInput("An activation needs a reason", cure="Say why: `--reason 'ticket 4711'`.")
     if not timedelta(0) < length <= LONGEST:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
 from doubleloop.base import errors, ids
 from doubleloop.db.context import Ctx
 from doubleloop.events import commands as events
-from doubleloop.identity import commands, deciding, model, policies, ports, roles, services, store
+from doubleloop.identity import commands, deciding, model, policies, ports, roles, rules, services, store
 from doubleloop.identity.actions import Action
-
-# Endpoints are what commands ask about one by one; a role for one of anything else would never count.
-_THING = re.compile(r"endpoint/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def put(
@@ -38,7 +34,7 @@ def put(
     _check_principal(ctx, principal)
     if workspace is not None:
         ctx.port(ports.WorkspaceKinds).kind(ctx, workspace)
-    if resource is not None and (workspace is None or not _THING.fullmatch(resource)):
+    if resource is not None and not rules.is_thing(workspace, resource):
         raise errors.InvalidInput(
             f"'{resource}' is not one thing of a workspace", cure="Name its workspace too, and it as 'endpoint/NAME'."
         )

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 
 import argon2
+import sqlalchemy as sa
 
-from doubleloop.base import actors, errors, ids
-from doubleloop.db.context import Ctx
+from doubleloop.base import actors, clock, errors, ids
+from doubleloop.db.context import Contexts, Ctx
 from doubleloop.events import commands as events
-from doubleloop.identity import deciding, model, policies, ports, roles, services, store
+from doubleloop.identity import deciding, model, policies, ports, roles, rules, services, store
 from doubleloop.identity.actions import Action
 
+LOG = logging.getLogger("doubleloop.identity")
+
+# How often the use of a token is noted at most.
+NOTED_EVERY = timedelta(minutes=1)
 _HASHER = argon2.PasswordHasher()
 # Verified against when the user is unknown, so that the answer takes as long as for a known one.
 _NOBODY = _HASHER.hash(secrets.token_hex(16))
@@ -40,6 +46,7 @@ def decide(ctx: Ctx, action: Action, workspace: str | None = None, resource: str
     asked = model.Asked(
         made.id if made else f"user:{who.name}", action.value, place, kinds.kind(ctx, place).value if place else None,
         bool(place) and kinds.shared(ctx, str(place)), resource, only, ctx.actor.job() != (None, None),
+        ctx.actor.actions, ctx.actor.resource,
     )  # fmt: skip
     groups = store.groups_of(ctx, ctx.actor.id)
     names = [group.name for group in groups]
@@ -52,8 +59,9 @@ def _of_service(ctx: Ctx, action: Action, place: str | None, resource: str | Non
     """A process that is not limited to a workspace is not asked where it is: it may act before there is any."""
     shared = bool(place) and ctx.actor.workspace is not None and ctx.port(ports.WorkspaceKinds).shared(ctx, str(place))
     asked = model.Asked(
-        ctx.actor.id, action.value, place, None, shared, resource, ctx.actor.workspace, ctx.actor.job() != (None, None)
-    )
+        ctx.actor.id, action.value, place, None, shared, resource, ctx.actor.workspace, ctx.actor.job() != (None, None),
+        ctx.actor.actions, ctx.actor.resource,
+    )  # fmt: skip
     text = policies.text([], store.assignments_of(ctx, ctx.actor.id, ()), store.policies(ctx))
     found = deciding.decide(text, asked, False, ())
     if not found.allowed and not found.by:
@@ -75,6 +83,11 @@ def _why(ctx: Ctx, found: model.Decision, asked: model.Asked, groups: Sequence[m
         where = f"workspace {asked.workspace}" if asked.workspace else "the whole installation"
         what = f"the token '{ctx.actor.via}'" if ctx.actor.workspace else user
         return f"{what} is for workspace {asked.only} alone, not for {where}"
+    if policies.ONE_THING in found.by:
+        return f"the token '{ctx.actor.via}' is for {asked.thing} in workspace {asked.only} alone"
+    if policies.SOME_ACTIONS in found.by:
+        allowed = ", ".join(sorted(asked.granted or ()))
+        return f"the token '{ctx.actor.via}' does not allow {asked.action}, only {allowed}"
     if policies.JOB_CODE in found.by:
         return f"this is the code of {ctx.actor.via}, and no job may do {asked.action}, whoever submitted it"
     if found.by:
@@ -103,7 +116,11 @@ def permit(ctx: Ctx, action: Action, workspace: str | None = None, resource: str
 
 
 def _cure(ctx: Ctx, action: Action, place: str | None) -> str:
-    """What to ask for: an activation of one's own where that would do, else a membership."""
+    """What to ask for: another token or an activation of one's own where that would do, else a membership."""
+    if ctx.actor.limited and ctx.actor.job() == (None, None):
+        whole = dataclasses.replace(ctx.actor, workspace=None, actions=None, resource=None)
+        if decide(ctx.acting_as(whole), action, place).allowed:
+            return "Its owner may: use a token that is not limited like that."
     for group in store.groups_of(ctx, ctx.actor.id, sleeping=True):
         kind = ctx.port(ports.WorkspaceKinds).kind(ctx, place) if place else None
         may = roles.allowed_actions(group.persona, kind) if kind else roles.everywhere(group.persona)
@@ -124,8 +141,8 @@ def _hash(secret: str) -> str:
 
 
 def is_self(ctx: Ctx, user: str) -> bool:
-    """Whether it is the user in person: neither a job's code nor a token for one workspace stands for all of them."""
-    return ctx.actor.id == user and ctx.actor.job() == (None, None) and ctx.actor.workspace is None
+    """Whether it is the user in person: neither a job's code nor a limited token stands for all of them."""
+    return ctx.actor.id == user and ctx.actor.job() == (None, None) and not ctx.actor.limited
 
 
 def _spare_administrators(ctx: Ctx, name: str) -> None:
@@ -214,15 +231,25 @@ def put_group(ctx: Ctx, group: model.Group) -> None:
 
 
 def create_token(
-    ctx: Ctx, user: str, name: str, *, lifetime: timedelta | None = None, workspace: str | None = None
+    ctx: Ctx,
+    user: str,
+    name: str,
+    *,
+    lifetime: timedelta | None = None,
+    workspace: str | None = None,
+    actions: Sequence[str] | None = None,
+    resource: str | None = None,
 ) -> tuple[model.Token, str]:
-    """A new token of ``user`` and its secret, which is kept nowhere. One's own, or with identity.write.
+    """A new token of ``user`` and its secret, which is kept nowhere. One's own, that of a process one owns, or with
+    identity.write. It may be limited to a workspace, to ``actions`` (or ``read-only``), to one thing of the workspace.
 
-    On a job's behalf only that job's own token is made: its code cannot get one that may do more.
+    On a job's behalf only that job's own token is made: its code cannot get one that may do more. Nor does any token
+    make one that reaches further than itself. Raises NotPermitted, NotFound, InvalidInput for a limit that is not one.
     """
     of_job = (
         ctx.actor.id == user
         and ctx.actor.via == name
+        and ctx.actor.job() != (None, None)
         and workspace is not None
         and ctx.actor.workspace in (None, workspace)
     )
@@ -233,11 +260,38 @@ def create_token(
     if made is None and store.user(ctx, user) is None and user not in services.SERVICES:
         raise errors.NotFound(f"No user is named {user}")
     workspace = _within(made, workspace)
+    rules.check_scope(actions, workspace, resource)
+    until = ctx.now + lifetime if lifetime else None
+    kind = model.TokenKind.JOB if of_job else model.TokenKind.TOKEN
+    token = model.Token(
+        ids.new_id("token"), user, name, workspace, until, ctx.now, kind, tuple(actions) if actions else None, resource,
+        ctx.actor.id,
+    )  # fmt: skip
+    _refuse_wider(ctx, token)
+    return token, _keep(ctx, token)
+
+
+def _refuse_wider(ctx: Ctx, token: model.Token) -> None:
+    """A token cannot be exchanged for one that may do more, or does so for longer; a login may be for any."""
+    means = store.token(ctx, ctx.actor.token) if ctx.actor.token else None
+    until = means.expires_at if means and means.kind is model.TokenKind.TOKEN else None
+    alone = rules.wider(ctx.actor, until, token.actions, token.workspace, token.resource, token.expires_at)
+    if alone is not None:
+        raise errors.NotPermitted(
+            f"The token '{ctx.actor.via}' is for {alone}, and makes none that reaches further",
+            cure="Limit the new one likewise, or log in.",
+        )
+
+
+def _keep(ctx: Ctx, token: model.Token) -> str:
     secret = f"dl_{secrets.token_urlsafe(32)}"
-    token = model.Token(ids.new_id("token"), user, name, workspace, ctx.now + lifetime if lifetime else None, ctx.now)
     store.insert_token(ctx, token, _hash(secret))
-    events.record(ctx, "token.created", f"token:{token.id}", user=user, name=name)
-    return token, secret
+    events.record(
+        ctx, "token.created", f"token:{token.id}", user=token.user, name=token.name, workspace=token.workspace,
+        actions=token.actions, resource=token.resource,
+        expires_at=token.expires_at and clock.iso(token.expires_at),
+    )  # fmt: skip
+    return secret
 
 
 def _within(made: model.Principal | None, workspace: str | None) -> str | None:
@@ -252,12 +306,50 @@ def _within(made: model.Principal | None, workspace: str | None) -> str | None:
 def revoke_token(ctx: Ctx, id_: str) -> None:
     """One's own, that of a process one owns, or with identity.write; a job's also by the process that runs jobs."""
     found = store.token(ctx, id_)
-    of_job = found is not None and found.name.startswith("job:") and ctx.actor.id == services.JOBS
-    made = store.principal(ctx, found.user if found else "")
-    if not of_job and (found is None or not is_self(ctx, made.owner if made else found.user)):
+    of_job = found is not None and found.kind is model.TokenKind.JOB and ctx.actor.id == services.JOBS
+    if not of_job:
+        _answers_for(ctx, found.user if found else None)
+    if found and store.delete_token(ctx, id_):
+        events.record(ctx, "token.revoked", f"token:{id_}", user=found.user, name=found.name)
+
+
+def revoke_tokens(ctx: Ctx, user: str) -> int:
+    """All tokens and sessions of a user or process; returns how many there were. Raises as ``revoke_token``."""
+    _answers_for(ctx, user)
+    if store.user(ctx, user) is None and store.principal(ctx, user) is None and user not in services.SERVICES:
+        raise errors.NotFound(f"Neither a user nor a process is named {user}")
+    found = store.tokens(ctx, user)
+    for each in found:
+        store.delete_token(ctx, each.id)
+        events.record(ctx, "token.revoked", f"token:{each.id}", user=user, name=each.name)
+    return len(found)
+
+
+def _answers_for(ctx: Ctx, user: str | None) -> None:
+    """Raise NotPermitted unless the actor is the user, owns the process, or may change identities."""
+    made = store.principal(ctx, user or "")
+    if user is None or not is_self(ctx, made.owner if made else user):
         permit(ctx, Action.IDENTITY_WRITE, made.workspace if made else None)
-    if store.delete_token(ctx, id_):
-        events.record(ctx, "token.revoked", f"token:{id_}")
+        _spare_administrators(ctx, user or "")
+
+
+def disable_user(ctx: Ctx, name: str, disabled: bool) -> model.User:
+    """A disabled user's sessions end, and their tokens stop until they are enabled. Raises NotFound, and Conflict for
+    oneself."""
+    permit(ctx, Action.IDENTITY_WRITE)
+    user = store.user(ctx, name)
+    if user is None:
+        raise errors.NotFound(f"No user is named {name}")
+    if name == ctx.actor.id:
+        raise errors.Conflict(f"User {name} would disable themselves", cure="Ask another who may do this.")
+    _spare_administrators(ctx, name)
+    if user.disabled != disabled:
+        store.update_user(ctx, name, disabled=disabled)
+        events.record(ctx, "user.disabled" if disabled else "user.enabled", f"user:{name}")
+    if disabled:
+        for session in (each for each in store.tokens(ctx, name) if each.kind is model.TokenKind.SESSION):
+            store.delete_token(ctx, session.id)
+    return dataclasses.replace(user, disabled=disabled)
 
 
 def end_session(ctx: Ctx, secret: str) -> None:
@@ -270,18 +362,40 @@ def end_session(ctx: Ctx, secret: str) -> None:
 
 def authenticate(ctx: Ctx, secret: str) -> actors.Actor:
     """The actor behind a token or session. Raises NotAuthenticated."""
+    return _authenticated(ctx, secret)[0]
+
+
+def _authenticated(ctx: Ctx, secret: str) -> tuple[actors.Actor, model.Token]:
     token = store.token_by_hash(ctx, _hash(secret), ctx.now)
     if token is None:
         raise errors.NotAuthenticated("The token is unknown or has expired", cure="Log in again: `doubleloop login`.")
     if token.user.startswith(actors.PREFIX):
         made = store.principal(ctx, token.user)
-        if made.disabled if made else token.user not in services.SERVICES:
-            raise errors.NotAuthenticated(f"{token.user} is disabled")
-        return actors.Actor(token.user, actors.ActorKind.SERVICE, token.name, token.workspace)
-    user = store.user(ctx, token.user)
-    if user is None or user.disabled:
-        raise errors.NotAuthenticated(f"User {token.user} is disabled")
-    return actors.Actor(user.name, via=token.name, workspace=token.workspace)
+        disabled = made.disabled if made else token.user not in services.SERVICES
+    else:
+        user = store.user(ctx, token.user)
+        disabled = user is None or user.disabled
+    if disabled:
+        raise errors.NotAuthenticated(f"{token.user} is disabled")
+    actor = dataclasses.replace(
+        actors.named(token.user, token.name), workspace=token.workspace, actions=rules.actions(token.actions),
+        resource=token.resource, token=token.id,
+    )  # fmt: skip
+    return actor, token
+
+
+def admit(contexts: Contexts, gate: actors.Actor, secret: str) -> actors.Actor:
+    """As ``authenticate``, and notes when the token was used, at most once in NOTED_EVERY."""
+    with contexts.read(gate) as ctx:
+        actor, token = _authenticated(ctx, secret)
+        due = token.last_used_at is None or token.last_used_at <= ctx.now - NOTED_EVERY
+    if due:
+        try:
+            with contexts.write(gate) as ctx:
+                store.touch_token(ctx, token.id, ctx.now - NOTED_EVERY)
+        except sa.exc.OperationalError:  # a busy database: another use will be noted
+            LOG.info("the use of token %s could not be noted now", token.id)
+    return actor
 
 
 def login(ctx: Ctx, name: str, password: str, lifetime: timedelta) -> tuple[actors.Actor, str]:
@@ -295,5 +409,16 @@ def login(ctx: Ctx, name: str, password: str, lifetime: timedelta) -> tuple[acto
     if not matches:
         raise errors.NotAuthenticated("User name or password is wrong")
     actor = actors.Actor(name)
-    _, secret = create_token(ctx.acting_as(actor), name, "session", lifetime=lifetime)
-    return actor, secret
+    return actor, open_session(ctx, name, lifetime)
+
+
+def open_session(ctx: Ctx, name: str, lifetime: timedelta) -> str:
+    """The secret of a session of a user who has proved who they are."""
+    acting = ctx.acting_as(actors.Actor(name))
+    until = ctx.now + lifetime
+    return _keep(
+        acting,
+        model.Token(
+            ids.new_id("token"), name, "session", None, until, ctx.now, model.TokenKind.SESSION, created_by=name
+        ),
+    )

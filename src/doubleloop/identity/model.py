@@ -125,7 +125,8 @@ class Asked:
     """What is asked: who (``user`` or ``service`` and a name), what, on what, by which means.
 
     ``environment`` and ``registry`` describe ``workspace``; both are empty for the installation as a whole. ``only``:
-    the one workspace that the means (a token, or the process itself) are good for.
+    the one workspace that the means (a token, or the process itself) are good for; ``granted``: the actions that the
+    token allows, None for all; ``thing``: the one thing of that workspace that the token is good for.
     """
 
     principal: str
@@ -136,16 +137,34 @@ class Asked:
     resource: str | None = None
     only: str | None = None
     job: bool = False
+    granted: frozenset[str] | None = None
+    thing: str | None = None
+
+
+class TokenKind(StrEnum):
+    TOKEN = "token"
+    SESSION = "session"  # a login
+    JOB = "job"  # of the code of one step
 
 
 @dataclass(frozen=True)
 class Token:
+    """``actions`` are words of ``rules.actions``; they, ``workspace`` and ``resource`` are None for no limit.
+
+    ``last_used_at`` is noted at most once a minute.
+    """
+
     id: str
     user: str
     name: str
     workspace: str | None
     expires_at: datetime | None
     created_at: datetime
+    kind: TokenKind = TokenKind.TOKEN
+    actions: tuple[str, ...] | None = None
+    resource: str | None = None
+    created_by: str = ""
+    last_used_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ JOB_CODE = "code of a job"
 APPROVING = "people approve"
 ADMINISTRATOR = "administrator"
 ONE_WORKSPACE = "token of one workspace"
+ONE_THING = "token of one thing"
+SOME_ACTIONS = "token of some actions"
 INSTALLATION = 'Doubleloop::Installation::"this"'
 REGISTRIES = 'Doubleloop::Shelf::"registries"'
 
@@ -67,7 +69,7 @@ def schema() -> str:
         lines.append(
             f"  action {quoted(action)} in [{within}] appliesTo {{\n"
             "    principal: [User, Service], resource: [Installation, Workspace, Item],\n"
-            "    context: { job: Bool, only?: Workspace }\n  };"
+            "    context: { job: Bool, asked: String, only?: Workspace, thing?: Item, granted?: Set<String> }\n  };"
         )
     return "\n".join([*lines, "}", ""])
 
@@ -93,6 +95,15 @@ def always() -> str:
             ONE_WORKSPACE, "the token is for one workspace alone", "forbid",
             ("principal", "action", "resource"),
             f" when {{ context has only && !(resource in context.only || resource in {REGISTRIES}) }}",
+        ),
+        _policy(
+            ONE_THING, "the token is for one thing alone", "forbid",
+            ("principal", "action", "resource"), " when { context has thing && !(resource in context.thing) }",
+        ),
+        _policy(
+            SOME_ACTIONS, "the token does not allow it", "forbid",
+            ("principal", "action", "resource"),
+            " when { context has granted && !context.granted.contains(context.asked) }",
         ),
         _policy(
             JOB_CODE, "no job may do this, whoever submitted it", "forbid",
@@ -200,7 +211,11 @@ def request(asked: model.Asked) -> dict[str, object]:
         resource = _uid("Workspace", asked.workspace)
     else:
         resource = _uid("Installation", "this")
-    context: dict[str, object] = {"job": asked.job}
+    context: dict[str, object] = {"job": asked.job, "asked": asked.action}
+    if asked.granted is not None:
+        context["granted"] = sorted(asked.granted)
+    if asked.thing is not None:
+        context["thing"] = {"__entity": _uid("Item", f"{asked.only}/{asked.thing}")}
     if asked.only is not None:
         context["only"] = {"__entity": _uid("Workspace", asked.only)}
     return {

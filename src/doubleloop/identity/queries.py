@@ -15,6 +15,14 @@ def users(ctx: Ctx) -> list[model.User]:
     return store.users(ctx)
 
 
+def tokens(ctx: Ctx, user: str) -> list[model.Token]:
+    """Tokens and sessions, without their secrets. One's own, those of a process one owns, or with identity.read."""
+    made = store.principal(ctx, user)
+    if not commands.is_self(ctx, made.owner if made else user):
+        commands.permit(ctx, Action.IDENTITY_READ, made.workspace if made else None)
+    return store.tokens(ctx, user)
+
+
 def wrote(ctx: Ctx, commits: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Users to the hash of a commit that they wrote or committed.
 

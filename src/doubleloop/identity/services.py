@@ -29,12 +29,12 @@ JOBS = "service:jobs"
 SERVICES: dict[str, frozenset[Action]] = {
     # What a command reads and registers, it does in the name of who submitted it.
     "service:jobs": _READ
-    | {Action.ENVIRONMENT_WRITE, Action.SECRET_GET, Action.SECRET_READ, Action.TRACKING_WRITE},
+    | {Action.SECRET_GET, Action.SECRET_READ, Action.TRACKING_WRITE},
     # Its retraining jobs are its own, so it has what the code of jobs may do.
     "service:releases": JOB_CODE
     | {
-        Action.ENDPOINT_KEYS, Action.ENDPOINT_WRITE, Action.JOB_CANCEL, Action.JOB_SUBMIT, Action.RELEASE_START,
-        Action.RELEASE_WRITE, Action.SECRET_GET, Action.SECRET_READ,
+        Action.ENDPOINT_KEYS, Action.ENDPOINT_WRITE, Action.JOB_CANCEL, Action.JOB_SUBMIT, Action.MONITOR_WRITE,
+        Action.RELEASE_START, Action.RELEASE_WRITE, Action.SECRET_GET, Action.SECRET_READ,
     },
     "service:monitor": _READ | {Action.DATA_WRITE, Action.MONITOR_RUN},
     # What a rule or schedule does is asked of its author; this is for the rules that every installation has.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -81,6 +81,8 @@ POLICIES = sa.Table(
     sa.Column("name", sa.String(255), primary_key=True),
     sa.Column("text", sa.Text, nullable=False),
 )
+# How long a token that has ended is still listed.
+KEPT = timedelta(days=30)
 # Tokens and console sessions are one thing: a secret shown once, its hash kept, an end time, an owner.
 TOKENS = sa.Table(
     "tokens",
@@ -92,6 +94,11 @@ TOKENS = sa.Table(
     sa.Column("workspace", sa.String(255)),
     sa.Column("expires_at", tables.Moment),
     sa.Column("created_at", tables.Moment, nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False, server_default="token"),
+    sa.Column("actions", sa.Text),
+    sa.Column("resource", sa.String(512)),
+    sa.Column("created_by", sa.String(255), nullable=False, server_default=""),
+    sa.Column("last_used_at", tables.Moment),
 )
 
 
@@ -278,12 +285,12 @@ def delete_group(ctx: Ctx, name: str) -> None:
 
 
 def insert_token(ctx: Ctx, token: model.Token, hash_: str) -> None:
-    ctx.tx.execute(
-        TOKENS.insert().values(
-            id=token.id, hash=hash_, user=token.user, name=token.name, workspace=token.workspace,
-            expires_at=token.expires_at, created_at=token.created_at,
-        )
-    )  # fmt: skip
+    """What of the same owner ended long ago is forgotten."""
+    over = sa.and_(TOKENS.c.user == token.user, TOKENS.c.expires_at < ctx.now - KEPT)
+    ctx.tx.execute(TOKENS.delete().where(over))
+    actions = None if token.actions is None else json.dumps(token.actions)
+    values = {**dataclasses.asdict(token), "kind": token.kind.value, "actions": actions}
+    ctx.tx.execute(TOKENS.insert().values(hash=hash_, **values))
 
 
 def token_by_hash(ctx: Ctx, hash_: str, now: datetime) -> model.Token | None:
@@ -296,7 +303,20 @@ def token_by_hash(ctx: Ctx, hash_: str, now: datetime) -> model.Token | None:
 
 
 def _token(row: sa.Row[tuple[object, ...]]) -> model.Token:
-    return model.Token(row.id, row.user, row.name, row.workspace, row.expires_at, row.created_at)
+    values = {key: value for key, value in row._mapping.items() if key != "hash"}
+    actions = None if row.actions is None else tuple(json.loads(row.actions))
+    return model.Token(**{**values, "kind": model.TokenKind(row.kind), "actions": actions})
+
+
+def tokens(ctx: Ctx, user: str) -> list[model.Token]:
+    found = ctx.tx.execute(sa.select(TOKENS).where(TOKENS.c.user == user).order_by(TOKENS.c.created_at, TOKENS.c.id))
+    return [_token(row) for row in found]
+
+
+def touch_token(ctx: Ctx, id_: str, before: datetime) -> None:
+    """Note its use, unless one after ``before`` is noted already."""
+    stale = sa.or_(TOKENS.c.last_used_at.is_(None), TOKENS.c.last_used_at <= before)
+    ctx.tx.execute(TOKENS.update().where(TOKENS.c.id == id_, stale).values(last_used_at=ctx.now))
 
 
 def token(ctx: Ctx, id_: str) -> model.Token | None:

@@ -179,8 +179,12 @@ class Client(routes.Routes):
     def me(self) -> routes.Body:
         return dict(self._get("me"))
 
+    def tokens(self, user: str | None = None) -> routes.Bodies:
+        """Without their secrets, of oneself or of ``user`` (``service:NAME`` for a process)."""
+        return self._list("tokens", user=user)
+
     def create_token(self, name: str, **fields: Any) -> routes.Body:
-        """``user``, ``workspace``, ``lifetime`` (seconds) as in the API."""
+        """``user``, ``workspace``, ``lifetime`` (seconds), ``actions``, ``resource`` as in the API."""
         return dict(self._post("tokens", body={"name": name, **routes.given(**fields)}))
 
     def revoke_token(self, id_: str) -> None:

@@ -20,6 +20,16 @@ class Users(routes.Routes):
     def set_password(self, name: str, password: str) -> None:
         self._put(name, "password", body={"password": password})
 
+    def disable(self, name: str) -> routes.Body:
+        return dict(self._post(name, "disable", repeatable=True))
+
+    def enable(self, name: str) -> routes.Body:
+        return dict(self._post(name, "enable", repeatable=True))
+
+    def revoke_tokens(self, name: str) -> routes.Body:
+        """``{"revoked": how many}``: tokens and logins, of a user or of ``service:NAME``."""
+        return dict(self._link.json("DELETE", self._path(name, "tokens")))
+
 
 class Principals(routes.Routes):
     """Processes: the system's own, and those that people make."""

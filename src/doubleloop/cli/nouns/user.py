@@ -66,21 +66,19 @@ def show(session: Session) -> Any:
     return session.client.me()
 
 
-@GROUP.command("create-token", cls=options.Verb)
-@options.name("token's name")
-@click.option("--lifetime", metavar="TIME", help="Such as 90d or PT8H  [default: no end]")
-@click.option("--of", "owner", metavar="USER", help="For somebody else.")
-@options.shared()
-def create_token(session: Session, name: str, lifetime: str | None, owner: str | None) -> Any:
-    """A token for a program; it is shown this once."""
-    seconds = passwords.seconds(lifetime) if lifetime else None
-    return session.client.create_token(name, user=owner, workspace=session.flags.workspace, lifetime=seconds)
-
-
-@GROUP.command("revoke-token", cls=options.Verb)
-@options.name("token's id")
+@GROUP.command("disable", cls=options.Verb)
+@options.name("user's name")
 @options.shared(workspace=False)
-def revoke_token(session: Session, name: str) -> None:
-    """Make a token worthless."""
-    session.client.revoke_token(name)
-    session.note(f"Token {name} is revoked.")
+def disable(session: Session, name: str) -> None:
+    """End somebody's logins and stop their tokens."""
+    session.client.users.disable(name)
+    session.note(f"{name} cannot log in, and their tokens do not work.")
+
+
+@GROUP.command("enable", cls=options.Verb)
+@options.name("user's name")
+@options.shared(workspace=False)
+def enable(session: Session, name: str) -> None:
+    """Let somebody in again."""
+    session.client.users.enable(name)
+    session.note(f"{name} can log in again.")
