@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from doubleloop.automation import telling
 from doubleloop.automation import workflows as automation_workflows
 from doubleloop.base import errors
 from doubleloop.compute import local as local_compute
@@ -72,6 +73,7 @@ def workflows() -> dict[str, durable.Body]:
     """Every durable workflow by its frozen name."""
     return {
         **automation_workflows.WORKFLOWS,
+        **telling.WORKFLOWS,
         **endpoint_workflows.WORKFLOWS,
         **job_workflows.WORKFLOWS,
         **monitoring_workflows.WORKFLOWS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from doubleloop.automation import commands, model, store
+from doubleloop.automation import commands, model, store, telling
 from doubleloop.base import actors, clock, errors
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import commands as durable
@@ -25,7 +25,7 @@ ACTOR = actors.service("automation")
 CONSUMER = "automation"
 BATCH = 50
 # A reaction's own facts never start another one: a loop that feeds itself would never end.
-OWN_FACTS = ("rule.", "schedule.")
+OWN_FACTS = ("rule.", "schedule.", "notification.")
 _ABOUT_PEOPLE = ("access.", "group.", "session.", "token.", "user.")
 
 
@@ -71,11 +71,12 @@ class Loop:
 
 
 def react(ctx: Ctx, fact: Fact) -> None:
-    """What a fact leads to: a release of a newly registered model, and every rule that it fits."""
+    """What a fact leads to: a release of a newly registered model, messages, and every rule that it fits."""
     if fact.type.startswith(OWN_FACTS):
         return
     if fact.type == "model.registered":
         _release(ctx, fact)
+    telling.spread(ctx, fact)
     for rule in store.rules(ctx):
         spec = documents.from_wire(rule.document).model
         if rule.enabled and _concerns(rule, fact) and specs.fits(spec, fact.type, fact.data):

@@ -54,7 +54,7 @@ def addresses(ctx: Ctx, names: list[str]) -> list[str]:
             found.append(name)
             continue
         url, limited = targets[name].get("url"), targets[name].get("workspaces")
-        if limited and ctx.workspace not in limited:
+        if limited and ctx.workspace is not None and ctx.workspace not in limited:
             raise errors.NotSupported(f"The notification target {name} is not for the workspace {ctx.workspace}")
         if url and "${{" in url:
             raise errors.NotSupported(

@@ -1,0 +1,76 @@
+"""Targets that hear of facts by themselves: who should know that rights were asked for, or a glass broken."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Any
+
+from doubleloop.automation import messages
+from doubleloop.base import actors, errors
+from doubleloop.db.context import Contexts, Ctx
+from doubleloop.durable import commands as durable
+from doubleloop.durable import ports as flows
+from doubleloop.events import commands as events
+from doubleloop.events import queries as facts
+from doubleloop.events.model import Fact
+from doubleloop.workspaces import declared
+
+ACTOR = actors.service("automation")
+ATTEMPTS = 5
+PAUSE_SECONDS = 10.0
+
+
+def spread(ctx: Ctx, fact: Fact) -> None:
+    """Start a message to each target whose ``events`` name this fact; once per target and fact."""
+    for name, target in declared.every(ctx, "notification").items():
+        if hears(target, fact):
+            argument = {"target": name, "fact": fact.seq, "workspace": fact.workspace}
+            durable.start(ctx, "automation.tell", f"tell-{name}-{fact.seq}", argument)
+
+
+def hears(target: dict[str, Any], fact: Fact) -> bool:
+    """``workspaces`` limit the facts of workspaces; those of the installation go to every target that names them."""
+    limited = target.get("workspaces")
+    here = fact.workspace is None or not limited or fact.workspace in limited
+    return here and any(fnmatch.fnmatchcase(fact.type, pattern) for pattern in target.get("events") or ())
+
+
+async def tell(flow: flows.Flow, argument: dict[str, Any]) -> Any:
+    problem = ""
+    for attempt in range(1, ATTEMPTS + 1):
+        result = await flow.step(f"send {attempt}", _send, flow.contexts, argument)
+        problem = result.get("error", "")
+        if not result.get("again"):
+            break
+        await flow.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
+    await flow.step("record", _record, flow.contexts, argument, problem)
+    return problem
+
+
+WORKFLOWS: dict[str, flows.Body] = {"automation.tell": tell}
+
+
+def _send(contexts: Contexts, argument: dict[str, Any]) -> dict[str, Any]:
+    """``{"done"}`` or ``{"error": why, "again": whether trying again may help}``."""
+    with contexts.read(ACTOR, argument["workspace"]) as ctx:
+        fact = facts.facts(ctx, after=argument["fact"] - 1, limit=1)[0]
+        try:
+            targets = declared.addresses(ctx, [argument["target"]])
+        except errors.DoubleloopError as error:
+            return {"error": str(error)}
+    place = f" in {fact.workspace}" if fact.workspace else ""
+    try:
+        return {"done": messages.send(targets, f"Doubleloop: {fact.type}{place}", messages.describe(fact))}
+    except errors.Unavailable as error:
+        return {"error": str(error), "again": True}
+    except errors.DoubleloopError as error:
+        return {"error": str(error)}
+
+
+def _record(contexts: Contexts, argument: dict[str, Any], problem: str) -> None:
+    subject = f"notification:{argument['target']}"
+    with contexts.write(ACTOR, argument["workspace"]) as ctx:
+        if problem:
+            events.record(ctx, "notification.failed", subject, fact=argument["fact"], error=problem)
+        else:
+            events.record(ctx, "notification.sent", subject, fact=argument["fact"])
