@@ -9,6 +9,7 @@ import signal
 import subprocess
 from typing import Any
 
+import pytest
 from small_server import Reply
 
 from doubleloop.base import errors
@@ -203,6 +204,27 @@ def test_users_and_roles(terminal: Any, server: Any) -> None:
     asked = terminal("role", "explain", "release.approve", "--who", "ada", "-w", "prod", "-o", "table")
     assert asked.out == "No: ada belongs to no group\n"
     assert server.seen[-1].query == {"action": "release.approve", "user": "ada", "workspace": "prod"}
+
+
+@pytest.mark.parametrize(
+    ("words", "query"),
+    [
+        (["data.read"], {"action": "data.read"}),
+        (["ada", "data.read"], {"action": "data.read", "user": "ada"}),
+        (["a.lovelace", "data.read"], {"action": "data.read", "user": "a.lovelace"}),
+        (["data.read", "prod"], {"action": "data.read", "workspace": "prod"}),
+        (["ada", "data.read", "prod"], {"action": "data.read", "user": "ada", "workspace": "prod"}),
+        (["ada", "endpoint.invoke", "prod/endpoint/bikes"],
+         {"action": "endpoint.invoke", "user": "ada", "workspace": "prod", "resource": "endpoint/bikes"}),
+    ],
+)  # fmt: skip
+def test_a_question_of_rights_is_who_what_and_where(
+    terminal: Any, server: Any, words: list[str], query: dict[str, str]
+) -> None:
+    server.on("GET", "roles/explain", {"allowed": True, "why": "so it is"})
+    assert terminal("role", "explain", *words, "-o", "table").out == "Yes: so it is\n"
+    assert server.seen[-1].query == query
+    assert terminal("role", "explain", *words, "one", "too", "many").code == 2
 
 
 def test_a_token_for_a_program(terminal: Any, server: Any) -> None:

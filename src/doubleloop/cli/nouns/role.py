@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from doubleloop.base import errors
 from doubleloop.cli import options, output, passwords, tree
 
 if TYPE_CHECKING:
     from doubleloop.cli.session import Session
 
+_ACTION = re.compile(r"[a-z]+\.[a-z]+\Z")
 _COLUMNS = (
     output.Column("Group", "name"),
     output.Column("Persona", "persona"),
@@ -45,14 +48,32 @@ def _personas(found: dict[str, Any]) -> str:
 
 
 @GROUP.command("explain", cls=options.Verb)
-@click.argument("action")
+@click.argument("words", nargs=-1, required=True, metavar="[WHO] ACTION [ON]")
 @click.option("--who", metavar="USER", help="About whom  [default: you]")
 @click.option("--resource", metavar="KIND/NAME", help="On one thing of the workspace, such as endpoint/bikes.")
 @options.shared()
-def explain(session: Session, action: str, who: str | None, resource: str | None) -> output.Shown:
-    """Whether somebody may do ACTION (such as release.approve), and which assignment says so or what is missing."""
-    found = session.client.explain(who, action, session.flags.workspace, resource)
+def explain(session: Session, words: tuple[str, ...], who: str | None, resource: str | None) -> output.Shown:
+    """Whether somebody may do ACTION (such as release.approve), and which assignment says so or what is missing.
+
+    ON is a workspace, or one thing in it: prod, prod/endpoint/bikes.
+    """
+    named, action, on = _asked(words)
+    place, _, thing = on.partition("/")
+    found = session.client.explain(who or named, action, place or session.flags.workspace, thing or resource)
     return output.Shown(found, text=lambda value: f"{'Yes' if value['allowed'] else 'No'}: {value['why']}")
+
+
+def _asked(words: tuple[str, ...]) -> tuple[str | None, str, str]:
+    """Who, action, on what. Of two words the first is the action when it looks like one and the second does not."""
+    if len(words) > 3:
+        raise errors.InvalidInput(
+            f"'{' '.join(words)}' has too many words", cure="Write: doubleloop role explain WHO ACTION ON."
+        )
+    if len(words) == 3:
+        return words[0], words[1], words[2]
+    if len(words) == 2 and _ACTION.match(words[0]) and not _ACTION.match(words[1]):
+        return None, words[0], words[1]
+    return (words[0] if len(words) == 2 else None), words[-1], ""
 
 
 _ASSIGNMENTS = (
