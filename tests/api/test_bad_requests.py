@@ -18,6 +18,10 @@ WRONG: list[Any] = [
 ]  # fmt: skip
 FIELDS = {
     "/login": ("user", "password"),
+    "/login/oidc": ("redirect_uri", "code_challenge"),
+    "/login/oidc/finish": ("state", "code", "code_verifier"),
+    "/login/oidc/device/finish": ("state",),
+    "/identity": ("subject", "issuer"),
     "/tokens": ("name", "user", "workspace", "lifetime", "actions", "resource"),
     "/users": ("name", "display_name", "password", "is_admin"),
     "/password": ("password",),
@@ -110,7 +114,7 @@ def test_every_route_that_takes_fields_is_known_here() -> None:
     without = {route.path for _, route in writing() if known(route.path) is None}
     assert {path.rpartition("/")[2] for path in without} == {
         "logout", "{sha256}", "archive", "restore", "build", "cancel", "retry", "invoke", "enable", "disable", "end",
-        "renew", "export",
+        "renew", "export", "device",
     }  # fmt: skip
 
 

@@ -71,7 +71,9 @@ def test_the_documentation_lists_exactly_the_routes() -> None:
 def test_the_documentation_says_which_routes_are_open() -> None:
     marked = set(re.findall(r"^(\w+) (/api/v1/\S+) — \*open\*", DOCS.read_text(), re.MULTILINE))
     assert marked == {(method, route.path) for method, route in ROUTES if action(route) == routing.OPEN}
-    assert marked == {("GET", "/api/v1/health"), ("POST", "/api/v1/login")}
+    assert marked == {("GET", "/api/v1/health"), ("POST", "/api/v1/login")} | {
+        ("POST", f"/api/v1/login/oidc{step}") for step in ("", "/finish", "/device", "/device/finish")
+    }
 
 
 def test_every_action_that_has_a_route_is_one_of_the_list() -> None:
@@ -129,7 +131,8 @@ BY_HASH = {
     ("GET", "/api/v1/blobs/{sha256}"), ("GET", "/api/v1/trees/{sha256}"), ("POST", "/api/v1/blobs/missing"),
 }  # fmt: skip
 OWN = {
-    ("GET", "/api/v1/me"), ("GET", "/api/v1/tokens"), ("POST", "/api/v1/logout"), ("GET", "/api/v1/activations"), ("POST", "/api/v1/activations"),
+    ("GET", "/api/v1/me"), ("GET", "/api/v1/tokens"), ("POST", "/api/v1/logout"), ("GET", "/api/v1/activations"),
+    ("POST", "/api/v1/activations"),
 }  # fmt: skip
 
 

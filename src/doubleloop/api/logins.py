@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import Body, Request
 
@@ -11,7 +12,7 @@ from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import OPEN, OWN, needs
 from doubleloop.base import errors
 from doubleloop.identity import commands as identity
-from doubleloop.identity import principals
+from doubleloop.identity import federation, oidc, principals
 from doubleloop.identity import queries as identities
 from doubleloop.identity import store as users
 from doubleloop.identity.actions import Action
@@ -30,6 +31,69 @@ def login(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
     with requests.contexts(request).write(requests.GATE) as ctx:
         actor, secret = identity.login(ctx, requests.text(body, "user"), requests.text(body, "password"), lifetime)
         return {"token": secret, "user": actor.id, "expires_at": render.plain(ctx.now + lifetime)}
+
+
+@router.post("/login/oidc", openapi_extra=needs(OPEN))
+def begin_oidc(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    """For a program on the person's own machine: the provider sends its browser to a port that it listens on."""
+    requests.refuse_unknown(body, "redirect_uri", "code_challenge")
+    provider, target = oidc.of(requests.settings(request)), requests.text(body, "redirect_uri")
+    if not _is_own_machine(target):
+        raise errors.InvalidInput("'redirect_uri' must be http://127.0.0.1:PORT/…", cure="Listen on a loopback port.")
+    url, state = federation.begin(
+        requests.contexts(request),
+        requests.GATE,
+        provider,
+        target,
+        challenge=requests.text(body, "code_challenge") or "none",
+    )
+    lasts = int(federation.LASTS.total_seconds())
+    return {"url": url, "state": state, "expires_in": lasts, "device": provider.offers_devices()}
+
+
+def _is_own_machine(target: str) -> bool:
+    try:
+        parts = urlsplit(target)
+        return parts.scheme == "http" and parts.port is not None and oidc.is_loopback(parts.hostname)
+    except ValueError:
+        return False
+
+
+@router.post("/login/oidc/finish", openapi_extra=needs(OPEN))
+def finish_oidc(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "state", "code", "code_verifier")
+    entered = federation.finish(
+        requests.contexts(request), requests.GATE, oidc.of(requests.settings(request)), requests.text(body, "state"),
+        requests.text(body, "code"), _session(request), verifier=requests.text(body, "code_verifier") or None,
+    )  # fmt: skip
+    return _entered(entered)
+
+
+@router.post("/login/oidc/device", openapi_extra=needs(OPEN))
+def begin_device(request: Request) -> dict[str, Any]:
+    device, state = federation.begin_device(
+        requests.contexts(request), requests.GATE, oidc.of(requests.settings(request))
+    )  # fmt: skip
+    shown = render.plain(device)
+    return {"state": state, **{key: value for key, value in shown.items() if key != "device_code"}}
+
+
+@router.post("/login/oidc/device/finish", openapi_extra=needs(OPEN))
+def finish_device(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "state")
+    found = federation.finish_device(
+        requests.contexts(request), requests.GATE, oidc.of(requests.settings(request)), requests.text(body, "state"),
+        _session(request),
+    )  # fmt: skip
+    return {"waiting": True, "interval": found} if isinstance(found, int) else _entered(found)
+
+
+def _session(request: Request) -> timedelta:
+    return timedelta(hours=requests.settings(request).session_hours)
+
+
+def _entered(entered: federation.Entered) -> dict[str, Any]:
+    return {"token": entered.secret, "user": entered.user, "expires_at": render.plain(entered.expires_at)}
 
 
 @router.post("/logout", openapi_extra=needs(OWN))
@@ -128,6 +192,22 @@ def set_password(request: Request, name: str, body: dict[str, Any] = Body()) -> 
     requests.refuse_unknown(body, "password")
     with requests.writing(request) as ctx:
         identity.set_password(ctx, name, requests.text(body, "password"))
+    return {}
+
+
+@router.put("/users/{name}/identity", openapi_extra=needs(Action.IDENTITY_WRITE))
+def link_user(request: Request, name: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "subject", "issuer")
+    with requests.writing(request) as ctx:
+        issuer = requests.text(body, "issuer") or requests.settings(request).oidc_issuer
+        federation.link(ctx, name, issuer, requests.text(body, "subject"))
+    return {}
+
+
+@router.delete("/users/{name}/identity", openapi_extra=needs(Action.IDENTITY_WRITE))
+def unlink_user(request: Request, name: str) -> dict[str, Any]:
+    with requests.writing(request) as ctx:
+        federation.unlink(ctx, name)
     return {}
 
 

@@ -15,6 +15,7 @@ from doubleloop.base import errors
 from doubleloop.console import rendering, requests
 from doubleloop.console.requests import OPEN, OWN, needs
 from doubleloop.identity import commands as identity
+from doubleloop.identity import federation, oidc
 
 router = APIRouter()
 
@@ -68,10 +69,16 @@ def _form(request: Request, next_: str, status: int = 200, user: str = "", messa
     visit = request.cookies.get(requests.VISIT_COOKIE) or secrets.token_urlsafe(24)
     answer = rendering.page(
         request, "login.html", status, next=safe_next(next_), user=user, message=message,
-        csrf=requests.csrf(request, visit), me=None,
+        csrf=requests.csrf(request, visit), me=None, provider=_provider(request),
     )  # fmt: skip
     _set_cookie(request, answer, requests.VISIT_COOKIE, visit, 3600)
     return answer
+
+
+def _provider(request: Request) -> str | None:
+    """Words of the button, where there is a provider."""
+    settings = requests.settings(request)
+    return settings.oidc_label if settings.oidc_issuer else None
 
 
 def _set_cookie(request: Request, answer: Response, name: str, value: str, seconds: int) -> None:
@@ -83,6 +90,45 @@ def _set_cookie(request: Request, answer: Response, name: str, value: str, secon
 @router.get("/login", openapi_extra=needs(OPEN))
 def show(request: Request, next: str = "/") -> Response:
     return _form(request, next)
+
+
+@router.get("/login/oidc", openapi_extra=needs(OPEN))
+def begin_oidc(request: Request, next: str = "/") -> Response:
+    """On to the provider; the way back is bound to this browser by the cookie of its visit."""
+    visit = request.cookies.get(requests.VISIT_COOKIE) or secrets.token_urlsafe(24)
+    try:
+        url, _ = federation.begin(
+            requests.contexts(request), requests.GATE, oidc.of(requests.settings(request)), _way_back(request),
+            browser=visit, next_=safe_next(next),
+        )  # fmt: skip
+    except (errors.Unavailable, errors.NotSupported, errors.InvalidInput) as error:
+        return _form(request, next, error.status, message=f"{error.what}.")
+    leave = RedirectResponse(url, 303)
+    _set_cookie(request, leave, requests.VISIT_COOKIE, visit, 3600)
+    return leave
+
+
+def _way_back(request: Request) -> str:
+    base = requests.settings(request).public_url or str(request.base_url)
+    return f"{base.rstrip('/')}/login/oidc/callback"
+
+
+@router.get("/login/oidc/callback", openapi_extra=needs(OPEN))
+def finish_oidc(request: Request, state: str = "", code: str = "", error: str = "") -> Response:
+    lifetime = timedelta(hours=requests.settings(request).session_hours)
+    try:
+        if error:
+            raise errors.NotAuthenticated(f"The provider refused ({error[:80]})")
+        entered = federation.finish(
+            requests.contexts(request), requests.GATE, oidc.of(requests.settings(request)), state, code, lifetime,
+            browser=request.cookies.get(requests.VISIT_COOKIE, ""),
+        )  # fmt: skip
+    except errors.NotAuthenticated as refusal:
+        requests.record_denial(request, refusal)
+        return _form(request, "/", 401, message=f"{refusal}. Nothing was logged in.")
+    except (errors.Unavailable, errors.NotSupported) as failure:
+        return _form(request, "/", failure.status, message=f"{failure.what}.")
+    return _logged_in(request, entered.secret, lifetime, entered.next)
 
 
 @router.post("/login", openapi_extra=needs(OPEN))
@@ -108,7 +154,11 @@ def log_in(
         requests.record_denial(request, error)
         return _form(request, next, 401, user, f"{error.what}. Nothing was logged in.")
     limiter.forget(key)
-    done = RedirectResponse(safe_next(next), 303)
+    return _logged_in(request, secret, lifetime, next)
+
+
+def _logged_in(request: Request, secret: str, lifetime: timedelta, next_: str) -> Response:
+    done = RedirectResponse(safe_next(next_), 303)
     _set_cookie(request, done, requests.SESSION_COOKIE, secret, int(lifetime.total_seconds()))
     done.delete_cookie(requests.VISIT_COOKIE, path="/")
     return done

@@ -168,6 +168,23 @@ class Token:
 
 
 @dataclass(frozen=True)
+class Login:
+    """One that is under way at an OpenID Connect provider. ``state``, ``browser``: hashes of what those hold who began
+    it. ``verifier`` is None when they hold that too; ``device_code`` is set for a login by a code that is typed."""
+
+    state: str
+    expires_at: datetime
+    nonce: str | None
+    verifier: str | None
+    redirect_uri: str
+    next: str
+    browser: str | None
+    device_code: str | None
+    interval: int
+    asked_at: datetime | None
+
+
+@dataclass(frozen=True)
 class Decision:
     """``why`` names the assignment that allowed it, or what is missing; ``by`` are the ids of the deciding policies."""
 

@@ -102,6 +102,32 @@ TOKENS = sa.Table(
 )
 
 
+# Who of an OpenID Connect provider is which user.
+LINKS = sa.Table(
+    "identity_links",
+    tables.METADATA,
+    sa.Column("issuer", sa.String(512), primary_key=True),
+    sa.Column("subject", sa.String(255), primary_key=True),
+    sa.Column("user", sa.String(255), nullable=False, index=True),
+    sa.Column("created_at", tables.Moment, nullable=False),
+)
+# Logins that are under way at a provider.
+LOGINS = sa.Table(
+    "identity_logins",
+    tables.METADATA,
+    sa.Column("state", sa.String(64), primary_key=True),
+    sa.Column("expires_at", tables.Moment, nullable=False, index=True),
+    sa.Column("nonce", sa.String(64)),
+    sa.Column("verifier", sa.String(128)),
+    sa.Column("redirect_uri", sa.Text, nullable=False),
+    sa.Column("next", sa.Text, nullable=False),
+    sa.Column("browser", sa.String(64)),
+    sa.Column("device_code", sa.Text),
+    sa.Column("interval", sa.Integer, nullable=False),
+    sa.Column("asked_at", tables.Moment),
+)
+
+
 def _user(row: sa.Row[tuple[object, ...]]) -> model.User:
     return model.User(row.name, row.display_name, row.is_admin, row.disabled, row.created_at)
 
@@ -326,3 +352,44 @@ def token(ctx: Ctx, id_: str) -> model.Token | None:
 
 def delete_token(ctx: Ctx, id_: str) -> bool:
     return ctx.tx.execute(TOKENS.delete().where(TOKENS.c.id == id_)).rowcount > 0
+
+
+def linked(ctx: Ctx, issuer: str, subject: str) -> str | None:
+    query = sa.select(LINKS.c.user).where(LINKS.c.issuer == issuer, LINKS.c.subject == subject)
+    return ctx.tx.execute(query).scalar()
+
+
+def insert_link(ctx: Ctx, issuer: str, subject: str, user: str) -> None:
+    ctx.tx.execute(LINKS.insert().values(issuer=issuer, subject=subject, user=user, created_at=ctx.now))
+
+
+def delete_links(ctx: Ctx, user: str) -> bool:
+    return ctx.tx.execute(LINKS.delete().where(LINKS.c.user == user)).rowcount > 0
+
+
+def count_logins(ctx: Ctx) -> int:
+    """Those under way; the old ones are forgotten."""
+    ctx.tx.execute(LOGINS.delete().where(LOGINS.c.expires_at <= ctx.now))
+    return int(ctx.tx.execute(sa.select(sa.func.count()).select_from(LOGINS)).scalar_one())
+
+
+def insert_login(ctx: Ctx, state: str, expires_at: datetime, **values: object) -> None:
+    kept = {"redirect_uri": "", "next": "/", "interval": 0, **values}
+    ctx.tx.execute(LOGINS.insert().values(state=state, expires_at=expires_at, **kept))
+
+
+def login(ctx: Ctx, state: str) -> model.Login | None:
+    row = ctx.tx.execute(
+        sa.select(LOGINS).where(LOGINS.c.state == state, LOGINS.c.expires_at > ctx.now)
+    ).one_or_none()  # fmt: skip
+    return model.Login(**row._mapping) if row else None
+
+
+def take_login(ctx: Ctx, state: str) -> model.Login | None:
+    """It is handed out once: of two that ask at the same time, one gets it."""
+    found = login(ctx, state)
+    return found if ctx.tx.execute(LOGINS.delete().where(LOGINS.c.state == state)).rowcount else None
+
+
+def note_login_asked(ctx: Ctx, state: str, interval: int) -> None:
+    ctx.tx.execute(LOGINS.update().where(LOGINS.c.state == state).values(asked_at=ctx.now, interval=interval))

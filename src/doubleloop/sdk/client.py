@@ -173,6 +173,23 @@ class Client(routes.Routes):
         """``{"token", "user", "expires_at"}``. The client itself stays as it was."""
         return dict(self._post("login", body={"user": user, "password": password}))
 
+    def begin_oidc(self, redirect_uri: str, code_challenge: str) -> routes.Body:
+        """``{"url", "state", "expires_in", "device"}``: where to send a browser; it comes back to ``redirect_uri``."""
+        return dict(self._post("login", "oidc", body={"redirect_uri": redirect_uri, "code_challenge": code_challenge}))
+
+    def finish_oidc(self, state: str, code: str, code_verifier: str) -> routes.Body:
+        """As ``login``."""
+        body = {"state": state, "code": code, "code_verifier": code_verifier}
+        return dict(self._post("login", "oidc", "finish", body=body))
+
+    def begin_device(self) -> routes.Body:
+        """``{"state", "user_code", "verification_uri", "verification_uri_complete", "interval", "expires_in"}``."""
+        return dict(self._post("login", "oidc", "device"))
+
+    def finish_device(self, state: str) -> routes.Body:
+        """As ``login``, or ``{"waiting", "interval"}``."""
+        return dict(self._post("login", "oidc", "device", "finish", body={"state": state}))
+
     def logout(self) -> None:
         self._post("logout")
 

@@ -26,6 +26,13 @@ class Users(routes.Routes):
     def enable(self, name: str) -> routes.Body:
         return dict(self._post(name, "enable", repeatable=True))
 
+    def link(self, name: str, subject: str, issuer: str | None = None) -> None:
+        """Who that is at the OpenID Connect provider (the one that is set, unless ``issuer`` is given)."""
+        self._put(name, "identity", body={"subject": subject, **routes.given(issuer=issuer)})
+
+    def unlink(self, name: str) -> None:
+        self._delete(name, "identity")
+
     def revoke_tokens(self, name: str) -> routes.Body:
         """``{"revoked": how many}``: tokens and logins, of a user or of ``service:NAME``."""
         return dict(self._link.json("DELETE", self._path(name, "tokens")))

@@ -67,6 +67,27 @@ class Settings:
     vault_transit_key: str = _setting(
         "", "Key of its Transit engine that locks the safe `sealed` in place of local keys; empty means local keys."
     )
+    public_url: str = _setting(
+        "", "Address under which browsers reach this installation, behind a proxy; empty means as each request says."
+    )
+    oidc_issuer: str = _setting(
+        "", "Issuer of an OpenID Connect provider to log in with, such as https://login.example; empty means none."
+    )
+    oidc_client_id: str = _setting("", "This installation's client id at the provider.")
+    oidc_client_secret: str = _setting("", "Its client secret; a file is better.", shown=False)
+    oidc_client_secret_file: str = _setting("", "File with the client secret, read at each use.")
+    oidc_scopes: str = _setting("openid profile email", "Scopes to ask the provider for.")
+    oidc_user_claim: str = _setting(
+        "preferred_username", "Claim that a new user's name is made of, at their first login."
+    )
+    oidc_groups_claim: str = _setting("groups", "Claim that says in which of the provider's groups somebody is.")
+    oidc_groups: str = _setting(
+        "", "Which of the provider's groups are groups here: `theirs=ours` pairs with commas between."
+    )
+    oidc_create_users: str = _setting(
+        "no", "Whether whoever the provider lets in becomes a user at their first login (`yes` or `no`)."
+    )
+    oidc_label: str = _setting("Log in with single sign-on", "Words on the button of the login page.")
     session_hours: float = _setting(12.0, "Hours until a console session ends.")
 
     @property

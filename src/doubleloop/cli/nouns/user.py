@@ -82,3 +82,23 @@ def enable(session: Session, name: str) -> None:
     """Let somebody in again."""
     session.client.users.enable(name)
     session.note(f"{name} can log in again.")
+
+
+@GROUP.command("link", cls=options.Verb)
+@options.name("user's name")
+@click.option("--subject", metavar="SUBJECT", required=True, help="The person's `sub` at the provider.")
+@click.option("--issuer", metavar="URL", help="Of another provider than the one that is set.")
+@options.shared(workspace=False)
+def link(session: Session, name: str, subject: str, issuer: str | None) -> None:
+    """Let a person of the OpenID Connect provider log in as this user."""
+    session.client.users.link(name, subject, issuer)
+    session.note(f"{subject} logs in as {name}.")
+
+
+@GROUP.command("unlink", cls=options.Verb)
+@options.name("user's name")
+@options.shared(workspace=False)
+def unlink(session: Session, name: str) -> None:
+    """Let nobody of the provider log in as this user any more."""
+    session.client.users.unlink(name)
+    session.note(f"Nobody of the provider logs in as {name}.")

@@ -164,7 +164,7 @@ class Notification(Spec):
     name: Name = Field(description="Name that rules use.")
     url: Text | None = Field(None, description="Where to: an Apprise or webhook address; may be ${{secrets.NAME}}.")
     emails: list[Text] = Field(default_factory=list, description="Addresses to write to.")
-    events: list[Text] = Field(default_factory=list, description="Facts that it hears of by itself; * stands for any part.")
+    events: list[Text] = Field(default_factory=list, description="Facts that it hears of by itself; * is any part.")
     workspaces: list[Name] | None = Field(None, description="Workspaces it hears of (default: all).")
 
     @model_validator(mode="after")
