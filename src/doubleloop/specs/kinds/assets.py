@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from doubleloop.specs import fields
+from doubleloop.specs import fields, support
 from doubleloop.specs.fields import Accepted, Fold, LooseText, Name, Spec, Tags, Text
 
 DataType = Annotated[Literal["uri_file", "uri_folder", "mltable"], Fold]
@@ -62,3 +62,20 @@ class ModelAsset(Model):
         description="File or folder of the model: local path, job output, run artifact, datastore path or address.",
         json_schema_extra=fields.path(),
     )
+
+
+SUPPORT: dict[type[Spec], support.Rows] = {
+    Data: support.rows(
+        "$schema name version type path description tags properties",
+        {"datastore": support.STORE, "auto_delete_setting": support.DELETE},
+    ),
+    Model: support.rows(
+        "$schema name version type path description tags properties",
+        {
+            "flavors": "has no effect: the flavours are read from the model's MLmodel file",
+            "stage": support.KEPT,
+            "datastore": support.STORE,
+            "system_metadata default_deployment_template allowed_deployment_templates": support.AZURE,
+        },
+    ),
+}

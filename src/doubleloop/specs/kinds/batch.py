@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from doubleloop.specs import support
 from doubleloop.specs.fields import Accepted, Fold, Int, LooseText, Name, Spec, Tags, Text, Variables
 from doubleloop.specs.kinds.environment import EnvironmentField
 from doubleloop.specs.kinds.jobs import PipelineComponent, PipelineJob, Resources
@@ -109,3 +110,23 @@ class BatchDeployment(Spec):
     logging_level: LogLevel | None = Field(None, description="Level of the log.")
     tags: Tags = Field(default_factory=dict, description="Free labels: text to text.")
     properties: Tags = Field(default_factory=dict, description="Free values kept with it.")
+
+
+SUPPORT: dict[type[Spec], support.Rows] = {
+    BatchDefaults: support.rows("deployment_name"),
+    BatchEndpoint: support.rows(
+        "$schema name description auth_mode defaults tags properties",
+        {"identity": support.IDENTITY, "location": support.AZURE},
+    ),
+    Retry: support.rows("max_retries timeout"),
+    BatchSettings: support.rows(
+        "mini_batch_size max_concurrency_per_instance output_action output_file_name retry_settings error_threshold "
+        "logging_level environment_variables default_compute default_datastore continue_on_step_failure force_rerun",
+        {"instance_count": support.HOST},
+    ),
+    BatchDeployment: support.rows(
+        "$schema name endpoint_name type description model component job_definition code_configuration environment "
+        "environment_variables compute resources settings mini_batch_size max_concurrency_per_instance output_action "
+        "output_file_name retry_settings error_threshold logging_level tags properties"
+    ),
+}

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from doubleloop.base import clock
+from doubleloop.specs import support
 from doubleloop.specs.fields import Duration, Flag, Fold, Int, LooseText, Many, Scalar, Share, Spec, Text
 
 ColumnType = Annotated[Literal["string", "integer", "number", "boolean", "datetime", "date"], Fold]
@@ -109,3 +110,13 @@ class Contract(Spec):
         if missing:
             raise ValueError(f"'unique' names '{missing[0]}', which is not among the columns")
         return self
+
+
+SUPPORT: dict[type[Spec], support.Rows] = {
+    Rows: support.rows("at_least at_most"),
+    Column: support.rows(
+        "type description required nullable null_share unique at_least at_most outside_share in matches"
+    ),
+    Freshness: support.rows("column within"),
+    Contract: support.rows("$schema name description columns rows freshness unique extra_columns"),
+}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from doubleloop.specs import fields
+from doubleloop.specs import fields, support
 from doubleloop.specs.fields import Accepted, Fold, LooseText, Name, Spec, Tags, Text, TextFile
 
 
@@ -53,3 +53,19 @@ EnvironmentField = Annotated[
     Annotated[Text, Tag("<reference>")] | Annotated[Environment, Tag("<inline>")], Discriminator(_shape)
 ]
 OsType = Annotated[Literal["linux", "windows"], Fold]
+
+
+SUPPORT: dict[type[Spec], support.Rows] = {
+    BuildContext: support.rows("path dockerfile_path"),
+    Environment: support.rows(
+        "$schema name version description tags conda_file build",
+        {
+            "image": "is recorded; what gets installed comes from the conda file, not from the image",
+            "inference_config": "has no effect here: the serving process brings its own routes",
+            "os_type": support.HOST,
+            "datastore": support.STORE,
+            "auto_delete_setting": support.DELETE,
+            "properties": support.KEPT,
+        },
+    ),
+}

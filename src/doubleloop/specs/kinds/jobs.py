@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from doubleloop.specs import fields, refusals
+from doubleloop.specs import fields, refusals, support
 from doubleloop.specs.fields import Accepted, Flag, Fold, Int, LooseText, Spec, Tags, Text, Variables
 from doubleloop.specs.kinds.environment import EnvironmentField
 from doubleloop.specs.kinds.values import ComponentInput, JobInput, JobOutput, OutputDeclaration
@@ -200,3 +200,69 @@ class PipelineComponent(_Described):
     @classmethod
     def lenient(cls, data: dict[str, Any]) -> bool:
         return True
+
+
+SUPPORT: dict[type[Spec], support.Rows] = {
+    Limits: support.rows("timeout"),
+    Resources: support.rows(
+        "",
+        {
+            "instance_count max_instance_count": support.HOST,
+            "instance_type": support.SIZE,
+            "locations": support.AZURE,
+            "properties": support.AZURE,
+            "shm_size docker_args": "has no effect here: commands run without a container",
+        },
+    ),
+    Settings: support.rows(
+        "default_compute default_datastore continue_on_step_failure force_rerun",
+        refused={
+            "on_init": ("is not served yet", "make it the first step and let the others use one of its outputs"),
+            "on_finalize": ("is not served yet", "make it the last step and let it use outputs of the others"),
+        },
+    ),
+    CommandJob: support.rows(
+        "$schema type name display_name description tags properties command code environment inputs outputs compute "
+        "experiment_name resources environment_variables limits parent_job_name",
+        {
+            "distribution": support.ONE_PROCESS,
+            "identity": support.IDENTITY,
+            "services": support.SERVICES,
+            "queue_settings": support.QUEUE,
+        },
+    ),
+    CommandComponent: support.rows(
+        "$schema type name version display_name description tags properties command code environment inputs outputs "
+        "resources environment_variables limits is_deterministic",
+        {
+            "distribution": support.ONE_PROCESS,
+            "identity": support.IDENTITY,
+            "services": support.SERVICES,
+            "queue_settings": support.QUEUE,
+            "auto_delete_setting": support.DELETE,
+        },
+        {"additional_includes": ("is not served yet", "put these files into the code folder")},
+    ),
+    CommandNode: support.rows(
+        "$schema type name display_name description tags properties component command code environment inputs outputs "
+        "compute resources environment_variables limits comment",
+        {
+            "distribution": support.ONE_PROCESS,
+            "identity": support.IDENTITY,
+            "services": support.SERVICES,
+            "queue_settings": support.QUEUE,
+            "experiment_name parent_job_name": support.PIPELINE_OWNS,
+        },
+    ),
+    PipelineJob: support.rows(
+        "$schema type name display_name description tags properties jobs inputs outputs settings compute "
+        "experiment_name",
+        {"identity": support.IDENTITY, "services": support.SERVICES},
+        {"component": ("is not served yet", "write the component's jobs, inputs and outputs into this file")},
+    ),
+    PipelineComponent: support.rows(
+        "$schema type name version display_name description tags properties jobs inputs outputs settings "
+        "is_deterministic",
+        {"auto_delete_setting": support.DELETE},
+    ),
+}

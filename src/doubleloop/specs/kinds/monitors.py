@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from doubleloop.base import clock
-from doubleloop.specs import fields
+from doubleloop.specs import fields, support
 from doubleloop.specs.fields import Accepted, Flag, Fold, Int, LooseText, Many, Number, Share, Spec, Text
 from doubleloop.specs.kinds.values import InputMode
 
@@ -343,3 +343,55 @@ def effective_signals(monitor: Monitor) -> dict[str, Any]:
             signal = type(signal).model_validate({**written, "metric_thresholds": defaults[signal.type]})
         signals[name] = signal
     return signals
+
+
+SUPPORT: dict[type[Spec], support.Rows] = {
+    MonitorCompute: support.rows("", {"instance_type runtime_version compute_type": support.SIZE}),
+    Target: support.rows("ml_task endpoint_deployment_id model_id"),
+    MonitorInput: support.rows("path type mode", {"datastore": support.STORE, "path_on_compute": support.AZURE}),
+    Window: support.rows("lookback_window_size lookback_window_offset window_start window_end"),
+    Columns: support.rows("target_column prediction prediction_probability correlation_id"),
+    SignalData: support.rows(
+        "input_data data_context data_column_names data_window data_window_size target_column_name",
+        {"pre_processing_component": "has no effect here: tables are read as they are"},
+    ),
+    Segment: support.rows("feature_name feature_values"),
+    TopFeatures: support.rows("top_n_feature_importance"),
+    NumericalDrift: support.rows(
+        "jensen_shannon_distance normalized_wasserstein_distance population_stability_index "
+        "two_sample_kolmogorov_smirnov_test"
+    ),
+    CategoricalDrift: support.rows("jensen_shannon_distance population_stability_index pearsons_chi_squared_test"),
+    DriftThresholds: support.rows("numerical categorical", {"threshold": "has no meaning in Azure ML either"}),
+    QualityLimits: support.rows("null_value_rate data_type_error_rate out_of_bounds_rate"),
+    QualityThresholds: support.rows("numerical categorical", {"threshold": "has no meaning in Azure ML either"}),
+    ClassificationLimits: support.rows("accuracy precision recall"),
+    RegressionLimits: support.rows("mae mse rmse"),
+    PerformanceThresholds: support.rows(
+        "classification regression", {"threshold": "has no meaning in Azure ML either"}
+    ),
+    DataDrift: support.rows(
+        "type alert_enabled production_data reference_data features feature_type_override data_segment "
+        "metric_thresholds",
+        {"properties": support.AZURE},
+    ),
+    PredictionDrift: support.rows(
+        "type alert_enabled production_data reference_data features feature_type_override metric_thresholds",
+        {"properties": support.AZURE},
+    ),
+    DataQuality: support.rows(
+        "type alert_enabled production_data reference_data features feature_type_override metric_thresholds",
+        {"properties": support.AZURE},
+    ),
+    ModelPerformance: support.rows(
+        "type alert_enabled production_data reference_data data_segment metric_thresholds",
+        {"properties": support.AZURE},
+    ),
+    UnservedSignal: support.rows(
+        "alert_enabled production_data reference_data metric_thresholds properties component_id connection inputs "
+        "input_data connection_id workspace_connection_id sampling_rate",
+        {"type": "names a signal that is read and kept, and not computed yet"},
+    ),
+    Emails: support.rows("emails"),
+    Monitor: support.rows("monitoring_target monitoring_signals alert_notification", {"compute": support.SIZE}),
+}

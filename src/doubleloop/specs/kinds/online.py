@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from doubleloop.specs import fields
+from doubleloop.specs import fields, support
 from doubleloop.specs.fields import (
     Accepted,
     Flag,
@@ -167,3 +167,46 @@ class OnlineDeployment(Spec):
     private_network_connection: Accepted | None = Field(None, description="Private network of Azure.")
     tags: Tags = Field(default_factory=dict, description="Free labels: text to text.")
     properties: Tags = Field(default_factory=dict, description="Free values kept with it.")
+
+
+SUPPORT: dict[type[fields.Spec], support.Rows] = {
+    OnlineEndpoint: support.rows(
+        "$schema name description auth_mode traffic mirror_traffic tags properties",
+        {
+            "identity": support.IDENTITY,
+            "location": support.AZURE,
+            "public_network_access": support.NETWORK,
+            "compute": "has no effect here: every endpoint is a managed one",
+        },
+    ),
+    CodeConfiguration: support.rows("code scoring_script"),
+    RequestSettings: support.rows("request_timeout_ms max_concurrent_requests_per_instance max_queue_wait_ms"),
+    Probe: support.rows("period initial_delay timeout success_threshold failure_threshold"),
+    ScaleSettings: support.rows(
+        "type",
+        {
+            "min_instances max_instances polling_interval target_utilization_percentage": (
+                "has no effect here: the number of instances is 'instance_count'"
+            )
+        },
+    ),
+    CollectionData: support.rows("", {"name version path": "has no effect here: the log has a place of its own"}),
+    Collection: support.rows(
+        "enabled", {"data": "has no effect here: the log has a place of its own", "client_id": support.IDENTITY}
+    ),
+    RequestLogging: support.rows("", {"capture_headers": "has no effect here: headers are not logged"}),
+    DataCollector: support.rows(
+        "collections sampling_rate request_logging",
+        {"rolling_rate": "has no effect here: log files are closed by size and time"},
+    ),
+    OnlineDeployment: support.rows(
+        "$schema name endpoint_name type description model code_configuration environment environment_variables "
+        "instance_count scale_settings request_settings liveness_probe readiness_probe data_collector tags properties",
+        {
+            "instance_type": support.SIZE,
+            "model_mount_path": "has no effect here: the model is found through AZUREML_MODEL_DIR",
+            "app_insights_enabled": "has no effect here: requests are always logged and measured",
+            "egress_public_network_access private_network_connection": support.NETWORK,
+        },
+    ),
+}

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from doubleloop.specs import support
 from doubleloop.specs.fields import Accepted, Fold, Int, LooseText, Name, Spec, Tags, Text
 
 ComputeType = Annotated[
@@ -111,3 +112,42 @@ class Workspace(Spec):
     provision_network_now: Accepted | None = Field(None, description="Azure network setting.")
     workspace_hub: Accepted | None = Field(None, description="Azure hub of a project workspace.")
     hub_id: Accepted | None = Field(None, description="Azure hub of a project workspace.")
+
+
+SUPPORT: dict[type[Spec], support.Rows] = {
+    Compute: support.rows(
+        "$schema name type description tags properties max_instances",
+        {
+            "min_instances idle_time_before_scale_down": "has no effect here: there are no nodes to start or stop",
+            "size tier": support.SIZE,
+            "location resource_id namespace create_on_behalf_of": support.AZURE,
+            "identity": support.IDENTITY,
+            "ssh_settings ssh_public_access_enabled network_settings enable_node_public_ip": support.NETWORK,
+            "enable_root_access enable_os_patching enable_sso release_quota_on_stop schedules": support.AZURE,
+            "setup_scripts": support.AZURE,
+            "custom_applications idle_time_before_shutdown idle_time_before_shutdown_minutes": support.AZURE,
+            "auto_pause_settings scale_settings": support.AZURE,
+        },
+    ),
+    Datastore: support.rows(
+        "$schema name type description tags path uri",
+        {
+            "account_name container_name file_share_name filesystem store_name protocol endpoint": (
+                "is not opened: the datastore stands for a folder of this installation"
+            ),
+            "one_lake_workspace_name artifact": support.AZURE,
+            "credentials": "is not kept: the datastore stands for a folder of this installation",
+        },
+    ),
+    Workspace: support.rows(
+        "$schema name kind display_name description tags",
+        {
+            "location resource_group hbi_workspace storage_account container_registry key_vault application_insights "
+            "customer_managed_key image_build_compute system_datastores_auth_mode enable_data_isolation "
+            "allow_roleassignment_on_rg workspace_hub hub_id": support.AZURE,
+            "public_network_access network_acls managed_network serverless_compute": support.NETWORK,
+            "provision_network_now": support.NETWORK,
+            "identity primary_user_assigned_identity": support.IDENTITY,
+        },
+    ),
+}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from doubleloop.specs import fields
+from doubleloop.specs import fields, support
 from doubleloop.specs.fields import (
     Duration,
     Flag,
@@ -236,3 +236,20 @@ class Release(Spec):
     )
     scenario: Scenario = Field("classical", description="Sets the default reaction to an alert.")
     stages: Annotated[list[Stage], Field(min_length=1)] = Field(description="Workspaces on the way, in order.")
+
+
+SUPPORT: dict[type[fields.Spec], support.Rows] = {
+    Retrain: support.rows("job inputs experiment_name"),
+    DataQualityCheck: support.rows("type name data contract"),
+    UnitTestsCheck: support.rows("type name command code directory environment environment_variables timeout"),
+    Champion: support.rows("tolerance"),
+    ModelQualityCheck: support.rows("type name data target metric at_most at_least champion features"),
+    ResponsibleAiCheck: support.rows("type name data sensitive metric target at_most at_least min_group_size"),
+    EndpointPerformanceCheck: support.rows("type name rate duration p50_ms p95_ms p99_ms error_rate data"),
+    ScanCheck: support.rows("type name model packages severity allow"),
+    Approval: support.rows("personas count not_author expires"),
+    Abort: support.rows("error_rate p99_ms"),
+    Rollout: support.rows("steps bake abort"),
+    Stage: support.rows("workspace name retrain endpoint deployment checks approval rollout monitor"),
+    Release: support.rows("$schema name description tags model trigger scenario stages"),
+}

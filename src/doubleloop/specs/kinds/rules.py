@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from doubleloop.specs import support
 from doubleloop.specs.fields import Duration, Flag, Int, LooseText, Many, Name, Number, Scalar, Share, Spec, Text
 from doubleloop.specs.kinds.schedules import JobField
 from doubleloop.specs.kinds.values import JobInput
@@ -200,3 +201,18 @@ def _is_number(value: Any) -> bool:
 def _same(wanted: Any, value: Any) -> bool:
     """Equal, with true and 1 kept apart."""
     return wanted == value and isinstance(wanted, bool) == isinstance(value, bool)
+
+
+SUPPORT: dict[type[Spec], support.Rows] = {
+    Condition: support.rows("in not_in at_least at_most matches exists"),
+    RetrainData: support.rows("asset input target window"),
+    RetrainAction: support.rows("release data inputs"),
+    NotifyAction: support.rows("to title message"),
+    RollBackAction: support.rows("endpoint deployment"),
+    RunJobAction: support.rows("job workspace inputs"),
+    WebhookAction: support.rows("url headers secret timeout"),
+    OpenLabelingAction: support.rows("project window sample share assign_to"),
+    Action: support.rows("retrain notify roll_back run_job webhook open_labeling"),
+    RuleLimit: support.rows("count per"),
+    Rule: support.rows("$schema name description on where do cool_down limit enabled"),
+}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from doubleloop.specs import timezones
+from doubleloop.specs import support, timezones
 from doubleloop.specs.fields import Accepted, Fold, Int, LooseText, Many, Moment, Name, Spec, Tags, Text, Variables
 from doubleloop.specs.kinds.environment import EnvironmentField
 from doubleloop.specs.kinds.jobs import CommandJob, Limits, PipelineJob, Resources, Settings
@@ -183,3 +183,30 @@ class Schedule(Spec):
     ) = Field(None, description="The job to start: file, azureml:name, or job with changes.")
     create_monitor: Monitor | None = Field(None, description="The monitor to run.")
     import_data: Accepted | None = Field(None, description="Data import of Azure.")
+
+
+SUPPORT: dict[type[Spec], support.Rows] = {
+    CronTrigger: support.rows("type expression start_time end_time time_zone"),
+    Pattern: support.rows("hours minutes week_days month_days"),
+    RecurrenceTrigger: support.rows("type frequency interval schedule start_time end_time time_zone"),
+    CreateJob: support.rows(
+        "job type display_name description experiment_name tags properties inputs outputs compute settings "
+        "environment environment_variables limits resources parent_job_name",
+        {
+            "name": "has no effect: every run gets a new name",
+            "distribution": support.ONE_PROCESS,
+            "identity": support.IDENTITY,
+            "services": support.SERVICES,
+            "queue_settings": support.QUEUE,
+        },
+    ),
+    Schedule: support.rows(
+        "$schema name display_name description tags properties trigger create_job create_monitor",
+        refused={
+            "import_data": (
+                "is not served",
+                "schedule a command job that fetches the data and writes it to an output",
+            )
+        },
+    ),
+}

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from doubleloop.specs import support
 from doubleloop.specs.fields import Fold, Int, LooseText, Name, Number, Spec, Tags, Text
 from doubleloop.specs.kinds.places import Compute, Datastore
 from doubleloop.specs.kinds.rules import Rule
@@ -215,3 +216,26 @@ class Setup(Spec):
     rules: Annotated[list[SetupRule], Distinct] = Field(
         default_factory=list, description="Rules that its workspaces have, inline or as paths of files."
     )
+
+
+SUPPORT: dict[type[Spec], support.Rows] = {
+    Substitution: support.rows("match action with reason"),
+    SetupWorkspace: support.rows("name kind display_name description tags package_substitutions"),
+    Registry: support.rows("name description"),
+    SetupCompute: support.rows("workspaces"),
+    SetupDatastore: support.rows("workspaces"),
+    User: support.rows("name display_name email kind"),
+    Group: support.rows("name persona members workspaces just_in_time needs_approval description"),
+    Assignment: support.rows(
+        "user group service role workspace resource resource_kind until eligible needs_approval reason"
+    ),
+    SetupRule: support.rows("workspaces"),
+    Notification: support.rows("name url emails events workspaces"),
+    Budget: support.rows(
+        "name", {"workspace amount currency period alert_at notify": "is read and kept; costs are not counted yet"}
+    ),
+    Setup: support.rows(
+        "$schema name description registry registries workspaces computes datastores users groups assignments "
+        "notifications budgets rules"
+    ),
+}

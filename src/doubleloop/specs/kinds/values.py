@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from doubleloop.specs import fields
+from doubleloop.specs import fields, support
 from doubleloop.specs.fields import Flag, Fold, LooseText, Name, Number, Scalar, Spec, Text
 
 PRIMITIVES = ("string", "number", "integer", "boolean")
@@ -118,3 +118,14 @@ OutputDeclaration = Annotated[
     Annotated[None, Tag("<default>")] | Annotated[ComponentOutput, Tag("<output>")],
     Discriminator(output_declaration_shape),
 ]
+
+
+SUPPORT: dict[type[Spec], support.Rows] = {
+    Input: support.rows(
+        "type path mode value default description optional",
+        {"datastore": support.STORE, "path_on_compute": support.AZURE},
+    ),
+    Output: support.rows("type mode path name version description"),
+    ComponentInput: support.rows("type description default optional min max enum mode"),
+    ComponentOutput: support.rows("type description mode"),
+}
