@@ -8,12 +8,13 @@ DEMO_FLAGS ?=
 PORT ?= 8600
 
 
-.PHONY: help setup demo test faults check lint types contracts format down clean
+.PHONY: help setup demo test faults conformance check lint types contracts format down clean
 
 help:
 	@echo "make demo    set up, then play one model's whole life and leave the console open"
 	@echo "make test    set up, then run all tests"
 	@echo "make faults  kill processes at thirty points of releases"
+	@echo "make conformance CORPUS=path  how many of a folder's Azure ML files are taken"
 	@echo "make check   lint, types and import contracts"
 	@echo "make down    stop what the demo left running"
 
@@ -37,6 +38,10 @@ test: setup
 # Thirty kills over six releases; `make test` has ten of them, to stay quick.
 faults: setup
 	$(BIN)/python -m pytest tests/faults -q -s
+
+# CONFORMANCE_FLAGS="--run" also submits the jobs that can run without internet, to the server you are logged in to.
+conformance: setup
+	$(BIN)/python tools/conformance.py $(CORPUS) $(CONFORMANCE_FLAGS)
 
 check: lint types contracts
 

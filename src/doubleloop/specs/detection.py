@@ -45,6 +45,7 @@ MODELS: dict[str, type[fields.Spec]] = {
 
 # What a caller may expect: a kind, or one of these families (the nouns of the command line).
 FAMILIES = {"job": ("command_job", "pipeline_job"), "component": ("command_component", "pipeline_component")}
+FOREIGN = {"kind": "foreign"}  # the details of the error about a file that is none of all these
 OWN = ("setup", "release", "rule", "contract")
 LATER = ("labeling", "package-policy", "policy")
 
@@ -99,7 +100,26 @@ _SCHEMAS = {
     "registry": "registry",
     "featureset": "feature_set",
     "featurestore": "feature_store",
+    "featurestoreentity": "feature_store_entity",
+    "featureset_spec": "feature_set",
+    "featuresetspec": "feature_set",
+    "deploymenttemplate": "deployment_template",
+    "serverlessendpoint": "serverless_endpoint",
+    "marketplacesubscription": "marketplace_subscription",
+    "index": "index",
+    "capabilityhost": "capability_host",
+    "evaluator": "evaluator",
+    "hub": "workspace",
+    "project": "workspace",
+    "parallelrunjob": "job",
+    "distillationjob": "job",
+    "sweepcomponent": "component",
+    "automlcomponent": "component",
+    "importcomponent": "component",
+    "datatransfercomponent": "component",
+    "datatransferjob": "job",
     "flow": "flow",
+    "run": "flow",
 }  # fmt: skip
 
 _DATA_TYPES = ("uri_file", "uri_folder", "mltable")
@@ -115,6 +135,7 @@ _JOB_TYPES = {
     "import": "import_job",
     "finetuning": "finetuning_job",
     "distillation": "distillation_job",
+    "data_transfer": "data_transfer_job",
 }
 _COMPONENT_TYPES = {
     "command": "command_component",
@@ -122,6 +143,9 @@ _COMPONENT_TYPES = {
     "spark": "spark_component",
     "parallel": "parallel_component",
     "sweep": "sweep_component",
+    "automl": "automl_component",
+    "import": "import_component",
+    "data_transfer": "data_transfer_component",
 }
 _CURE = (
     "add a line such as '$schema: https://azuremlschemas.azureedge.net/latest/commandJob.schema.json' "
@@ -151,7 +175,8 @@ def find(data: Data, source: sources.Source, expected: str | None = None) -> str
         what, cure = refusals.DOCUMENTS[kind]
         raise errors.NotSupported(f"{what} are not served yet", where=source.where("type"), cure=cure)
     if kind is None:
-        raise errors.InvalidInput("cannot tell what kind of file this is", where=source.where(), cure=_CURE)
+        what, cure = next((told for fits, *told in _FOREIGN if fits(data)), _UNKNOWN)
+        raise errors.InvalidInput(what, where=source.where(), cure=cure, details=FOREIGN)
     return kind
 
 
@@ -222,6 +247,36 @@ def _is_component(data: Data) -> bool:
     return "name" in data and ("version" in data or "is_deterministic" in data or declared)
 
 
+_UNKNOWN = ("cannot tell what kind of file this is", _CURE)
+# Files that lie beside those of Azure ML and are part of them, each with what they are and where they belong.
+_FOREIGN: tuple[tuple[Callable[[Data], bool], str, str], ...] = (
+    (
+        lambda data: isinstance(data.get("dependencies"), list),
+        "this is a conda file, not an asset",
+        "name it in an environment: 'conda_file: FILE', or give it to `environment create --conda-file FILE`",
+    ),
+    (
+        lambda data: isinstance(data.get("paths"), list),
+        "this is an MLTable file, not an asset",
+        "name its folder in a data asset: 'type: mltable' and 'path: FOLDER'",
+    ),
+    (
+        lambda data: isinstance(data.get("flavors"), dict),
+        "this is an MLmodel file, not an asset",
+        "name its folder in a model: 'type: mlflow_model' and 'path: FOLDER'",
+    ),
+    (
+        lambda data: bool(data) and set(data) <= {"inputs", "outputs", "properties", "$schema"},
+        "these are the inputs and outputs of an invocation, not an asset",
+        "give the file to `batch-endpoint invoke --file FILE`",
+    ),
+    (
+        lambda data: isinstance(data.get("services"), dict) or ("on" in data and isinstance(data.get("jobs"), dict)),
+        "this is a file of another tool, not of Azure ML",
+        "give a file with a '$schema' line, or one whose fields are those of docs/reference-fields.md",
+    ),
+)
+
 _SHAPES: tuple[tuple[str, Callable[[Data], bool]], ...] = (
     ("schedule", lambda data: isinstance(data.get("trigger"), dict)),
     ("release", lambda data: "stages" in data and "model" in data),
@@ -231,7 +286,15 @@ _SHAPES: tuple[tuple[str, Callable[[Data], bool]], ...] = (
         "job",
         lambda data: "command" in data or "jobs" in data or _type(data) in ("pipeline", "sweep", "automl", "spark"),
     ),
-    ("job", lambda data: _type(data) in ("finetuning", "distillation")),
+    ("job", lambda data: _type(data) in ("finetuning", "distillation", "parallel", "import")),
+    ("registry", lambda data: "replication_locations" in data),
+    ("model_package", lambda data: "inferencing_server" in data and "target_environment" in data),
+    ("serverless_endpoint", lambda data: "model_id" in data and "name" in data),
+    ("deployment_template", lambda data: "deployment_template_type" in data),
+    ("feature_set", lambda data: "specification" in data and "entities" in data),
+    ("feature_store_entity", lambda data: "index_columns" in data),
+    ("feature_store", lambda data: bool({"offline_store", "online_store", "compute_runtime"} & set(data))),
+    ("flow", lambda data: "nodes" in data and "outputs" in data),
     ("batch_deployment", lambda data: bool({"mini_batch_size", "output_action", "job_definition"} & set(data))),
     ("batch_deployment", lambda data: "endpoint_name" in data and ("settings" in data or "resources" in data)),
     ("online_deployment", lambda data: bool({"endpoint_name", "instance_type", "scale_settings"} & set(data))),

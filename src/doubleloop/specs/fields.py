@@ -142,7 +142,12 @@ def _one_or_many(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+_PLACEHOLDER = re.compile(r"^<.*>$|\{\{.*\}\}")
+
+
 def _name(value: str) -> str:
+    if _PLACEHOLDER.search(value):
+        raise ValueError(f"'{value}' is a placeholder that has not been filled in")
     if not ids.is_name(value):
         raise ValueError(
             f"'{value}' cannot be a name: use letters, digits, '.', '_' and '-', starting with a letter or digit"
