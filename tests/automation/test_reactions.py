@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from doubleloop.automation import commands, loop, messages, queries, store
-from doubleloop.base import clock, errors
+from doubleloop.base import clock, errors, ids
 from doubleloop.db.context import Contexts
 from doubleloop.durable import store as outbox
 from doubleloop.environments import commands as environments
 from doubleloop.events import commands as events
 from doubleloop.events import queries as facts
 from doubleloop.events.model import Fact
+from doubleloop.monitoring import commands as monitoring
 from doubleloop.specs import documents
 
 RULE = """
@@ -30,6 +31,9 @@ trigger: {type: cron, expression: "0 3 * * *"}
 create_job:
   job: {type: command, command: echo hi, environment: "azureml:base@latest"}
 """
+
+
+NIGHTLY = ids.derived("nightly-20260302T030000", "schedule:dev/nightly")
 
 
 def put_rule(house: Any, text: str = RULE) -> None:
@@ -153,9 +157,40 @@ def test_a_schedule_fires_once_for_all_it_missed_in_its_authors_name(house: Any)
     drain(house, begin + timedelta(days=4))
     drain(house, begin + timedelta(days=4))
     submitted = kinds(house, "job.submitted")
-    assert [(fact.data["job"], fact.actor) for fact in submitted] == [("nightly-20260302T030000", "ada")]
+    assert [(fact.data["job"], fact.actor) for fact in submitted] == [(NIGHTLY, "ada")]
     with house.read("ada", "dev") as ctx:
         assert queries.schedule(ctx, "nightly").next_at == datetime(2026, 3, 6, 3, tzinfo=UTC)
+
+
+def test_schedules_of_one_name_in_two_workspaces_both_start_their_jobs(house: Any) -> None:
+    with house.write("ada", "registry") as ctx:
+        body = {"name": "base", "conda_file": {"$file": "c.yml", "text": "dependencies: [python=3.11]"}}
+        environments.create(ctx, "base", "1", body)
+    for workspace in ("dev", "staging"):
+        with house.write("ada", workspace) as ctx:
+            commands.put_schedule(ctx, documents.parse(SCHEDULE, "s.yml", "/", kind="schedule"))
+    drain(house, clock.now() + timedelta(days=2))
+    assert kinds(house, "schedule.failed") == []
+    assert {fact.workspace for fact in kinds(house, "job.submitted")} == {"dev", "staging"}
+
+
+MONITOR = """
+name: watch
+trigger: {type: cron, expression: "0 3 * * *"}
+create_monitor:
+  compute: {instance_type: standard_e4s_v3, runtime_version: "3.4"}
+  monitoring_target: {ml_task: regression, endpoint_deployment_id: "azureml:bikes:blue"}
+"""
+
+
+def test_monitors_of_one_name_in_two_workspaces_both_run_and_stop_nothing(house: Any) -> None:
+    for workspace in ("staging", "prod"):
+        with house.write("linus", workspace) as ctx:
+            monitoring.put(ctx, documents.parse(MONITOR, "m.yml", "/", kind="schedule"))
+    drain(house, clock.now() + timedelta(days=2))
+    with house.read("service:setup", None) as ctx:
+        started = [each for each in outbox.pending(ctx, 1000) if each.name == "monitoring.run"]
+    assert len({each.workflow_id for each in started}) == 2
 
 
 def test_a_disabled_schedule_rests(house: Any) -> None:

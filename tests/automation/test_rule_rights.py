@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from doubleloop.automation import commands, loop, workflows
-from doubleloop.base import errors
+from doubleloop.base import errors, ids
 from doubleloop.durable.fake import EagerEngine
 from doubleloop.environments import commands as environments
 from doubleloop.events import commands as events
@@ -112,11 +112,15 @@ def test_nobody_writes_a_rule_that_does_what_they_may_not(base: Any, do: str, wo
 def test_who_may_run_jobs_there_may_have_a_rule_do_it(base: Any) -> None:
     put(base, JOB % "workspace: staging,", by="linus")
     record(base)
-    name = f"job-react-{fact_seq(base)}-0"
+    name = job_of(base)
     assert react(base) == [{"do": "run_job", "done": f"job {name}"}]
     with base.read("linus", "staging") as ctx:
         job = jobs.get(ctx, name)
     assert job and (job.workspace, job.created_by) == ("staging", "linus")
+
+
+def job_of(house: Any) -> str:
+    return f"job-{ids.derived(f'react-{fact_seq(house)}-0', 'dev', 'react')}"
 
 
 def fact_seq(house: Any) -> int:
@@ -134,7 +138,7 @@ def test_a_rule_whose_author_lost_the_right_does_nothing_and_says_why(base: Any)
     (result,) = react(base)
     assert "none allows job.submit" in result["error"]
     with base.read("linus", "dev") as ctx:
-        assert jobs.get(ctx, f"job-react-{fact_seq(base)}-0") is None
+        assert jobs.get(ctx, job_of(base)) is None
 
 
 def test_a_release_that_a_rule_starts_is_one_its_author_could_start(base: Any) -> None:

@@ -148,6 +148,15 @@ def test_an_approval_of_other_evidence_is_a_conflict(house: Any) -> None:
         decide(house, "grace", asked, digest="0" * 64)
 
 
+def test_nobody_decides_on_evidence_that_was_changed(house: Any) -> None:
+    deposit(house, rows=3)
+    asked = ask(house)
+    with house.write(ENGINE, "prod") as ctx:
+        ctx.tx.exec_driver_sql("update gate_evidence set body = '{}'")
+    with pytest.raises(errors.Conflict, match=r"0\.0:scan was changed after it was deposited"):
+        decide(house, "grace", asked)
+
+
 def test_after_its_time_an_approval_takes_no_answer_and_expires(house: Any) -> None:
     asked = ask(house)
     later = Contexts(house.contexts.engine, house.contexts.ports, lambda: clock.now() + timedelta(days=8))

@@ -226,6 +226,21 @@ def test_metrics_are_those_of_scikit_learn(metric: str, reference: Any) -> None:
     assert model_quality.score(metric, truth, guess) == pytest.approx(reference(truth, guess))
 
 
+@pytest.mark.parametrize(("metric", "reference"), [("auc", sklearn.roc_auc_score), ("log_loss", sklearn.log_loss)])
+def test_metrics_of_scores_read_one_probability_a_row_or_one_for_each_class(metric: str, reference: Any) -> None:
+    draw = np.random.default_rng(4)
+    truth = draw.integers(0, 2, 200)
+    chance = np.clip(draw.normal(0.3 + 0.4 * truth, 0.3), 0.01, 0.99)
+    both = [[1 - each, each] for each in chance.tolist()]
+    assert model_quality.score(metric, truth, chance) == pytest.approx(reference(truth, chance))
+    assert model_quality.score(metric, truth, both) == pytest.approx(reference(truth, chance))
+    with pytest.raises(errors.InvalidInput, match="no prediction for 1 of 200 rows"):
+        model_quality.score(metric, truth, [[None, None], *both[1:]])
+    with pytest.raises(errors.InvalidInput, match="several values a row, and accuracy takes one"):
+        model_quality.score("accuracy", truth, both)
+    assert (model_quality.greater_is_better("roc_auc"), model_quality.greater_is_better("log_loss")) == (True, False)
+
+
 def test_an_unknown_metric_is_refused_with_the_known_ones() -> None:
     with pytest.raises(errors.InvalidInput, match="rmse"):
         model_quality.metric_name("goodness")

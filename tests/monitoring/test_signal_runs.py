@@ -176,6 +176,14 @@ def test_accuracy_alerts_when_it_falls_below(watch: Watch) -> None:
     assert alerting == ["accuracy"]
 
 
+@pytest.mark.parametrize("said", [[1, 0, 1, 1], [True, False, True, True], [1.0, 0.0, 1.0, 1.0]])
+def test_classes_that_are_numbers_are_met_by_labels_which_are_kept_as_floats(watch: Watch, said: list[Any]) -> None:
+    ids = watch.answered({"x": [1.0] * 4}, said)
+    watch.told(dict(zip(ids, [1.0, 0.0, 1.0, 0.0], strict=True)))
+    watch.put(PERFORMANCE.format(task="classification", thresholds="{accuracy: 0.5}"), task="classification")
+    assert watch.value(watch.run(), "performance", "accuracy") == 0.75
+
+
 def test_only_the_window_s_own_served_and_successful_rows_count(watch: Watch) -> None:
     watch.training(training())
     day = timedelta(days=1)

@@ -259,6 +259,25 @@ def test_cancelling_during_the_canary_moves_traffic_back(site: Any) -> None:
     assert site.champion() == "2"
 
 
+@pytest.mark.parametrize("what", ["body = '{}'", "hash = 'f' || substr(hash, 2)"])
+def test_an_approval_is_void_when_what_it_was_given_on_is_changed(site: Any, what: str) -> None:
+    site.register("1")
+    site.define()
+    release = site.start("1")
+    decide = site.decide
+
+    def decided_and_changed(*args: Any, **more: Any) -> None:
+        decide(*args, **more)
+        with site.contexts.write(site.house.actor("service:setup")) as ctx:
+            ctx.tx.exec_driver_sql(f"update gate_evidence set {what} where type = 'model_quality'")
+
+    site.decide = decided_and_changed
+    ended = site.through(release.id)
+    assert ended.status == "failed"
+    assert "the approval is void: the evidence was changed" in ended.reasons[0]
+    assert (site.champion(), site.deployments()) == (None, [])
+
+
 def test_a_first_release_that_breaks_leaves_the_endpoint_without_traffic(site: Any) -> None:
     site.register("1")
     site.define()

@@ -103,6 +103,25 @@ def test_one_release_of_a_definition_moves_traffic_and_never_an_older_one_after_
     assert rules.turn(release(2), [release(2), other])[0] == said
 
 
+@pytest.mark.parametrize(
+    ("definition", "endpoint", "status", "said"),
+    [
+        ("e", "live", "rolling_out", "wait"),
+        ("e", "other", "rolling_out", "go"),
+        ("e", "live", "waiting", "go"),
+        ("e", "live", "completed", "go"),  # the champion tells whether what was judged still stands
+    ],
+)
+def test_one_release_moves_the_traffic_of_an_endpoint_whatever_its_definition(
+    definition: str, endpoint: str, status: str, said: str
+) -> None:
+    def at(place: str) -> tuple[model.Stage, ...]:
+        return tuple(model.Stage("r", position, "prod", endpoint=place) for position in range(2))
+
+    other = release(3, status, definition=definition, stages=at(endpoint))
+    assert rules.turn(release(2, stages=at("live")), [other])[0] == said
+
+
 def test_a_comparison_stands_as_long_as_the_champion_does() -> None:
     assert rules.champion_moved("3", "3") == ""
     assert rules.champion_moved(None, "4") == ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from doubleloop.automation import model, store
-from doubleloop.base import actors, errors
+from doubleloop.base import actors, errors, ids
 from doubleloop.db.context import Ctx
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
@@ -74,7 +74,7 @@ def fire_due(ctx: Ctx) -> list[str]:
     for schedule in store.due(ctx, ctx.now):
         assert schedule.next_at is not None
         document = documents.from_wire(schedule.document)
-        id_ = f"{schedule.name}-{schedule.next_at:%Y%m%dT%H%M%S}"
+        id_ = ids.derived(f"{schedule.name[:40]}-{schedule.next_at:%Y%m%dT%H%M%S}", schedule.id)
         author = replace(ctx.actor, id=schedule.created_by, kind=_kind(schedule.created_by))
         place = ctx.in_workspace(schedule.workspace).acting_as(author)
         try:

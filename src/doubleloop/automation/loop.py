@@ -92,7 +92,7 @@ def _release(ctx: Ctx, fact: Fact) -> None:
             with ctx.tx.begin_nested():
                 release_commands.start(
                     ctx.in_workspace(None), definition, model_version=version, trigger=trigger,
-                    id=f"{definition}-{name}-{version}"[:80],
+                    id=releases.id_for(ctx, definition, name, version),
                 )  # fmt: skip
         except errors.DoubleloopError as error:
             events.record(
@@ -119,7 +119,7 @@ def _act(ctx: Ctx, rule: model.Rule, spec: specs.Rule, fact: Fact) -> None:
         return
     events.record(place, "rule.fired", rule.id, fact=fact.seq, on=fact.type, do=[action.verb for action in spec.do])
     durable.start(
-        place, "automation.act", f"act-{rule.workspace}-{rule.name}-{fact.seq}",
+        place, "automation.act", f"act-{rule.workspace}/{rule.name}-{fact.seq}",
         {"workspace": rule.workspace, "rule": rule.name, "author": rule.created_by, "fact": fact.seq,
          "document": rule.document},
     )  # fmt: skip

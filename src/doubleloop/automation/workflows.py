@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from doubleloop.automation import commands, messages
-from doubleloop.base import actors, canonical, clock, errors
+from doubleloop.base import actors, canonical, clock, errors, ids
 from doubleloop.data import queries as datasets
 from doubleloop.db.context import Contexts
 from doubleloop.durable import ports as flows
@@ -58,7 +58,8 @@ def _do(contexts: Contexts, argument: dict[str, Any], index: int) -> dict[str, A
     with contexts.read(ACTOR) as ctx:
         fact = facts.facts(ctx, after=argument["fact"] - 1, limit=1)[0]
     action = documents.from_wire(argument["document"]).model.do[index]
-    key = f"{argument['rule']}-{argument['fact']}-{index}"
+    # Rules of two workspaces may have one name and hear the same fact.
+    key = ids.derived(f"{argument['rule'][:40]}-{argument['fact']}-{index}", argument["workspace"], argument["rule"])
     try:
         body = getattr(action, action.verb)
         with contexts.read(commands.author(argument["author"]), argument["workspace"]) as ctx:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import time
@@ -23,6 +24,15 @@ def new_id(prefix: str = "") -> str:
     """A new identifier: 48 bits of milliseconds and 50 random bits, as 20 characters after ``prefix-``."""
     body = _encode(time.time_ns() // 1_000_000, 10) + _encode(secrets.randbits(50), 10)
     return f"{prefix}-{body}" if prefix else body
+
+
+def derived(readable: str, *parts: str) -> str:
+    """The one id of what ``parts`` name together: ``readable`` (cut to 60) and a hash of all of them behind it.
+
+    Names may hold dashes and be long, so that joined ones alone can mean two things, or be too long for a name.
+    """
+    mark = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
+    return f"{readable[:60].rstrip('._-')}-{mark}"
 
 
 def is_name(text: str) -> bool:

@@ -126,6 +126,12 @@ def decide(ctx: Ctx, approval_id: str, decision: str, comment: str, evidence_dig
     identity.permit(ctx, Action.IDENTITY_WRITE if decision == rules.BREAK_GLASS else Action.RELEASE_APPROVE)
     if refused:
         raise refused
+    altered = [each.check for each in store.evidence(ctx, approval.subject) if rules.altered(each)]
+    if altered:
+        raise errors.Conflict(
+            f"The evidence of {', '.join(altered)} was changed after it was deposited, so nothing can be decided on it",
+            cure="Start the release again, and ask who can write to the database.",
+        )
     said = model.Decision(approval.id, ctx.actor.id, decision, comment, evidence_digest, ctx.now)
     store.insert_decision(ctx, approval, said)
     approval = replace(approval, decisions=(*approval.decisions, said))

@@ -54,7 +54,8 @@ def _fail(column: str, values: Sequence[Any], expected: str, allowed: set[type],
     elif value is None:
         cure = f"a column of type {expected} cannot hold null; declare it double to allow missing values"
     elif isinstance(value, float) and value.is_integer() and expected in RANGES:
-        cure = f"write {int(value)}"
+        low, high = RANGES[expected]
+        cure = f"write {int(value)}" if low <= value <= high else f"{expected} holds {low} to {high}"
     return failures.cell(row, column, expected, failures.describe(value), cure)
 
 

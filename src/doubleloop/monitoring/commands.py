@@ -110,7 +110,12 @@ def fire_due(ctx: Ctx) -> list[model.MonitorRun]:
         place = ctx.in_workspace(monitor.workspace)
         fired = monitor.next_at
         spec = documents.from_wire(monitor.document).model
-        started.append(run_now(place, monitor.name, fired, f"{monitor.name}-{fired:%Y%m%dT%H%M%S}"))
+        id_ = ids.derived(f"{monitor.name[:40]}-{fired:%Y%m%dT%H%M%S}", monitor.id)
+        try:
+            with ctx.tx.begin_nested():
+                started.append(run_now(place, monitor.name, fired, id_))
+        except errors.DoubleloopError as error:  # one that cannot start must not keep the others from starting
+            events.record(place, "monitor.failed", monitor.id, run="", error=str(error), signals={})
         # What was missed while the system was down is one run, not many.
         store.update_monitor(
             ctx, monitor.workspace, monitor.name, last_at=fired, next_at=triggers.next_fire(spec.trigger, ctx.now)

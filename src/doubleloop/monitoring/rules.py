@@ -33,7 +33,7 @@ def production_window(data: Any, trigger: Any, as_of: datetime) -> Window:
     window = data.data_window if data is not None else None
     if window is not None and window.window_start is not None:
         return _fixed(window, as_of)
-    size, offset = _span(window, "lookback_window_size"), _span(window, "lookback_window_offset")
+    size, offset = _size(data), _span(window, "lookback_window_offset")
     length = size if size is not None else default_size(trigger)
     end = as_of - (offset or timedelta(0))
     return Window(end - length, end)
@@ -45,7 +45,7 @@ def reference_window(data: Any, production: Window, trigger: Any, as_of: datetim
     if window is not None and window.window_start is not None:
         return _fixed(window, as_of)
     length = production.end - production.start
-    size, offset = _span(window, "lookback_window_size"), _span(window, "lookback_window_offset")
+    size, offset = _size(data), _span(window, "lookback_window_offset")
     end = as_of - offset if offset is not None else production.start
     return Window(end - (size if size is not None else 2 * length), end)
 
@@ -58,6 +58,13 @@ def _fixed(window: Any, as_of: datetime) -> Window:
 
 def _moment(value: Any) -> datetime:
     return value if isinstance(value, datetime) else clock.parse(str(value))
+
+
+def _size(data: Any) -> timedelta | None:
+    """``data_window.lookback_window_size``, or ``data_window_size`` as older files have it."""
+    if data is None:
+        return None
+    return _span(data.data_window, "lookback_window_size") or _span(data, "data_window_size")
 
 
 def _span(window: Any, field: str) -> timedelta | None:

@@ -217,8 +217,8 @@ def _performance(task: Task, name: str, signal: Any) -> model.SignalResult:
     default: dict[str, dict[str, float | None]] = {"regression": {"rmse": None}, "classification": {"accuracy": None}}
     limits = rules.thresholds(signal.metric_thresholds, default).get(task_kind, {})
     predicted, truth = rows[f"out.{column}"], rows["label"]
-    if task_kind == "classification":
-        predicted, truth = predicted.cast(pl.String), truth.cast(pl.String)
+    if predicted.dtype == pl.Boolean:  # labels hold true and false as 1 and 0
+        predicted = predicted.cast(pl.Int64)
     metrics = tuple(
         rules.measured(signals.evaluate(metric, truth, predicted), threshold) for metric, threshold in limits.items()
     )

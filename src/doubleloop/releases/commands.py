@@ -65,11 +65,16 @@ def start(
     _not_a_jobs_code(ctx)
     identity.permit(ctx, Action.RELEASE_START, definition.workspaces[0])
     if id is not None:
-        if not ids.is_name(id) or len(id) > 80:
+        if not ids.is_name(id) or len(id) > model.MAX_ID:
             raise errors.InvalidInput(
                 f"'{id}' cannot be the id of a release", cure="Use letters, digits, '.', '_', '-'."
             )
         known = store.get(ctx, id)
+        if known and (known.definition != name or model_version not in (None, known.version)):
+            raise errors.Conflict(
+                f"There is a release {id} of {known.model}:{known.version} by '{known.definition}' already",
+                cure="Use another id.",
+            )
         if known:
             return known
     reference = f"{definition.model}:{model_version}" if model_version else definition.model

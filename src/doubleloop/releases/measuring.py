@@ -70,6 +70,8 @@ def _model_quality(contexts: Contexts, question: model.Question) -> model.Measur
     check = question.check
     table = tables.read(contexts, question.workspace, check["data"])
     truth = tables.column(table, check["target"])
+    if table.rows.is_empty():
+        raise errors.InvalidInput(f"the hold-out {table.id} has no rows")
     rows = _features(table, question, check["target"])
     scored = {"candidate": _scored(contexts, question, question.candidate, rows, truth)}
     if check.get("champion") is not None and question.champion is not None:

@@ -21,6 +21,7 @@ class Status(StrEnum):
     ROLLED_BACK = "rolled_back"
 
 
+MAX_ID = 80
 ENDED = frozenset(set(Status) - {Status.RUNNING, Status.WAITING, Status.ROLLING_OUT})
 
 

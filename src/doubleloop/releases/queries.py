@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from doubleloop.base import errors, paging
+from doubleloop.base import errors, ids, paging
 from doubleloop.db.context import Ctx
 from doubleloop.gates import model as gate_model
 from doubleloop.gates import queries as gates
@@ -137,6 +137,15 @@ def waiting(ctx: Ctx) -> tuple[Waiting, ...]:
         )
         found += [Waiting(release, approval, held) for approval in asked]
     return tuple(sorted(found, key=lambda each: each.approval.opened_at))
+
+
+def id_for(ctx: Ctx, definition: str, model_: str, version: str) -> str:
+    """The id of the release that a registered version starts: the three names, marked when that would be too long or
+    already means a release of something else (names may hold dashes)."""
+    plain = f"{definition}-{model_}-{version}"
+    known = store.get(ctx, plain)
+    is_same = known is None or (known.definition, known.model, known.version) == (definition, model_, version)
+    return plain if is_same and len(plain) <= model.MAX_ID else ids.derived(plain, definition, model_, version)
 
 
 def starts_on(ctx: Ctx, name: str, job: str | None) -> tuple[str, ...]:

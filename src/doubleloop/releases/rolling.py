@@ -12,6 +12,7 @@ from doubleloop.endpoints import commands as endpoints
 from doubleloop.endpoints import model as endpoint_model
 from doubleloop.endpoints import queries as endpoint_queries
 from doubleloop.endpoints import rules as endpoint_rules
+from doubleloop.gates import queries as gates
 from doubleloop.models import commands as model_commands
 from doubleloop.models import queries as models
 from doubleloop.releases import definitions, model, monitors, rules, stages, store
@@ -40,23 +41,30 @@ def take_turn(contexts: Contexts, id_: str) -> dict[str, Any]:
     """
     with contexts.write(stages.ACTOR) as ctx:
         release, definition = stages.load(ctx, id_, lock=True)
-        store.lock_definition(ctx, release.definition)
+        store.lock_definitions(ctx)
         end = stages.wanted_end(release)
         if end:
             return {"end": end}
         stage = definitions.stage_of(definition, release.position)
         if release.status is not model.Status.ROLLING_OUT:
-            said, why = rules.turn(release, store.select(ctx, definition_=release.definition))
+            moving = store.select(ctx, statuses=(model.Status.ROLLING_OUT,))
+            said, why = rules.turn(release, [*store.select(ctx, definition_=release.definition), *moving])
             if said == "superseded":
                 return {"end": {"status": model.Status.SUPERSEDED.value, "reasons": [why]}}
             if said == "wait":
                 store.note(ctx, store.note_stage(ctx, release, phase=f"in line: {why}"[:40]), topic=TOPIC)
                 return {"end": None, "wait": 10.0}
-            moved = _champion_moved(ctx, release, definition)
+            moved = _approval_void(ctx, release) or _champion_moved(ctx, release, definition)
             if moved:
                 return {"end": stages.failed(moved)}
             release = _begin(ctx, release)
         return {"end": None, "go": _plan(stage.rollout, release.stage.traffic_before or {})}
+
+
+def _approval_void(ctx: Ctx, release: model.Release) -> str:
+    if not release.stage.approval:
+        return ""
+    return stages.void(ctx, release, gates.approval(ctx.in_workspace(release.workspace), release.stage.approval))
 
 
 def _champion_moved(ctx: Ctx, release: model.Release, definition: model.Definition) -> str:

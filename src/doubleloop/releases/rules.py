@@ -88,20 +88,29 @@ def overtaken(release: model.Release, others: Iterable[model.Release]) -> list[m
 
 
 def turn(release: model.Release, others: Iterable[model.Release]) -> tuple[str, str]:
-    """Whether ``release`` may begin to move traffic: ("go" | "wait" | "superseded", why).
+    """Whether ``release`` may begin to move traffic: ("go" | "wait" | "superseded", why). ``others`` are those of its
+    definition, and whatever moves traffic by another one.
 
-    One release of a definition moves traffic at a time. One that a newer release has passed never goes out after it.
+    One release of a definition moves traffic at a time, and one on an endpoint. One that a newer release of its
+    definition has passed never goes out after it.
     """
     others = [other for other in others if other.id != release.id]
-    newer = [other for other in others if other.number > release.number]
-    for other in newer:
+    same = [other for other in others if other.definition == release.definition]
+    for other in (other for other in same if other.number > release.number):
         as_far = other.status is model.Status.ROLLING_OUT and other.position >= release.position
         if as_far or other.status is model.Status.COMPLETED:
             return "superseded", f"release {other.number} ({other.id}) is newer and has {_state(other)}"
-    moving = next((other for other in others if other.status is model.Status.ROLLING_OUT), None)
+    beside = [other for other in others if other not in same and _place(other) == _place(release)]
+    moving = next((other for other in (*same, *beside) if other.status is model.Status.ROLLING_OUT), None)
     if moving:
         return "wait", f"release {moving.number} ({moving.id}) is moving traffic"
     return "go", ""
+
+
+def _place(release: model.Release) -> tuple[str, str] | None:
+    """The endpoint that the release is at, if its stage has one."""
+    stage = release.stages[release.position] if release.stages else None
+    return (stage.workspace, stage.endpoint) if stage and stage.endpoint else None
 
 
 def _state(release: model.Release) -> str:

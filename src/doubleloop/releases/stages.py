@@ -165,12 +165,25 @@ def hear_people(contexts: Contexts, id_: str) -> dict[str, Any]:
             left = (approval.expires_at - ctx.now) if approval.expires_at else timedelta(seconds=LONGEST_WAIT_S)
             return {"end": None, "wait": min(LONGEST_WAIT_S, max(0.05, left.total_seconds()))}
         if approval.status is gate_model.ApprovalStatus.APPROVED:
+            gone = void(ctx, release, approval)
+            if gone:
+                return {"end": failed(gone)}
             store.switch_status(
                 ctx, release, model.Status.RUNNING, "release.approved", approval=approval.id,
                 approvers=list(approval.approvers), evidence_digest=approval.evidence_digest,
             )  # fmt: skip
             return {"end": None, "go": True}
         return {"end": _ending_of(approval)}
+
+
+def void(ctx: Ctx, release: model.Release, approval: gate_model.Approval) -> str:
+    """Why the approval no longer stands: what lies before the gate is not what people said yes to. Empty: it stands."""
+    altered = gates.altered(ctx, release.subject)
+    held = rules.of_stages(gates.evidence(ctx, release.subject), int(approval.gate))
+    if not altered and gate_rules.digest(held) == approval.evidence_digest:
+        return ""
+    which = f" ({', '.join(altered)})" if altered else ""
+    return f"the approval is void: the evidence was changed{which} after it had been given on it"
 
 
 def _ending_of(approval: gate_model.Approval) -> Ending:

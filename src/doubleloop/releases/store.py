@@ -129,6 +129,11 @@ def lock_definition(ctx: Ctx, name: str) -> None:
     ctx.tx.execute(sa.select(DEFINITIONS.c.version).where(DEFINITIONS.c.name == name).with_for_update()).all()
 
 
+def lock_definitions(ctx: Ctx) -> None:
+    """The same for all definitions: they may share an endpoint."""
+    ctx.tx.execute(sa.select(DEFINITIONS.c.version).order_by(DEFINITIONS.c.name).with_for_update()).all()
+
+
 def insert(ctx: Ctx, release: model.Release, workspaces: Sequence[str]) -> model.Release:
     """Also records ``release.started``. The number is given by the database."""
     values = _encode(asdict(release))

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import polars as pl
+
 from doubleloop.base import errors, verdicts
 from doubleloop.statistics import columns, performance
 
@@ -23,11 +25,16 @@ _METRICS: dict[str, tuple[Callable[..., float], bool]] = {
     "mse": (performance.mse, False),
     "mae": (performance.mae, False),
     "mape": (performance.mape, False),
+    "roc_auc": (performance.roc_auc, True),
+    "log_loss": (performance.log_loss, False),
 }
+# These read the model's scores: a probability a row, or one for each class.
+_OF_SCORES = ("log_loss", "roc_auc")
 _NAMES = {
     "root_mean_squared_error": "rmse", "mean_squared_error": "mse", "mean_absolute_error": "mae",
     "mean_absolute_percentage_error": "mape", "r2_score": "r2", "f1_score": "f1", "accuracy_score": "accuracy",
     "precision_score": "precision", "recall_score": "recall",
+    "auc": "roc_auc", "roc_auc_score": "roc_auc", "logloss": "log_loss",
 }  # fmt: skip
 # Sums of floats differ in the last digits from machine to machine; that much is never "worse".
 ROUNDING = 1e-9
@@ -51,12 +58,21 @@ def greater_is_better(name: str) -> bool:
 
 def score(name: str, truth: columns.Column, predicted: columns.Column) -> float:
     """The metric over all rows. Raises InvalidInput when a prediction is missing: leaving hard rows out is no skill."""
+    metric = metric_name(name)
     wanted = columns.present_mask(columns.series(truth, "truth"))
-    given = columns.present_mask(columns.series(predicted, "predicted"))
+    said = columns.series(predicted, "predicted")
+    given = columns.present_mask(said)
+    if said.dtype.is_nested():
+        if metric not in _OF_SCORES:
+            raise errors.InvalidInput(
+                f"the model answers with several values a row, and {metric} takes one",
+                cure="Serve the model's classes or values (predict), or use roc_auc or log_loss.",
+            )
+        given = pl.Series([row is not None and columns.missing(pl.Series(row)) == 0 for row in said], dtype=pl.Boolean)
     missing = int((wanted & ~given).sum())
     if missing:
         raise errors.InvalidInput(f"the model gave no prediction for {missing} of {len(wanted)} rows")
-    return float(_METRICS[metric_name(name)][0](truth, predicted))
+    return float(_METRICS[metric][0](truth, predicted))
 
 
 def judge(check: Mapping[str, Any], measurements: Mapping[str, Any]) -> verdicts.Verdict:
