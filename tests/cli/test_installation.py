@@ -282,7 +282,7 @@ def test_bad_settings_are_told_before_anything_starts(stranger: Any) -> None:
     done = stranger("up", "--port", "http")
     assert (done.code, "'http' is not a valid integer" in done.err) == (2, True)
     done = stranger("up", DOUBLELOOP_PORT="http")
-    assert (done.code, "DOUBLELOOP_PORT='http' is not a int" in done.err) == (2, True)
+    assert (done.code, "DOUBLELOOP_PORT='http' is not a whole number" in done.err) == (2, True)
     done = stranger("demo", "language")
     assert (done.code, "not there yet" in done.err) == (2, True)
 

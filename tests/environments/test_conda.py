@@ -193,6 +193,14 @@ def test_without_the_files_beside_it_an_include_says_what_to_do() -> None:
         conda.parse("dependencies: [{pip: [-r more.txt]}]", "c.yml")
 
 
+def test_files_that_came_with_the_conda_file_are_read_and_no_others() -> None:
+    read = conda.carried({"../r.txt": "-r base/b.txt\n", "../base/b.txt": "six==1.16.0\n"})
+    spec = conda.parse("dependencies: [{pip: [-r ../r.txt]}]", "env/c.yml", read)
+    assert [(each.text, str(each.where)) for each in spec.requirements] == [("six==1.16.0", "base/b.txt:1")]
+    with pytest.raises(errors.InvalidInput, match="did not come with the conda file"):
+        conda.parse("dependencies: [{pip: [-r /etc/passwd]}]", "c.yml", read)
+
+
 def test_a_password_in_an_index_address_is_warned_about() -> None:
     spec = conda.requirements("--extra-index-url https://user:pass@a.example/simple\n", "r.txt")
     assert "password" in spec.notices[0] and "pass@" not in spec.notices[0]

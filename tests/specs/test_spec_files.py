@@ -84,6 +84,22 @@ def test_an_inline_conda_mapping_is_carried_at_its_own_line(tmp_path: Path) -> N
     assert conda.file == str(path)
 
 
+def test_requirements_files_travel_with_the_conda_file_that_includes_them(tmp_path: Path) -> None:
+    for folder in ("env/more", "mlops"):
+        (tmp_path / folder).mkdir(parents=True)
+    write(tmp_path, "six\n", "requirements.txt")
+    write(tmp_path, "-c limits.txt\ntomli  # -r not.txt\n", "env/more/all.txt")
+    write(tmp_path, "six<2\n", "env/more/limits.txt")
+    write(tmp_path, "dependencies:\n- pip:\n  - -r ../requirements.txt\n  - -r more/all.txt\n", "env/conda.yml")
+    files = {"../requirements.txt": "six\n", "more/all.txt": "-c limits.txt\ntomli  # -r not.txt\n"}
+    files["more/limits.txt"] = "six<2\n"
+    job = documents.load(write(tmp_path, "command: x\nenvironment: {conda_file: ../env/conda.yml}\n", "mlops/job.yml"))
+    assert job.model.environment.conda_file.files == files
+    assert documents.from_wire(json.loads(json.dumps(job.to_wire()))).model.environment.conda_file.files == files
+    inline = "name: e\nimage: x\nconda_file:\n  dependencies:\n  - pip: ['--requirement requirements.txt']\n"
+    assert documents.load(write(tmp_path, inline)).model.conda_file.files == {"requirements.txt": "six\n"}
+
+
 def test_replaced_paths_travel_and_the_rest_stays(project: Path) -> None:
     document = documents.load(project / "mlops/train/pipeline.yml")
     tree, blob = "tree:sha256:" + "1" * 64, "blob:sha256:" + "2" * 64
@@ -124,6 +140,8 @@ def test_a_wire_form_may_still_hold_paths_that_this_machine_lacks(project: Path)
         ("command: x\nenvironment: {build: {path: file.csv}}\n", 2, "a folder is needed"),
         ("name: d\ntype: uri_file\npath: folder\n", 3, "is a folder"),
         ("name: d\ntype: uri_folder\npath: file.csv\n", 3, "is a file"),
+        ("name: d\ntype: mltable\npath: folder\n", 3, "holds no file named MLTable"),
+        ("command: x\nenvironment:\n  conda_file: includes.yml\n", 0, "'gone.txt' does not exist"),
         ("type: pipeline\njobs:\n  a:\n    component: missing.yml\n", 4, "'missing.yml' does not exist"),
         ("type: pipeline\njobs:\n  a:\n    component: bad.yml\n", 2, "written twice"),
     ],
@@ -132,6 +150,7 @@ def test_a_missing_or_wrong_file_is_said_with_line(tmp_path: Path, text: str, li
     (tmp_path / "folder").mkdir()
     write(tmp_path, "a\n", "file.csv")
     write(tmp_path, "name: a\nname: b\n", "bad.yml")
+    write(tmp_path, "dependencies: [{pip: [-r gone.txt]}]\n", "includes.yml")
     with pytest.raises(errors.InvalidInput) as caught:
         documents.load(write(tmp_path, text))
     assert says in caught.value.what

@@ -275,6 +275,27 @@ def test_inputs_must_fit_what_the_component_declares(inputs: str, says: str) -> 
     assert says in refused("type: pipeline\njobs:\n" + COMPONENT + inputs).what
 
 
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("{type: integer, value: abc}", "must be a whole number, not 'abc'"),
+        ("{type: integer, value: 1.5}", "must be a whole number"),
+        ("{type: number, default: fast}", "must be a number"),
+        ("{type: boolean, value: maybe}", "must be true or false"),
+    ],
+)
+@pytest.mark.parametrize(
+    "body",
+    ["command: x\nenvironment: azureml:e:1\n", "type: pipeline\njobs: {a: {command: x, environment: azureml:e:1}}\n"],
+)
+def test_a_value_of_a_job_must_be_of_its_type(value: str, says: str, body: str) -> None:
+    job = documents.parse(body + "inputs: {n: {type: integer, value: '7'}}\n", "j.yml", Path.cwd())
+    assert pipelines.inputs(job) == {"n": Literal("7", "integer")}
+    with pytest.raises(errors.InvalidInput, match=says) as caught:
+        documents.parse(f"{body}inputs: {{n: {value}}}\n", "j.yml", Path.cwd())
+    assert caught.value.where and caught.value.where.line == 3
+
+
 def test_a_reference_given_as_text_to_a_data_input_is_data() -> None:
     text = "type: pipeline\njobs:\n" + COMPONENT + "      rate: '0.5'\n      data: azureml:x:1\n"
     (found,) = pipelines.steps(parse(text))

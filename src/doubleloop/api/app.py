@@ -31,7 +31,7 @@ from doubleloop.api import (
     setups,
     watching,
 )
-from doubleloop.base import errors
+from doubleloop.base import errors, sockets
 from doubleloop.db.context import Contexts
 from doubleloop.settings.model import Settings
 
@@ -45,7 +45,7 @@ THREADS = 64
 
 def create(contexts: Contexts, settings: Settings) -> FastAPI:
     """The API over these contexts. Raises RuntimeError for a route that names no action."""
-    proxy = mlflow.Proxy(str(settings.mlflow_socket))
+    proxy = mlflow.Proxy(sockets.address(settings.mlflow_socket))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

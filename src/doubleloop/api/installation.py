@@ -13,7 +13,7 @@ from fastapi import Query, Request
 from doubleloop import __version__
 from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import OPEN, needs
-from doubleloop.base import errors
+from doubleloop.base import errors, sockets
 from doubleloop.endpoints import ports as endpoints
 from doubleloop.events import queries as events
 from doubleloop.identity import commands as identity
@@ -62,7 +62,7 @@ def _gateway(request: Request) -> str:
 
 def _mlflow(settings: Settings) -> str:
     try:
-        transport = httpx.HTTPTransport(uds=str(settings.mlflow_socket))
+        transport = httpx.HTTPTransport(uds=sockets.address(settings.mlflow_socket))
         with httpx.Client(transport=transport, timeout=2) as client:
             return "ok" if client.get("http://localhost/health").status_code == 200 else "starting"
     except httpx.HTTPError:

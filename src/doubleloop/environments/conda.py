@@ -12,10 +12,11 @@ pin would not find. Where only the very version exists, both readings install th
 from __future__ import annotations
 
 import difflib
+import errno
 import io
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,17 @@ def beside(folder: Path) -> Reader:
         if not target.is_relative_to(folder.resolve()):
             raise errors.InvalidInput(f"'{path}' lies outside of {folder}", cure="Keep it in the project's folder.")
         return target.read_text(encoding="utf-8")
+
+    return read
+
+
+def carried(files: Mapping[str, str]) -> Reader:
+    """Reads the files that came with a conda file, by their paths seen from it."""
+
+    def read(path: str) -> str:
+        if path not in files:
+            raise FileNotFoundError(errno.ENOENT, "it did not come with the conda file", path)
+        return files[path]
 
     return read
 

@@ -17,6 +17,8 @@ _AZURE = ("azureml-mlflow", "azureml-core", "mlflow-skinny>=2.16,<3")
 _TOOLS = ("ipykernel~=6.0", "matplotlib~=3.5", "psutil", "tensorboard", "tqdm~=4.66")
 _SKLEARN = ("numpy~=1.22", "scipy~=1.10", "joblib~=1.2", "azureml-inference-server-http", *_AZURE, *_TOOLS)
 
+REGISTRY = "azureml://registries/azureml/"
+
 _REFERENCE = re.compile(
     r"^(?:azureml:)?(?://registries/azureml/environments/|AzureML-)?(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)"
     r"(?:/(?:versions|labels)/[^/]+|[@:][^/]+)?$"
@@ -67,7 +69,7 @@ def find(reference: str) -> model.CondaSpec | None:
     Understands ``azureml://registries/azureml/environments/NAME/labels/latest`` (or ``/versions/N``), the old
     ``azureml:AzureML-NAME@latest`` and its long forms (``AzureML-sklearn-1.0-ubuntu20.04-py38-cpu``).
     """
-    if reference.startswith("azureml://") and not reference.startswith("azureml://registries/azureml/"):
+    if reference.startswith("azureml://") and not reference.startswith(REGISTRY):
         return None
     match = _REFERENCE.match(reference)
     if not match or ("//registries/azureml/" not in reference and "AzureML-" not in reference):

@@ -28,6 +28,11 @@ def resolve(ctx: Ctx, environment: str | Mapping[str, Any]) -> EnvironmentSource
     except (errors.NotFound, errors.InvalidInput):
         spec = curated.find(environment)
         if spec is None:
+            if environment.startswith(curated.REGISTRY):
+                raise errors.NotFound(
+                    f"There is no curated environment '{environment}'",
+                    cure=f"There are: {', '.join(curated.names())}. Or write the pins as a conda_file.",
+                ) from None
             raise
         return EnvironmentSource(spec, image=environment)
     source = inline(asset.spec)
@@ -39,7 +44,8 @@ def inline(body: Mapping[str, Any]) -> EnvironmentSource:
     image = str(body.get("image") or "")
     conda_file = body.get("conda_file")
     if isinstance(conda_file, Mapping):
-        return EnvironmentSource(conda.parse(conda_file["text"], conda_file["$file"]), image)
+        read = conda.carried(conda_file.get("files") or {})
+        return EnvironmentSource(conda.parse(conda_file["text"], conda_file["$file"], read), image)
     if body.get("build"):
         raise errors.NotSupported(
             "An environment that is built from a Dockerfile cannot be made here yet",

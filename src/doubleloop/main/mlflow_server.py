@@ -8,10 +8,13 @@ tables are made here, before anybody can ask, on a copy that takes the database'
 from __future__ import annotations
 
 import os
-import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from importlib import metadata
 from pathlib import Path
+
+from doubleloop.base import sockets
 
 
 def prepare(folder: Path) -> Path:
@@ -24,8 +27,9 @@ def prepare(folder: Path) -> Path:
     beside = folder / "mlflow.sqlite.incoming"
     for leftover in folder.glob("mlflow.sqlite.incoming*"):
         leftover.unlink()
-    if database.exists():
-        shutil.copyfile(database, beside)
+    if database.exists():  # through SQLite: a server that was killed may have left a journal to be applied
+        with closing(sqlite3.connect(database)) as old, closing(sqlite3.connect(beside)) as new:
+            old.backup(new)
     make_tables(beside)
     beside.rename(database)
     marker.touch()
@@ -44,7 +48,7 @@ def main(folder: Path, socket: str) -> None:
     os.environ["_MLFLOW_SERVER_FILE_STORE"] = os.environ["_MLFLOW_SERVER_REGISTRY_STORE"] = url
     import uvicorn
 
-    uvicorn.run("mlflow.server.fastapi_app:app", uds=socket, log_level="warning")
+    uvicorn.run("mlflow.server.fastapi_app:app", uds=sockets.address(Path(socket)), log_level="warning")
 
 
 if __name__ == "__main__":

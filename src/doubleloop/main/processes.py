@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import sqlalchemy.exc
 
 from doubleloop.base import errors
 from doubleloop.main import home, supervisor
 from doubleloop.settings.model import Settings
 
-START_SECONDS = 120.0
+# On a machine with much else to do, importing MLflow alone takes a minute.
+START_SECONDS = 600.0
 
 
 def _say(text: str) -> None:
@@ -28,6 +32,29 @@ def up(settings: Settings, *, detach: bool = False, say: Callable[[str], None] =
 
     Already running: says so and changes nothing. Raises Unavailable (port taken), Conflict (newer home).
     """
+    with _room_for(settings):
+        return _up(settings, detach, say)
+
+
+@contextlib.contextmanager
+def _room_for(settings: Settings) -> Iterator[None]:
+    """A disk that is full, or cannot be written, is said of the home folder, whoever noticed it first."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+    except sqlalchemy.exc.OperationalError as error:
+        if settings.database_url:
+            raise
+        why = str(error.orig)
+    else:
+        return
+    raise errors.Unavailable(
+        f"The home folder {settings.home} cannot be used: {why}", cure="Make room, or choose another with --home."
+    )
+
+
+def _up(settings: Settings, detach: bool, say: Callable[[str], None]) -> dict[str, Any]:
     home.create(settings)
     lock = supervisor.Lock(settings.home)
     while not lock.acquire():
@@ -35,7 +62,7 @@ def up(settings: Settings, *, detach: bool = False, say: Callable[[str], None] =
         if holder is not None:  # else somebody was just looking
             found = home.address(settings)
             say(f"Doubleloop is running already (process {holder}): {found['url']}")
-            wait_until_ready(settings, say)
+            wait_until_ready(home.as_started(settings), say)
             return found
     try:
         supervisor.end_leftovers(settings)
@@ -99,9 +126,14 @@ def wait_until_ready(
                 say(f"  {part} answers")
         if state and all(state.values()):
             return
+        for name in supervisor.hopeless(settings):
+            raise errors.Unavailable(
+                f"{name} ends each time that it is started", cure=f"See {settings.home / 'logs' / name}.log."
+            )
         time.sleep(0.4)
+    slow = ", ".join(part for part, well in health(settings).items() if not well) or "the API"
     raise errors.Unavailable(
-        f"Not everything answered within {START_SECONDS:.0f} s: {health(settings) or 'the API does not answer'}",
+        f"Not everything answered within {START_SECONDS:.0f} s. Waited for: {slow}",
         cure=f"See the logs in {settings.home / 'logs'}.",
     )
 
@@ -133,6 +165,6 @@ def down(settings: Settings, say: Callable[[str], None] = _say) -> bool:
 def status(settings: Settings) -> dict[str, Any]:
     """Whether it runs, where, and which parts answer."""
     holder = supervisor.Lock(settings.home).holder()
-    parts = health(settings) if holder else {}
+    parts = health(home.as_started(settings)) if holder else {}
     found = home.address(settings) if holder else {}
     return {"running": holder is not None, "process": holder, "home": str(settings.home), **found, "parts": parts}

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 from doubleloop.base import errors
 from doubleloop.main import children as definitions
@@ -139,7 +139,7 @@ class Supervisor:
 
     def _write_record(self) -> None:
         body = {
-            name: {"pid": each.process.pid, "start_time": start_time(each.process.pid)}
+            name: {"pid": each.process.pid, "start_time": start_time(each.process.pid), "failures": each.failures}
             for name, each in self._running.items()
         }
         beside = self._record.with_suffix(".incoming")
@@ -176,13 +176,23 @@ def _record(settings: Settings) -> Path:
     return settings.home / "run" / "processes.json"
 
 
+def _entries(settings: Settings) -> dict[str, Any]:
+    """What runs, by name: pid, start_time, failures (in a row, each soon after it was started)."""
+    try:
+        return dict(json.loads(_record(settings).read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def hopeless(settings: Settings) -> list[str]:
+    """The children that were started again and again, and ended soon each time."""
+    return [name for name, entry in _entries(settings).items() if entry.get("failures", 0) >= len(RESTART_SECONDS)]
+
+
 def end_leftovers(settings: Settings) -> None:
     """Wait until the children of a supervisor that was killed have ended, and make them. They were told to when it
     died; until then they hold its ports, and work that must not be done twice at once."""
-    try:
-        entries = json.loads(_record(settings).read_text())
-    except (OSError, ValueError):
-        return
+    entries = _entries(settings)
     for child in reversed(definitions.children(settings)):
         entry = entries.get(child.name)
         if entry and entry["start_time"] and start_time(entry["pid"]) == entry["start_time"]:

@@ -22,6 +22,10 @@ NETWORK_VARIABLES = (
 )  # fmt: skip
 
 
+LAST_PORT = 65535
+_KINDS = {int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+
+
 @dataclass(frozen=True)
 class Settings:
     """Every setting of an installation. Paths are absolute; durations are seconds; sizes are bytes."""
@@ -135,11 +139,31 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
                 chosen[item.name] = hints[item.name](text)
             except ValueError as error:
                 raise errors.InvalidInput(
-                    f"{variable}={text!r} is not a {hints[item.name].__name__}",
+                    f"{variable}={text!r} is not {_KINDS[hints[item.name]]}",
                     cure=f"Unset it, or give a value; it means: {item.metadata['why']}",
                 ) from error
     settings = Settings(**chosen)
+    _check(settings)
     return replace(settings, home=Path(settings.home).expanduser().resolve())
+
+
+def _check(settings: Settings) -> None:
+    for name, least in (("port", 1), ("gateway_port", 0)):
+        if not least <= getattr(settings, name) <= LAST_PORT:
+            raise errors.InvalidInput(
+                f"{getattr(settings, name)} is not a port: {name} is a number from {least} to {LAST_PORT}",
+                cure=f"Give another with --{name.replace('_', '-')}, or DOUBLELOOP_{name.upper()}.",
+            )
+    if settings.gateway > LAST_PORT or settings.gateway == settings.port:
+        raise errors.InvalidInput(
+            f"The gateway cannot listen on port {settings.gateway} when port is {settings.port}",
+            cure="Give it a port of its own with --gateway-port.",
+        )
+    for name in ("compute_slots", "step_quota", "step_timeout", "poll_interval", "upload_limit"):
+        if not getattr(settings, name) >= 0:
+            raise errors.InvalidInput(
+                f"DOUBLELOOP_{name.upper()}={getattr(settings, name)} is below 0", cure="Unset it, or give a value."
+            )
 
 
 def network(environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -124,8 +124,17 @@ def own(document: Document, at: str, value: Any) -> Literal | Asset | None:
     if literal is None:
         return None
     if value.type is None or value.type in values.PRIMITIVES:
+        _check_type(document, at, literal, value.type)
         return Literal(literal, value.type)
     return Asset(str(literal), type_of(value.type), value.mode)
+
+
+def _check_type(document: Document, at: str, literal: Any, kind: str | None) -> None:
+    problem = misfit(literal, values.ComponentInput(type=kind)) if kind and "${{" not in str(literal) else None
+    if problem:
+        raise errors.InvalidInput(
+            f"the input '{at.rpartition('.')[2]}' {problem}, not {literal!r}", where=document.source.where(at)
+        )
 
 
 def output(name: str, value: Any) -> OutputDef:

@@ -47,7 +47,7 @@ KINDS = (
     values,
 )
 
-TABLE: dict[type[fields.Spec], support.Rows] = {fields.TextFile: support.rows("$file text")}
+TABLE: dict[type[fields.Spec], support.Rows] = {fields.TextFile: support.rows("$file text files")}
 for _kind in KINDS:
     TABLE |= _kind.SUPPORT
 

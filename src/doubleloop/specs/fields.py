@@ -202,3 +202,4 @@ class TextFile(Spec):
 
     file: Text = Field(alias="$file", description="The file's name, as a person would write it.")
     text: str = Field(description="The whole text of the file.")
+    files: dict[str, str] | None = Field(None, description="The files that it includes: path, seen from it, to text.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.specs import detection, pointers, references, sources
+from doubleloop.specs import detection, includes, pointers, references, sources
 
 MAX_FILE = 4 * 1024 * 1024
 MAX_NESTING = 10
@@ -71,11 +71,20 @@ class Inliner:
         if isinstance(value, dict) and "$file" not in value:
             where = self.source.where(at)
             text = "\n" * max(where.line - 1, 0) + json.dumps(value, default=str)
-            pointers.put(self.data, at, {"$file": where.file, "text": text})
+            self._carry(at, where.file, text, value, self.source.base_at(at))
         if isinstance(value, str):
             path, shown = self._locate(value, at)
             text = read_text(path, value, self.source.where(at))
-            pointers.put(self.data, at, {"$file": shown, "text": text})
+            self._carry(at, shown, text, text, path.parent)
+
+    def _carry(self, at: pointers.Pointer, file: str, text: str, conda: str | Data, folder: Path) -> None:
+        """The conda file as part of the document, with the requirements files that it includes."""
+
+        def text_of(path: Path, written: str) -> str:
+            return read_text(path, written, errors.Where(file))
+
+        files = includes.read(conda, folder, text_of)
+        pointers.put(self.data, at, {"$file": file, "text": text, **({"files": files} if files else {})})
 
     def command(self, at: pointers.Pointer) -> None:
         self.environment((*at, "environment"))

@@ -38,6 +38,9 @@ def check(document: Document) -> None:
             where = document.source.where("jobs")
             raise errors.InvalidInput("the pipeline has no steps", where=where, cure="write them under 'jobs:'")
         reader = _Pipeline(document, None)
+        for name, value in document.model.inputs.items():
+            if not isinstance(value, values.ComponentInput):
+                bindings.own(document, f"inputs.{name}", value)
         for name in document.model.jobs:
             reader.check(name)
         reader.order()

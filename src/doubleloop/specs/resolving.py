@@ -48,6 +48,12 @@ def _existing(visit: fields.Visit, source: sources.Source) -> Path:
         raise errors.InvalidInput(f"{what} is a folder", where=where, cure="write 'type: uri_folder', or name a file")
     if kind in ("uri_folder", "mltable") and not path.is_dir():
         raise errors.InvalidInput(f"{what} is a file", where=where, cure="write 'type: uri_file', or name its folder")
+    if kind == "mltable" and not (path / "MLTable").is_file():
+        raise errors.InvalidInput(
+            f"{what} holds no file named MLTable, which says how the table is read",
+            where=where,
+            cure="write one, or 'type: uri_folder'",
+        )
     return path
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from doubleloop.base import errors
+from doubleloop.base import errors, sockets
 from doubleloop.tracking import ports
 
 API = "/api/2.0/mlflow/"
@@ -27,7 +27,7 @@ class Mlflow:
     def __init__(self, socket: Path, artifacts: Path, timeout: float = 60.0) -> None:
         self._artifacts = artifacts
         self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://localhost", timeout=timeout
+            transport=httpx.HTTPTransport(uds=sockets.address(socket)), base_url="http://localhost", timeout=timeout
         )
 
     def close(self) -> None:

@@ -60,7 +60,7 @@ SUPPORT: dict[type[Spec], support.Rows] = {
     Environment: support.rows(
         "$schema name version description tags conda_file build",
         {
-            "image": "is recorded; what gets installed comes from the conda file, not from the image",
+            "image": "is recorded and not run; the conda file says what is installed, else what is known of the image",
             "inference_config": "has no effect here: the serving process brings its own routes",
             "os_type": support.HOST,
             "datastore": support.STORE,
