@@ -130,7 +130,7 @@ def own(document: Document, at: str, value: Any) -> Literal | Asset | None:
 
 
 def _check_type(document: Document, at: str, literal: Any, kind: str | None) -> None:
-    problem = misfit(literal, values.ComponentInput(type=kind)) if kind and "${{" not in str(literal) else None
+    problem = mistyped(literal, kind) if "${{" not in str(literal) else None
     if problem:
         raise errors.InvalidInput(
             f"the input '{at.rpartition('.')[2]}' {problem}, not {literal!r}", where=document.source.where(at)
@@ -147,20 +147,29 @@ def output(name: str, value: Any) -> OutputDef:
 
 def misfit(value: Any, declared: values.ComponentInput) -> str | None:
     """Why a value does not fit a declared input, as the end of a sentence; None when it does."""
-    if declared.type == "boolean":
-        fits = isinstance(value, bool) or str(value).lower() in ("true", "false")
-        return None if fits else "must be true or false"
+    problem = mistyped(value, declared.type)
+    if problem:
+        return problem
     if declared.type in ("integer", "number"):
-        try:
-            number = int(str(value)) if declared.type == "integer" else float(str(value))
-        except ValueError:
-            return "must be a whole number" if declared.type == "integer" else "must be a number"
-        if isinstance(value, bool):
-            return "must be a number"
+        number = float(str(value))
         if declared.min is not None and number < declared.min:
             return f"must be at least {declared.min:g}"
         if declared.max is not None and number > declared.max:
             return f"must be at most {declared.max:g}"
     if declared.enum is not None and str(value) not in declared.enum:
         return f"must be one of {', '.join(declared.enum)}"
+    return None
+
+
+def mistyped(value: Any, kind: str | None) -> str | None:
+    """Why a value is none of a primitive type, as the end of a sentence; None when it is, or the type is no such."""
+    if kind == "boolean":
+        fits = isinstance(value, bool) or str(value).lower() in ("true", "false")
+        return None if fits else "must be true or false"
+    if kind not in ("integer", "number"):
+        return None
+    try:
+        int(str(value)) if kind == "integer" else float(str(value))
+    except ValueError:
+        return "must be a whole number" if kind == "integer" else "must be a number"
     return None
