@@ -154,6 +154,14 @@ name: blue
 endpoint_name: thing
 model: azureml:thing:1
 """
+BATCH_ENDPOINT = "{$schema: x/batchEndpoint.schema.json, name: thing}"
+BATCH_DEPLOYMENT = """
+$schema: x/pipelineComponentBatchDeployment.schema.json
+name: blue
+endpoint_name: thing
+type: pipeline
+component: {type: pipeline, jobs: {say: {type: command, command: echo hello, environment: azureml:thing:1}}}
+"""
 SCHEDULE = """
 $schema: x/schedule.schema.json
 name: thing-daily
@@ -205,6 +213,10 @@ def inhabit(served: Served) -> dict[str, str]:
     post(f"{ws}/jobs", {"document": wire(JOB), "id": "thing-1"})
     post(f"{ws}/online-endpoints", {"document": wire(ENDPOINT)})
     post(f"{ws}/online-endpoints/thing/deployments", {"document": wire(DEPLOYMENT), "id": "thing-d"})
+    post(f"{ws}/batch-endpoints", {"document": wire(BATCH_ENDPOINT)})
+    post(f"{ws}/batch-endpoints/thing/deployments", {"document": wire(BATCH_DEPLOYMENT)})
+    nothing = documents.from_model("batch_invocation", {}).to_wire()
+    assert post(f"{ws}/batch-endpoints/thing/invoke", {"document": nothing, "id": "thing-b"})["id"] == "thing-b"
     post(f"{ws}/schedules", {"document": wire(SCHEDULE)})
     post(f"{ws}/monitors", {"document": wire(MONITOR)})
     run = post(f"{ws}/monitors/thing/runs", {"id": "thing-1"})
@@ -218,4 +230,4 @@ def inhabit(served: Served) -> dict[str, str]:
     bundle = bundles.pack(served.contexts, actors.service("releases"), described)
     step = admin.get(f"/api/v1{ws}/jobs/thing-1/steps").json()["items"][0]["name"]
     return {"ws": "dev", "name": "thing", "version": "1", "id": "thing-1", "label": "newest", "step": step,
-            "deployment": "blue", "blob": sha256, "tree": tree, "digest": bundle.digest}  # fmt: skip
+            "deployment": "blue", "job": "thing-b", "blob": sha256, "tree": tree, "digest": bundle.digest}  # fmt: skip

@@ -99,6 +99,7 @@ SERVICES = {
     "service:jobs": f"{LOOK} secret.get secret.read tracking.write",
     "service:releases": f"{LOOK} data.write endpoint.invoke endpoint.keys endpoint.write job.cancel job.submit "
     "model.write monitor.write release.start release.write secret.get secret.read tracking.write",
+    "service:batch": "data.write",
     "service:monitor": f"{LOOK} data.write monitor.run",
     "service:automation": f"{LOOK} data.write endpoint.write job.submit monitor.run release.start",
     "service:tracking": "model.read model.write release.read",

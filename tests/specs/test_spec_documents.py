@@ -32,6 +32,7 @@ FILES: dict[str, str] = {
     "batch_endpoint": "name: b\ndefaults: {deployment_name: d}\n",
     "batch_deployment": "name: d\nendpoint_name: b\nmodel: azureml:m@latest\nmini_batch_size: 10\n"
     "output_action: append_row\n",
+    "batch_invocation": "inputs:\n  data: {type: uri_folder, path: azureml:d:1}\n",
     "compute": "name: cpu\ntype: amlcompute\nmax_instances: 2\n",
     "datastore": "name: s\ntype: azure_blob\naccount_name: a\ncontainer_name: c\n",
     "workspace": "name: w\nlocation: eastus\n",

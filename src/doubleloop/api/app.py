@@ -17,6 +17,7 @@ from doubleloop import __version__
 from doubleloop.api import (
     access,
     assets,
+    batch,
     blobs,
     bundles,
     endpoints,
@@ -37,7 +38,21 @@ from doubleloop.settings.model import Settings
 
 LOG = logging.getLogger("doubleloop.api")
 
-ROUTERS = (installation, logins, setups, access, blobs, assets, jobs, endpoints, watching, releases, bundles, secrets)
+ROUTERS = (
+    installation,
+    logins,
+    setups,
+    access,
+    blobs,
+    assets,
+    jobs,
+    endpoints,
+    batch,
+    watching,
+    releases,
+    bundles,
+    secrets,
+)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # Handlers are plain functions that block on the database: that many may do so at once.
 THREADS = 64

@@ -9,6 +9,8 @@ from typing import Any
 
 from doubleloop.automation import model as automation
 from doubleloop.base import clock
+from doubleloop.batch import model as batch
+from doubleloop.batch import rules as batch_rules
 from doubleloop.catalog import model as catalog
 from doubleloop.endpoints import model as endpoints
 from doubleloop.events import model as events
@@ -123,6 +125,38 @@ def _unchecked(value: endpoints.Deployment) -> str | None:
     if value.signature is not None or value.status not in endpoints.LIVE:
         return None
     return "the model was logged without a signature: names, order and types of columns are not checked"
+
+
+def batch_endpoint(value: batch.Endpoint, url: str, names: list[str]) -> dict[str, Any]:
+    body = plain(value)
+    default = body.pop("default_deployment")
+    return {
+        **body, "id": value.id, "defaults": {"deployment_name": default or None}, "scoring_uri": url,
+        "provisioning_state": "Succeeded", "deployments": names,
+    }  # fmt: skip
+
+
+def batch_deployment(value: batch.Deployment) -> dict[str, Any]:
+    file = documents.from_wire(value.spec)
+    body: dict[str, Any] = {
+        "id": value.id, "name": value.name, "endpoint_name": value.endpoint, "workspace": value.workspace,
+        "type": value.kind.value, "provisioning_state": "Succeeded", "description": file.model.description or "",
+        "tags": dict(file.model.tags), "properties": dict(file.model.properties), "compute": file.model.compute,
+        "created_by": value.created_by, "created_at": plain(value.created_at),
+    }  # fmt: skip
+    if value.kind is batch.Kind.PIPELINE:
+        return body
+    found = batch_rules.settings(file.model)
+    named = f"azureml:{value.model_name}:{value.model_version}"
+    return {
+        **body, "model": named if value.model_name else value.model_reference, "model_id": value.model_id,
+        "no_code": value.no_code, "resources": {"instance_count": found.instance_count},
+        "mini_batch_size": found.mini_batch_size, "max_concurrency_per_instance": found.max_concurrency_per_instance,
+        "output_action": "append_row" if found.append_row else "summary_only",
+        "output_file_name": found.output_file_name, "error_threshold": found.error_threshold,
+        "retry_settings": {"max_retries": found.max_retries, "timeout": found.timeout_s or None},
+        "logging_level": found.logging_level, "environment_variables": batch_rules.variables(file.model),
+    }  # fmt: skip
 
 
 def metrics(value: endpoints.Metrics) -> dict[str, Any]:

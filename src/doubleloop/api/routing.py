@@ -67,7 +67,8 @@ def _admit(request: Request, action: str | None, path: str) -> None:
 
 def _thing(request: Request, path: str) -> str | None:
     """The one thing that a route is about, where roles may be given for one thing: ``endpoint/bikes``."""
-    return f"endpoint/{request.path_params['name']}" if "/online-endpoints/{name}" in path else None
+    of_endpoint = "/online-endpoints/{name}" in path or "/batch-endpoints/{name}" in path
+    return f"endpoint/{request.path_params['name']}" if of_endpoint else None
 
 
 def _limited(request: Request) -> Receive:

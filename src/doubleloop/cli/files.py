@@ -40,6 +40,11 @@ def read(
     return document
 
 
+def empty(kind: str) -> documents.Document:
+    """A document of which nothing was said."""
+    return documents.parse("{}", "command line", Path.cwd(), kind=kind)
+
+
 def ship(session: Session, document: documents.Document) -> routes.Body:
     """Upload what the document points at; returns what to send."""
     return shipping.ship(session.client.blobs, document, session.progress.bytes("Uploading"))

@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _WORKSPACE = "Workspace  [default: $DOUBLELOOP_WORKSPACE, or the one in use]"
 _FORMATS = ("table", "json", "yaml", "tsv", "none")
 # Options that take several `key=value` words after one flag, as az's do.
-_SEVERAL = ("--set", "--traffic", "--mirror-traffic", "--tags")
+_SEVERAL = ("--set", "--traffic", "--mirror-traffic", "--tags", "--inputs", "--outputs")
 
 
 class Verb(click.Command):

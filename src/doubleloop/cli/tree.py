@@ -55,6 +55,8 @@ ENTRIES: dict[str, Entry] = {
     "release": _noun("Outer loop", "release", "Releases: from a model version to production."),
     "online-endpoint": _noun("Outer loop", "online_endpoint", "Endpoints and their traffic."),
     "online-deployment": _noun("Outer loop", "online_deployment", "Deployments of models behind endpoints."),
+    "batch-endpoint": _noun("Outer loop", "batch_endpoint", "Endpoints that score files, and their invocations."),
+    "batch-deployment": _noun("Outer loop", "batch_deployment", "Models and pipelines behind batch endpoints."),
     "monitor": _noun("Watch and react", "monitor", "Monitors of deployed models: signals and alerts."),
     "schedule": _noun("Watch and react", "schedule", "Jobs and monitors at set times."),
     "rule": _noun("Watch and react", "rule", "What happens when something happens."),
@@ -65,8 +67,6 @@ ENTRIES: dict[str, Entry] = {
 
 # Nouns of `az ml` and of later, recognised so that the answer says what to do now.
 NOT_YET: dict[str, str] = {
-    "batch-deployment": "Run a command or pipeline job over the data: `doubleloop job create -f job.yml`.",
-    "batch-endpoint": "Run a command or pipeline job over the data: `doubleloop job create -f job.yml`.",
     "capability-host": "Nothing here needs one.",
     "connection": "Give credentials as secrets of the workspace in a setup file.",
     "cost": "Budgets and cost reports are not served yet; job times are in `doubleloop job list`.",

@@ -36,6 +36,8 @@ SERVICES: dict[str, frozenset[Action]] = {
         Action.ENDPOINT_KEYS, Action.ENDPOINT_WRITE, Action.JOB_CANCEL, Action.JOB_SUBMIT, Action.MONITOR_WRITE,
         Action.RELEASE_START, Action.RELEASE_WRITE, Action.SECRET_GET, Action.SECRET_READ,
     },
+    # Registers what an invocation of a batch endpoint left; its caller needs no right to write data.
+    "service:batch": frozenset({Action.DATA_WRITE}),
     "service:monitor": _READ | {Action.DATA_WRITE, Action.MONITOR_RUN},
     # What a rule or schedule does is asked of its author; this is for the rules that every installation has.
     "service:automation": _READ
@@ -49,6 +51,7 @@ SERVICES: dict[str, frozenset[Action]] = {
 PURPOSES: dict[str, str] = {
     "service:jobs": "workspace process: builds environments, runs jobs, gives them secrets",
     "service:releases": "CI/CD process: releases and deployments",
+    "service:batch": "registers what batch endpoints leave",
     "service:monitor": "monitoring process: computes signals over inference logs",
     "service:automation": "reacts to facts and times",
     "service:tracking": "governance process: catalogues what was registered in MLflow",

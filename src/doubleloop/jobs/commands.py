@@ -13,7 +13,7 @@ from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import finishing, mapping, queries, references, store
-from doubleloop.jobs.model import ENDED, Job, Status
+from doubleloop.jobs.model import ENDED, Job, Status, Task
 from doubleloop.specs import model as specs
 
 # Names of jobs and steps become parts of folder, run and workflow names.
@@ -29,20 +29,21 @@ def submit(
     purpose: Mapping[str, Any] | None = None,
     notify: str | None = None,
     force_rerun: bool | None = None,
+    permission: Action = Action.JOB_SUBMIT,
+    resource: str | None = None,
 ) -> Job:
     """Start a command or pipeline job in the context's workspace, once per ``id``.
 
     ``inputs`` replaces inputs of the file by name; ``purpose`` says why the system started it; ``notify`` is a
     workflow that gets a signal on topic ``job:<id>`` at the end. ``force_rerun`` None means what the file says: steps
     of a pipeline reuse earlier results unless ``settings.force_rerun``; a command job always runs, as in Azure ML.
+    ``permission`` (for ``resource``) is what the actor needs, where another action than submitting leads here.
     Raises InvalidInput and NotSupported with file and line, Conflict when the name is taken.
     """
-    identity.permit(ctx, Action.JOB_SUBMIT)
+    identity.permit(ctx, permission, resource=resource)
     assert ctx.workspace is not None
-    if id is not None and (known := store.get(ctx, id)) is not None:
-        if known.workspace == ctx.workspace:
-            return known
-        raise errors.Conflict(f"A job named {id} exists in {known.workspace}", cure="Use another name.")
+    if id is not None and (known := _known(ctx, id)) is not None:
+        return known
     document = mapping.with_inputs(document, inputs or {})
     tasks = mapping.tasks(document)
     references.check(ctx, document, tasks)
@@ -70,13 +71,57 @@ def submit(
     )
     for task in tasks:
         _check_name(document, task.name, f"jobs.{task.name}")
+    _start(ctx, job, tasks)
+    return job
+
+
+def submit_task(
+    ctx: Ctx,
+    task: Task,
+    *,
+    id: str | None = None,
+    inputs: Mapping[str, Any],
+    purpose: Mapping[str, Any],
+    display_name: str = "",
+    experiment: str = "",
+    tags: Mapping[str, str] | None = None,
+    permission: Action = Action.JOB_SUBMIT,
+    resource: str | None = None,
+) -> Job:
+    """Start a job of one step that no file describes (an invocation of a batch endpoint), once per ``id``.
+
+    ``inputs`` are what its page shows. Raises Conflict when the name is taken.
+    """
+    identity.permit(ctx, permission, resource=resource)
+    assert ctx.workspace is not None
+    if id is not None and (known := _known(ctx, id)) is not None:
+        return known
+    name = id or ids.new_id("job")
+    job = Job(
+        id=name, workspace=ctx.workspace, display_name=display_name or name, kind="command",
+        experiment=experiment or mapping.DEFAULT_EXPERIMENT, status=Status.QUEUED, created_by=ctx.actor.id,
+        created_at=ctx.now, purpose=dict(purpose), inputs=dict(inputs), code=task.code, tags=dict(tags or {}),
+        force_rerun=True,
+    )  # fmt: skip
+    _start(ctx, job, [task])
+    return job
+
+
+def _known(ctx: Ctx, id_: str) -> Job | None:
+    """The job that was started under this name before. Raises Conflict for one of another workspace."""
+    known = store.get(ctx, id_)
+    if known is not None and known.workspace != ctx.workspace:
+        raise errors.Conflict(f"A job named {id_} exists in {known.workspace}", cure="Use another name.")
+    return known
+
+
+def _start(ctx: Ctx, job: Job, tasks: list[Task]) -> None:
     store.insert(ctx, job, tasks)
     events.record(
         ctx, "job.submitted", f"job:{job.id}", job=job.id, kind=job.kind, purpose=dict(job.purpose),
         display_name=job.display_name, steps=[task.name for task in tasks],
     )  # fmt: skip
     durable.start(ctx, "jobs.run", job.workflow, {"job": job.id})
-    return job
 
 
 def _name(ctx: Ctx, document: specs.Document, wanted: str | None) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from doubleloop.base import errors
+from doubleloop.base import actors, errors
 from doubleloop.catalog import commands as catalog
 from doubleloop.compute import model as compute_model
 from doubleloop.compute import ports as compute
@@ -29,6 +29,8 @@ from doubleloop.tracking import commands as notes
 from doubleloop.tracking import ports as tracking
 
 TOPIC = "step"
+# Registers the outputs of batch endpoints, whose callers need not be allowed to write data.
+BATCH = actors.service("batch")
 _MLFLOW = {Status.COMPLETED: "FINISHED", Status.FAILED: "FAILED", Status.CANCELLED: "KILLED"}
 
 
@@ -147,6 +149,8 @@ def clear(contexts: Contexts, job_id: str, name: str, attempt: int) -> None:
             store.note_step(ctx, step, log=log)
     if now.attempt == attempt and now.status is Status.COMPLETED:
         _remove_code(contexts, step)
+    if step.task.minibatches and now.status in (Status.COMPLETED, Status.CANCELLED):
+        shutil.rmtree(places.kept(contexts, step), ignore_errors=True)
     places.clear(contexts, step)
 
 
@@ -223,7 +227,8 @@ def _register_asset(
     name, version = str(asked["asset"]), asked.get("version")
     if output["type"] in rules.MODEL_TYPES:
         return _register_model(contexts, job, step, name, output["reference"])
-    with contexts.write(owner(job, step), job.workspace) as ctx:
+    author = BATCH if asked.get("service") == "batch" else owner(job, step)
+    with contexts.write(author, job.workspace) as ctx:
         asset = data.add_version(
             ctx, name, output["reference"], output["type"], version=version, job=job.id,
             description=str(asked.get("description") or ""),

@@ -30,8 +30,10 @@ class Task:
 
     ``inputs``: name → ``{"type", "value"}`` (literal), ``{"type", "reference", "mode"}`` (data) or ``{"type", "step",
     "output"}`` (what another step writes); a value of None is an optional input that is not set.
-    ``outputs``: name → ``{"type", "asset", "version", "path", "job_output"}``, the last the job's outputs that are it.
+    ``outputs``: name → ``{"type", "asset", "version", "path", "job_outputs"}``, the last the job's outputs that are it;
+    ``service`` names the process that registers it where the job's owner need not be allowed to.
     ``environment`` is a reference or an inline definition, ``code`` a content address or None, ``timeout`` seconds.
+    ``minibatches`` is set for a step whose command is ours: see ``jobs.minibatches``.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Task:
     is_deterministic: bool = True
     display_name: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    minibatches: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -23,5 +23,10 @@ def folder(house: House, step: Step) -> Path:
     return house.port(Settings).home / "steps" / step.job / step.name / str(step.attempt)
 
 
+def kept(house: House, step: Step) -> Path:
+    """What later attempts of the step go on from, as long as they are to do the same."""
+    return house.port(Settings).home / "steps" / step.job / step.name / f"kept-{(step.digest or '')[:16]}"
+
+
 def clear(house: House, step: Step) -> None:
     shutil.rmtree(folder(house, step), ignore_errors=True)

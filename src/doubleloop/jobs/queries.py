@@ -13,9 +13,9 @@ from doubleloop.jobs import logs, planning, store
 from doubleloop.jobs.model import ENDED, Graph, Job, Status, Step
 
 
-def show(ctx: Ctx, id_: str) -> Job:
-    """Raises NotFound, also for a job of another workspace."""
-    identity.permit(ctx, Action.JOB_READ)
+def show(ctx: Ctx, id_: str, permission: Action = Action.JOB_READ, resource: str | None = None) -> Job:
+    """Raises NotFound, also for a job of another workspace. ``permission``: where another right leads to it."""
+    identity.permit(ctx, permission, resource=resource)
     return _here(ctx, id_)
 
 

@@ -39,6 +39,7 @@ def digest(task: Task, environment_lock: str, inputs: Mapping[str, Mapping[str, 
             "environment_variables": dict(task.environment_variables),
             "inputs": seen,
             "outputs": {name: output_type(each) for name, each in task.outputs.items()},
+            **({"minibatches": dict(task.minibatches)} if task.minibatches else {}),
         }
     )
 

@@ -11,7 +11,7 @@ from doubleloop.compute import model as compute_model
 from doubleloop.compute import ports as compute
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.identity import commands as identity
-from doubleloop.jobs import places, rules, store
+from doubleloop.jobs import minibatches, places, rules, store
 from doubleloop.jobs.model import Job, Status, Step
 from doubleloop.jobs.preparing import ACTOR, find, load, owner
 from doubleloop.settings.model import Settings
@@ -105,10 +105,15 @@ def _asked(
     outputs = outputs_of(root, job, step)
     given = vault.give(contexts, ACTOR, job.created_by, job.workspace, step.task.environment_variables, step.id)
     variables = rules.environment_variables(job, step, step.task, tracking_variables)
+    if step.task.minibatches:
+        command = minibatches.command(contexts, step, inputs, outputs)
+    else:
+        places_of = {name: str(each.path) for name, each in outputs.items()}
+        command = rules.render(step.task, job.id, inputs, places_of)
     return compute_model.StepRun(
         id=step.run,
         attempt=step.attempt,
-        command=rules.render(step.task, job.id, inputs, {name: str(each.path) for name, each in outputs.items()}),
+        command=command,
         python=python,
         code=_lay_code(blobs, root / "code", step.task.code) if step.task.code else None,
         env={name: value for name, value in variables.items() if name not in given},

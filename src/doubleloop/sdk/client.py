@@ -8,6 +8,7 @@ from typing import Any
 from doubleloop.sdk import (
     assets,
     automation,
+    batch,
     blobs,
     bundles,
     endpoints,
@@ -48,6 +49,7 @@ class Workspace:
         self.secrets = secrets.Secrets(link, *base, "secrets")
         self.jobs = jobs.Jobs(link, *base, "jobs")
         self.endpoints = endpoints.Endpoints(link, *base, "online-endpoints")
+        self.batch_endpoints = batch.BatchEndpoints(link, *base, "batch-endpoints")
         self.schedules = automation.Schedules(link, *base, "schedules")
         self.monitors = automation.Monitors(link, *base, "monitors")
         self.rules = automation.Rules(link, *base, "rules")

@@ -52,10 +52,7 @@ for _kind in KINDS:
     TABLE |= _kind.SUPPORT
 
 # Kinds that are read in full and that no part of the system serves yet: one notice per document.
-NOT_SERVED = {
-    "batch_endpoint": "is read and checked; batch endpoints are not served yet",
-    "batch_deployment": "is read and checked; batch deployments are not served yet",
-}
+NOT_SERVED: dict[str, str] = {}
 
 
 def entries(model: type[fields.Spec]) -> support.Rows:

@@ -11,6 +11,7 @@ from doubleloop.specs.fields import Accepted, Fold, Int, LooseText, Name, Spec, 
 from doubleloop.specs.kinds.environment import EnvironmentField
 from doubleloop.specs.kinds.jobs import PipelineComponent, PipelineJob, Resources
 from doubleloop.specs.kinds.online import AuthMode, CodeConfiguration, Count, ModelField
+from doubleloop.specs.kinds.values import JobInput, JobOutput
 
 OutputAction = Annotated[Literal["append_row", "summary_only"], Fold]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], Fold]
@@ -112,6 +113,31 @@ class BatchDeployment(Spec):
     properties: Tags = Field(default_factory=dict, description="Free values kept with it.")
 
 
+class BatchInvocation(Spec):
+    """What one call of a batch endpoint is about: the file and the flags of ``batch-endpoint invoke``.
+
+    The settings here replace those of the deployment for this one call.
+    """
+
+    title: ClassVar[str] = "batch invocation"
+
+    schema_: Text | None = Field(None, alias="$schema", description="Names the kind of this file.")
+    inputs: dict[str, JobInput] = Field(default_factory=dict, description="Data and values, by name.")
+    outputs: dict[str, JobOutput] = Field(default_factory=dict, description="Where outputs go, by name.")
+    deployment_name: Name | None = Field(None, description="The deployment; left out, the endpoint's default.")
+    experiment_name: Text | None = Field(None, description="Experiment that the run is recorded in.")
+    display_name: LooseText | None = Field(None, description="Name that pages show.")
+    mini_batch_size: Count | None = Field(None, description="Files per call of run().")
+    instance_count: Count | None = Field(None, description="Machines; here they multiply the processes.")
+    max_concurrency_per_instance: Count | None = Field(None, description="Processes per machine.")
+    output_action: OutputAction | None = Field(None, description="append_row or summary_only.")
+    output_file_name: Text | None = Field(None, description="File that rows are appended to.")
+    retry_settings: Retry | None = Field(None, description="Further tries.")
+    error_threshold: Threshold | None = Field(None, description="Failed files allowed; -1 is any number.")
+    logging_level: LogLevel | None = Field(None, description="Level of the log.")
+    tags: Tags = Field(default_factory=dict, description="Free labels of the job: text to text.")
+
+
 SUPPORT: dict[type[Spec], support.Rows] = {
     BatchDefaults: support.rows("deployment_name"),
     BatchEndpoint: support.rows(
@@ -121,12 +147,17 @@ SUPPORT: dict[type[Spec], support.Rows] = {
     Retry: support.rows("max_retries timeout"),
     BatchSettings: support.rows(
         "mini_batch_size max_concurrency_per_instance output_action output_file_name retry_settings error_threshold "
-        "logging_level environment_variables default_compute default_datastore continue_on_step_failure force_rerun",
-        {"instance_count": support.HOST},
+        "logging_level environment_variables continue_on_step_failure force_rerun instance_count",
+        {"default_compute default_datastore": support.HOST},
+    ),
+    BatchInvocation: support.rows(
+        "$schema inputs outputs deployment_name experiment_name display_name mini_batch_size instance_count "
+        "max_concurrency_per_instance output_action output_file_name retry_settings error_threshold logging_level tags"
     ),
     BatchDeployment: support.rows(
         "$schema name endpoint_name type description model component job_definition code_configuration environment "
-        "environment_variables compute resources settings mini_batch_size max_concurrency_per_instance output_action "
-        "output_file_name retry_settings error_threshold logging_level tags properties"
+        "environment_variables resources settings mini_batch_size max_concurrency_per_instance output_action "
+        "output_file_name retry_settings error_threshold logging_level tags properties",
+        {"compute": support.HOST},
     ),
 }

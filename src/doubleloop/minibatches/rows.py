@@ -1,0 +1,138 @@
+"""Rows: from what ``run()`` returned to a part's file, and from parts to the file that was asked for.
+
+As in Azure ML: a data frame is written without header and index, its values parted by spaces; of anything else each
+element is one line, as Python writes it. A file that ends in ``.parquet`` keeps names and types instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Any, Iterable, List, Sequence
+
+
+class NotRows(Exception):
+    """``run()`` returned something that has no rows."""
+
+
+def write(result: Any, path: str, is_parquet: bool) -> int:
+    """Write what ``run()`` returned; how many results that were. A generator is run to its end. Raises NotRows."""
+    if _is_frame(result):
+        frame(result, path, is_parquet, " ")
+        return len(result)
+    if result is None or isinstance(result, (str, bytes, dict)) or not hasattr(result, "__iter__"):
+        raise NotRows(
+            "run() returned %s; it must return a list or a data frame, with an element for each file that was scored"
+            % type(result).__name__
+        )
+    if is_parquet:
+        raise NotRows(
+            "run() must return a data frame when the output is a Parquet file, not %s" % type(result).__name__
+        )
+    count = 0
+    with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        for each in result:
+            if _is_frame(each):
+                each.to_csv(file, sep=" ", header=False, index=False)
+                count += len(each)
+            else:
+                file.write("%s\n" % (each,))
+                count += 1
+    return count
+
+
+def count(result: Any) -> int:
+    """The number of results of a ``run()`` whose rows nobody wants. Raises NotRows."""
+    if _is_frame(result):
+        return len(result)
+    if result is None or isinstance(result, (str, bytes, dict)) or not hasattr(result, "__iter__"):
+        raise NotRows("run() returned %s; it must return a list or a data frame" % type(result).__name__)
+    return sum(1 for _ in result)
+
+
+def frame(value: Any, path: str, is_parquet: bool, separator: str) -> None:
+    if is_parquet:
+        named = value.rename(columns=str) if not all(isinstance(name, str) for name in value.columns) else value
+        named.to_parquet(path, index=False)
+    else:
+        value.to_csv(path, sep=separator, header=False, index=False)
+
+
+def join(parts: Sequence[str], target: str, is_parquet: bool) -> None:
+    """All parts in one file, read piece by piece."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    beside = target + ".new"
+    if is_parquet:
+        _join_parquet(parts, beside)
+    else:
+        with open(beside, "wb") as file:
+            for part in parts:
+                with open(part, "rb") as source:
+                    shutil.copyfileobj(source, file, 1 << 20)
+    os.replace(beside, target)
+
+
+def _join_parquet(parts: Sequence[str], target: str) -> None:
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    if not parts:
+        parquet.write_table(pyarrow.table({}), target)
+        return
+    schema = _common(pyarrow, [parquet.read_schema(part).remove_metadata() for part in parts])
+    with parquet.ParquetWriter(target, schema) as writer:
+        for part in parts:
+            for batch in parquet.ParquetFile(part).iter_batches():
+                writer.write_table(_fitted(pyarrow, batch, schema))
+
+
+def _common(pyarrow: Any, schemas: Iterable[Any]) -> Any:
+    """A schema that every part fits: a column of nothing takes the type it has elsewhere, whole numbers meet
+    fractions as fractions."""
+    fields = {}  # type: dict
+    for schema in schemas:
+        for field in schema:
+            before = fields.get(field.name)
+            fields[field.name] = field.type if before is None else _wider(pyarrow, field.name, before, field.type)
+    return pyarrow.schema(list(fields.items()))
+
+
+def _wider(pyarrow: Any, name: str, one: Any, other: Any) -> Any:
+    kinds = pyarrow.types
+    if one == other or kinds.is_null(other):
+        return one
+    if kinds.is_null(one):
+        return other
+    number = [kinds.is_integer(each) or kinds.is_floating(each) for each in (one, other)]
+    if all(number):
+        whole = kinds.is_integer(one) and kinds.is_integer(other)
+        return pyarrow.int64() if whole else pyarrow.float64()
+    raise NotRows("column '%s' is %s in one mini-batch and %s in another; return the same types" % (name, one, other))
+
+
+def _fitted(pyarrow: Any, batch: Any, schema: Any) -> Any:
+    names = batch.schema.names
+    columns = [
+        batch.column(names.index(field.name)).cast(field.type)
+        if field.name in names
+        else pyarrow.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pyarrow.table(columns, schema=schema)
+
+
+def move(source: str, target: str) -> List[str]:
+    """Lay the files in ``source`` into ``target``; their names below it."""
+    moved = []
+    for folder, _, names in os.walk(source):
+        for name in sorted(names):
+            below = os.path.relpath(os.path.join(folder, name), source)
+            place = os.path.join(target, below)
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            shutil.copyfile(os.path.join(folder, name), place)
+            moved.append(below)
+    return moved
+
+
+def _is_frame(value: Any) -> bool:
+    return hasattr(value, "to_csv") and hasattr(value, "columns")

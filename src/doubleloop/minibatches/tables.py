@@ -1,0 +1,185 @@
+"""An MLflow model over files of rows: read piece by piece, typed by the signature, scored, nothing held in memory."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, Iterator, List, Optional
+
+from . import cutting
+
+PIECE_ROWS = 50000
+DELIMITED = {".csv": ",", ".tsv": "\t"}
+LINES = (".jsonl", ".ndjson")
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tiff", ".tif")
+
+
+class Unreadable(Exception):
+    """The file is not one that the model can be given."""
+
+
+class Model:
+    """``score`` answers with data frames of ``row`` (counted from 0 in its file), the predictions, and ``file``."""
+
+    def __init__(self, folder: str) -> None:
+        import mlflow.pyfunc
+
+        self._model = mlflow.pyfunc.load_model(folder, suppress_warnings=True)
+        signature = self._model.metadata.signature
+        inputs = signature.inputs if signature is not None else None
+        self._tensor = bool(inputs is not None and inputs.is_tensor_spec())
+        self._inputs = inputs.to_dict() if inputs is not None and not self._tensor else []
+        outputs = signature.outputs if signature is not None else None
+        named = outputs.input_names() if outputs is not None and not outputs.is_tensor_spec() else []
+        self._outputs = [str(name) for name in named]
+
+    def score(self, path: str, item: cutting.Item) -> Iterator[Any]:
+        row = item["row"]
+        for piece in self._pieces(path, item):
+            size = len(piece)
+            found = self._answer(piece, size)
+            found.insert(0, "row", range(row, row + size))
+            found["file"] = os.path.basename(path)
+            row += size
+            yield found
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def _pieces(self, path: str, item: cutting.Item) -> Iterator[Any]:
+        import pandas
+
+        name = path[:-3] if path.lower().endswith(".gz") else path
+        end = os.path.splitext(name)[1].lower()
+        if end in IMAGES:
+            yield self._image(path)
+        elif self._tensor:
+            raise Unreadable("the model takes tensors, so it reads images (%s), not %s" % (", ".join(IMAGES), end))
+        elif end in DELIMITED:
+            with pandas.read_csv(path, sep=DELIMITED[end], dtype=self._texts(), chunksize=PIECE_ROWS) as reader:
+                yield from map(self._typed, reader)
+        elif end in LINES:
+            with pandas.read_json(path, lines=True, chunksize=PIECE_ROWS, dtype=False) as reader:
+                yield from map(self._typed, reader)
+        elif end in cutting.PARQUET:
+            yield from map(self._typed, self._parquet(path, item["groups"]))
+        else:
+            known = ", ".join([*DELIMITED, *LINES, *cutting.PARQUET, *IMAGES])
+            raise Unreadable("files of type '%s' cannot be read without a scoring script; those can: %s" % (end, known))
+
+    def _texts(self) -> Optional[Dict[str, str]]:
+        """Columns that must stay text, whatever their values look like (``01234``)."""
+        named = {each.get("name"): "str" for each in self._inputs if each["type"] == "string"}
+        return {name: kind for name, kind in named.items() if name is not None} or None
+
+    def _parquet(self, path: str, groups: Optional[List[int]]) -> Iterator[Any]:
+        import pyarrow.parquet as parquet
+
+        # Column chunks are read through a small buffer, or a row group of any size would be in memory at once.
+        with parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+            wanted = [each["name"] for each in self._inputs if each.get("name") is not None]
+            columns = [name for name in wanted if name in file.schema_arrow.names] if wanted else None
+            chosen = list(range(*groups)) if groups else None
+            for batch in file.iter_batches(PIECE_ROWS, row_groups=chosen, columns=columns):
+                yield batch.to_pandas()
+
+    def _image(self, path: str) -> Any:
+        """One image as a batch of one: height, width, channels. Only models of tensors take that."""
+        if not self._tensor:
+            raise Unreadable("the model takes columns, and an image has none; deploy it with a scoring script")
+        import numpy
+        from PIL import Image
+
+        with Image.open(path) as image:
+            array = numpy.asarray(image)
+        dtype = self._model.metadata.signature.inputs.to_dict()[0]["tensor-spec"]["dtype"]
+        return array[numpy.newaxis].astype(dtype)
+
+    # -- types -------------------------------------------------------------------------------------------------------
+
+    def _typed(self, piece: Any) -> Any:
+        """The columns of the signature, in its types. Raises Unreadable, naming the column."""
+        if not self._inputs:
+            return piece.reset_index(drop=True)
+        if all(each.get("name") is None for each in self._inputs):
+            if piece.shape[1] < len(self._inputs):
+                raise Unreadable("it has %d columns, the model takes %d" % (piece.shape[1], len(self._inputs)))
+            return piece.iloc[:, : len(self._inputs)].reset_index(drop=True)
+        missing = [
+            each["name"] for each in self._inputs if each.get("required", True) and each["name"] not in piece.columns
+        ]
+        if missing:
+            raise Unreadable("the column%s %s %s missing" % (
+                "s" if len(missing) > 1 else "", ", ".join("'%s'" % name for name in missing),
+                "are" if len(missing) > 1 else "is"))  # fmt: skip
+        there = [each for each in self._inputs if each["name"] in piece.columns]
+        columns = {each["name"]: self._column(piece[each["name"]], each) for each in there}
+        return type(piece)(columns).reset_index(drop=True)
+
+    def _column(self, values: Any, spec: Dict[str, Any]) -> Any:
+        import pandas
+
+        kind = spec["type"]
+        try:
+            if kind == "datetime":
+                return pandas.to_datetime(values)
+            if kind in ("long", "integer"):
+                if values.isna().any():
+                    raise ValueError("a value is missing, and whole numbers have none")
+                whole = pandas.to_numeric(values)
+                if (whole % 1 != 0).any():
+                    raise ValueError("a number has a fraction")
+                return whole.astype({"long": "int64", "integer": "int32"}[kind])
+            if kind in ("double", "float"):
+                return pandas.to_numeric(values).astype({"double": "float64", "float": "float32"}[kind])
+            if kind == "boolean" and values.dtype != bool:
+                return values.map(_truth).astype(bool)
+            if kind == "string":
+                return values.where(values.isna(), values.astype(str)).astype(object)
+        except (TypeError, ValueError) as error:
+            raise Unreadable("column '%s' takes %s: %s" % (spec["name"], kind, error)) from error
+        return values
+
+    # -- answers -----------------------------------------------------------------------------------------------------
+
+    def _answer(self, piece: Any, size: int) -> Any:
+        import numpy
+        import pandas
+
+        found = self._model.predict(piece)
+        if hasattr(found, "toarray"):
+            found = found.toarray()
+        if isinstance(found, dict):
+            found = pandas.DataFrame({name: list(values) for name, values in found.items()})
+        if not isinstance(found, pandas.DataFrame):
+            if hasattr(found, "to_numpy"):
+                found = found.to_numpy()
+            array = found if isinstance(found, numpy.ndarray) else _objects(numpy, list(found))
+            if array.ndim > 2:
+                array = _objects(numpy, array.tolist())
+            found = pandas.DataFrame(array if array.ndim == 2 else array.reshape(-1, 1))
+            found.columns = self._names(found.shape[1])
+        if len(found) != size:
+            raise Unreadable("the model gave %d predictions for %d rows" % (len(found), size))
+        return found.rename(columns=str).reset_index(drop=True)
+
+    def _names(self, count: int) -> List[str]:
+        if len(self._outputs) == count and all(not name.isdigit() for name in self._outputs):
+            return list(self._outputs)
+        return ["prediction"] if count == 1 else ["prediction_%d" % index for index in range(count)]
+
+
+def _objects(numpy: Any, values: List[Any]) -> Any:
+    """One object a row, whatever they are."""
+    if values and not isinstance(values[0], (list, tuple, dict)):
+        return numpy.asarray(values)
+    array = numpy.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _truth(value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text in ("true", "1", "1.0"):
+        return True
+    if text in ("false", "0", "0.0"):
+        return False
+    raise ValueError("%r is neither true nor false" % (value,))

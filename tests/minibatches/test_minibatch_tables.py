@@ -1,0 +1,79 @@
+"""MLflow models without a script, over CSV, Parquet and JSON lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy
+import pandas
+import pyarrow
+import pyarrow.parquet as parquet
+import pytest
+from minibatch_runs import Bench
+from mlflow.models import infer_signature
+from sklearn.linear_model import LinearRegression
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """total = 2 * hours + age, with a whole number, a fraction."""
+    frame = pandas.DataFrame({"hours": [1.0, 2.0, 3.5, 4.0], "age": [1, 5, 2, 9]})
+    fitted = LinearRegression().fit(frame, 2 * frame["hours"] + frame["age"])
+    folder = tmp_path_factory.mktemp("model") / "model"
+    signature = infer_signature(frame, pandas.DataFrame({"total": [1.0]}))
+    mlflow.sklearn.save_model(fitted, folder, signature=signature, pip_requirements=["scikit-learn"])
+    return folder
+
+
+def scored(bench: Bench, model: Path, **given: Any) -> tuple[int, str]:
+    return bench.run(entry={"kind": "mlflow", "model": str(model)}, model_dir=str(model.parent), **given)
+
+
+def test_rows_of_all_kinds_of_files_are_scored_with_their_number_and_file(bench: Bench, model: Path) -> None:
+    data = bench.root / "data"
+    frame = pandas.DataFrame({"age": [1, 2], "other": ["a", "b"], "hours": [1.5, 2]})
+    frame.to_csv(data / "a.csv", index=False)
+    frame.to_parquet(data / "b.parquet")
+    frame.to_json(data / "c.jsonl", orient="records", lines=True)
+    frame.to_csv(data / "d.tsv", index=False, sep="\t")
+    code, said = scored(bench, model)
+    assert code == 0, said
+    found = pandas.read_csv(bench.root / "out" / "predictions.csv", header=None, names=["row", "total", "file"])
+    assert found["file"].tolist() == ["a.csv"] * 2 + ["b.parquet"] * 2 + ["c.jsonl"] * 2 + ["d.tsv"] * 2
+    assert found["row"].tolist() == [0, 1] * 4
+    assert found["total"].to_numpy() == pytest.approx([4, 6] * 4)
+
+
+def test_a_file_that_does_not_fit_is_told_and_its_neighbours_are_scored(bench: Bench, model: Path) -> None:
+    data = bench.root / "data"
+    (data / "a.csv").write_text("hours,age\n1,2\n")
+    (data / "b.csv").write_text("hours\n1\n")
+    (data / "c.csv").write_text("hours,age\n1,old\n")
+    (data / "d.csv").write_text("hours,age\n1,2.5\n")
+    (data / "e.xlsx").write_text("")
+    code, said = scored(bench, model, size=10)
+    assert code == 0, said
+    assert len(bench.rows()) == 1
+    failed = {each["file"]: each["error"] for each in bench.summary()["failed"]}
+    assert failed["b.csv"] == "the column 'age' is missing"
+    assert failed["c.csv"].startswith("column 'age' takes long:")
+    assert failed["d.csv"] == "column 'age' takes long: a number has a fraction"
+    assert failed["e.xlsx"].startswith("files of type '.xlsx' cannot be read without a scoring script")
+    assert scored(bench, model, size=10, error_threshold=3)[0] == 1
+
+
+def test_a_large_parquet_file_is_scored_in_parts_and_comes_out_whole_as_parquet(bench: Bench, model: Path) -> None:
+    rows = 600_000
+    hours = numpy.arange(rows, dtype=float)
+    table = pyarrow.table({"hours": hours, "age": numpy.ones(rows, dtype="int64")})
+    parquet.write_table(table, bench.root / "data" / "big.parquet", row_group_size=100_000)
+    out = bench.root / "out" / "scores.parquet"
+    code, said = scored(bench, model, append_to=str(out), size=1, workers=2)
+    assert code == 0, said
+    assert bench.summary()["mini_batches"] == 2  # 300,000 rows each: the first cut at or above 250,000
+    found = pandas.read_parquet(out)
+    assert list(found.columns) == ["row", "total", "file"]
+    assert (found["row"].to_numpy() == numpy.arange(rows)).all()
+    assert found["total"].to_numpy() == pytest.approx(2 * hours + 1)
