@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 
@@ -86,3 +87,17 @@ def test_logging_out_forgets_the_token_everywhere(tmp_path: Path, environ: dict[
 def test_a_file_without_a_workspace_reads_as_none(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "client.json").write_text(json.dumps({"url": "http://a:1", "token": "t", "user": "u", "more": 1}))
     assert profiles.find(environ=environ) == profiles.Profile("http://a:1", "t", "u", None)
+
+
+def test_a_server_of_this_very_home_is_known_to_come_back_while_it_is_looked_after(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:7001"
+    assert not profiles.runs_here(tmp_path, url)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "address.json").write_text(json.dumps({"host": "127.0.0.1", "port": 7001}))
+    with (tmp_path / "run" / "supervisor.lock").open("w") as lock:
+        assert not profiles.runs_here(tmp_path, url)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert profiles.runs_here(tmp_path, url)
+        assert not profiles.runs_here(tmp_path, "http://127.0.0.1:7002")
+        (tmp_path / "run" / "address.json").write_text("{")
+        assert not profiles.runs_here(tmp_path, url)

@@ -57,10 +57,13 @@ class JobLogs:
         moved = False
         for step in steps:
             name = str(step["name"])
-            moved |= self._state(step, len(steps) > 1)
-            if step["status"] in ("queued", "skipped") or name in self._ended:
-                continue
-            moved |= self._copy(name, len(steps) > 1)
+            ended = step["status"] in jobs.ENDED
+            if not ended:
+                moved |= self._state(step, len(steps) > 1)
+            if step["status"] not in ("queued", "skipped") and name not in self._ended:
+                moved |= self._copy(name, len(steps) > 1)
+            if ended:  # said after the last words of its log
+                moved |= self._state(step, len(steps) > 1)
         return moved
 
     def _state(self, step: routes.Body, several: bool) -> bool:

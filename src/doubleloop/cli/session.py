@@ -18,6 +18,9 @@ from doubleloop.cli import progress
 from doubleloop.sdk import client as clients
 from doubleloop.sdk import profiles, transport
 
+# How long the server of this very home may take to be there again, in seconds.
+_RESTART = 60.0
+
 
 @dataclass(frozen=True)
 class Flags:
@@ -69,11 +72,14 @@ class Session:
     @cached_property
     def client(self) -> clients.Client:
         patience = transport.Patience(waiting=lambda why: self.progress.say(f"{why} Trying again."))
+        if profiles.runs_here(self.home, self.profile.url):
+            patience = dataclasses.replace(patience, seconds=_RESTART, unknown=_RESTART)
         return clients.Client(self.profile.url, self.profile.token, patience=patience)
 
     def be_patient(self, seconds: float) -> None:
         """Go on trying for so long when the server goes away: what is waited for goes on without us."""
-        self.client.link.patience = dataclasses.replace(self.client.link.patience, seconds=seconds)
+        patience = self.client.link.patience
+        self.client.link.patience = dataclasses.replace(patience, seconds=max(seconds, patience.unknown))
 
     @cached_property
     def workspace(self) -> clients.Workspace:

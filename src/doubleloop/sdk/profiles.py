@@ -5,6 +5,7 @@ A profile file holds ``{"url", "token", "user", "workspace"?}`` and is readable 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
@@ -68,6 +69,25 @@ def find(user: str | None = None, environ: Mapping[str, str] | None = None) -> P
     if token and user is None:
         profile = replace(profile, token=token, user="")
     return replace(profile, workspace=environ.get("DOUBLELOOP_WORKSPACE") or profile.workspace)
+
+
+def runs_here(home_: Path, url: str) -> bool:
+    """Whether the server at ``url`` is the one of this home folder, and somebody sees to it that it runs.
+
+    Then one that does not answer is about to: it is being started, or was killed and is started again.
+    """
+    run = home_ / "run"
+    try:
+        at = json.loads((run / "address.json").read_text())
+        if url.rstrip("/") != f"http://{at['host']}:{at['port']}":
+            return False
+        with (run / "supervisor.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return False
 
 
 def read(path: Path) -> Profile | None:
