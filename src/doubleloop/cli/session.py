@@ -19,7 +19,7 @@ from doubleloop.sdk import client as clients
 from doubleloop.sdk import profiles, transport
 
 # How long the server of this very home may take to be there again, in seconds.
-_RESTART = 60.0
+_RESTART = 180.0
 
 
 @dataclass(frozen=True)
