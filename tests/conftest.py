@@ -74,7 +74,8 @@ def house(tmp_path: Path) -> Iterator[House]:
     ports: dict[type[Any], Any] = {
         storage_ports.Blobs: LocalBlobs(home / "blobs"),
         identity_ports.WorkspaceKinds: workspace_queries.Kinds(),
-        Settings: Settings(home=home),
+        # The servers of tests are on this machine.
+        Settings: Settings(home=home, private_addresses="127.0.0.1"),
     }
     contexts = Contexts(db, ports)
     with contexts.write(SETUP) as ctx:

@@ -12,8 +12,10 @@ from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands as jobs
+from doubleloop.outbound import commands as outbound
 from doubleloop.releases import queries as releases
 from doubleloop.specs import documents, triggers
+from doubleloop.workspaces import queries as workspaces
 
 
 def put_schedule(ctx: Ctx, document: documents.Document) -> model.Schedule:
@@ -121,8 +123,10 @@ def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
                 "Labelling projects are not there yet", where=document.source.where(f"do.{index}"),
                 cure="Use notify to tell the people who label.",
             )  # fmt: skip
-    for action in spec.do:
+    for index, action in enumerate(spec.do):
         permit_action(ctx, action)
+        if action.verb == "webhook" and "${{" not in action.webhook.url:
+            _check_reach(ctx, action.webhook.url, document.source.where(f"do.{index}.webhook.url"))
     before = store.rule(ctx, ctx.workspace, spec.name)
     made = model.Rule(
         ctx.workspace, spec.name, document.to_wire(), bool(spec.enabled), before.last_fired_at if before else None,
@@ -133,6 +137,15 @@ def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
     store.put_rule(ctx, made)
     events.record(ctx, "rule.changed" if before else "rule.created", made.id, on=spec.on)
     return made
+
+
+def _check_reach(ctx: Ctx, url: str, where: errors.Where | None) -> None:
+    """What can be told of an address before it is looked up is told with its line."""
+    try:
+        outbound.refuse_literal(workspaces.reach(ctx), url)
+    except errors.DoubleloopError as error:
+        error.where = where
+        raise
 
 
 def permit_action(ctx: Ctx, action: Any) -> None:

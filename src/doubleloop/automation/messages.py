@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import apprise
 
 from doubleloop.base import errors
 from doubleloop.events.model import Fact
+from doubleloop.outbound import commands as outbound
 
 _FIELD = re.compile(r"\$\{\{\s*fact\.([A-Za-z0-9_.]+)\s*\}\}")
 
@@ -38,16 +40,27 @@ def describe(fact: Fact) -> str:
     return "\n".join(lines)
 
 
-def send(targets: list[str], title: str, text: str) -> str:
-    """Send through apprise (mail, chat, webhook … by address). Raises InvalidInput, Unavailable."""
-    post = apprise.Apprise()
+# They say something on the machine that sends, or pass a text on as a file of its own.
+_LOCAL = ("syslog", "dbus", "gnome", "glib", "kde", "macosx", "windows", "qt")
+
+
+def send(targets: list[str], title: str, text: str, allowed: Sequence[str] = ()) -> str:
+    """Send through apprise (mail, chat, webhook … by address), to the internet and what is ``allowed``.
+
+    Raises InvalidInput, NotPermitted, Unavailable.
+    """
+    failed = False
     for target in targets:
+        post = apprise.Apprise()
         address = f"mailto://{target}" if "@" in target and "://" not in target else target
-        if not post.add(address):
+        if address.partition(":")[0].lower() in _LOCAL or not post.add(address):
             raise errors.InvalidInput(
                 f"'{target.partition('://')[0]}…' is not an address that messages can be sent to",
                 cure="See the list of apprise addresses: mailto://, slack://, json://…",
             )
-    if not post.notify(title=title, body=text):
+        with outbound.guarded(allowed) as guard:
+            failed |= not post.notify(title=title, body=text)
+            guard.raise_if_refused()
+    if failed:
         raise errors.Unavailable("Not every notification could be delivered")
     return f"told {len(targets)}"

@@ -14,6 +14,7 @@ from doubleloop.events import commands as events
 from doubleloop.events import queries as facts
 from doubleloop.events.model import Fact
 from doubleloop.workspaces import declared
+from doubleloop.workspaces import queries as workspaces
 
 ACTOR = actors.service("automation")
 ATTEMPTS = 5
@@ -56,11 +57,12 @@ def _send(contexts: Contexts, argument: dict[str, Any]) -> dict[str, Any]:
         fact = facts.facts(ctx, after=argument["fact"] - 1, limit=1)[0]
         try:
             targets = declared.addresses(ctx, [argument["target"]])
+            allowed = workspaces.reach(ctx)
         except errors.DoubleloopError as error:
             return {"error": str(error)}
     place = f" in {fact.workspace}" if fact.workspace else ""
     try:
-        return {"done": messages.send(targets, f"Doubleloop: {fact.type}{place}", messages.describe(fact))}
+        return {"done": messages.send(targets, f"Doubleloop: {fact.type}{place}", messages.describe(fact), allowed)}
     except errors.Unavailable as error:
         return {"error": str(error), "again": True}
     except errors.DoubleloopError as error:

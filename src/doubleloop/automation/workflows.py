@@ -25,10 +25,12 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands as jobs
 from doubleloop.monitoring import commands as monitoring
+from doubleloop.outbound import commands as outbound
 from doubleloop.releases import commands as releases
 from doubleloop.secrets import ports as secrets
 from doubleloop.specs import documents
 from doubleloop.workspaces import declared
+from doubleloop.workspaces import queries as workspaces
 
 ACTOR = actors.service("automation")
 ATTEMPTS = 3
@@ -151,7 +153,8 @@ def _notify(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any,
     text = messages.fill(body.message, fact) if body.message else messages.describe(fact)
     with contexts.read(ACTOR, argument["workspace"]) as ctx:
         targets = declared.addresses(ctx, list(body.to))
-    return messages.send(targets, title, text)
+        allowed = workspaces.reach(ctx)
+    return messages.send(targets, title, text, allowed)
 
 
 def _webhook(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
@@ -167,7 +170,10 @@ def _webhook(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any
         secret = contexts.port(secrets.Keys).derive(f"webhook/{workspace}/{body.secret}")
         headers["x-doubleloop-signature"] = "sha256=" + hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
     seconds = clock.duration(body.timeout).total_seconds()
-    answer = httpx.post(body.url, content=content, headers=headers, timeout=seconds)
+    with contexts.read(ACTOR, workspace) as ctx:
+        allowed = workspaces.reach(ctx)
+    with outbound.guarded(allowed, body.url):
+        answer = httpx.post(body.url, content=content, headers=headers, timeout=seconds)
     if answer.status_code >= 500:
         raise errors.Unavailable(f"{body.url} answered {answer.status_code}")
     if answer.status_code >= 400:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import http.client
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from doubleloop.base import actors, canonical, errors
 from doubleloop.catalog import commands as catalog
@@ -19,7 +20,10 @@ from doubleloop.db.context import Contexts, Ctx
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
+from doubleloop.outbound import commands as outbound
+from doubleloop.settings.model import Settings
 from doubleloop.storage import ports as storage
+from doubleloop.workspaces import queries as workspaces
 
 FETCH_TIMEOUT = 60
 
@@ -74,11 +78,16 @@ def archive(ctx: Ctx, reference: str, archived: bool) -> assets.Asset:
 
 
 def put_datastore(ctx: Ctx, name: str, spec: dict[str, Any]) -> None:
-    """Name a place. ``spec`` is {type, path|url, …}; secrets do not belong in it."""
+    """Name a place. ``spec`` is {type, path|url, …}; secrets do not belong in it.
+
+    Raises NotPermitted for a folder that holds what is the installation's own.
+    """
     identity.permit(ctx, Action.STORAGE_WRITE)
     assert ctx.workspace is not None
     if store.datastore(ctx, ctx.workspace, name) == spec:
         return
+    if spec.get("path"):
+        queries.check_root(ctx, Path(str(spec["path"])))
     store.put_datastore(ctx, ctx.workspace, name, spec)
     events.record(ctx, "datastore.changed", f"datastore:{ctx.workspace}/{name}", spec=spec)
 
@@ -122,7 +131,9 @@ def keep(contexts: Contexts, actor: actors.Actor, workspace: str, path: str) -> 
         content_digest(blobs, path)
         return path
     if path.startswith(("https://", "http://")):
-        return _fetch(blobs, path)
+        with contexts.read(actor, workspace) as ctx:
+            allowed, most = workspaces.reach(ctx), ctx.port(Settings).upload_limit
+        return _fetch(blobs, path, allowed, most)
     with contexts.read(actor, workspace) as ctx:
         if path.startswith("azureml://datastores/"):
             folder = queries.datastore_path(ctx, path)
@@ -146,11 +157,38 @@ def store_path(blobs: storage.Blobs, path: Path) -> str:
     return f"tree:sha256:{blobs.put_entries((entry,)).sha256}/{path.name}"
 
 
-def _fetch(blobs: storage.Blobs, url: str) -> str:
-    name = PurePosixPath(url.split("?")[0]).name or "content"
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Each step on the way is looked at like the first."""
+
+    def __init__(self, guard: outbound.Guard) -> None:
+        self._guard = guard
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        self._guard.check_url(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+class _Limited:
+    """A stream that ends in TooLarge after ``most`` bytes."""
+
+    def __init__(self, stream: Any, most: int) -> None:
+        self._stream, self._left = stream, most
+
+    def read(self, size: int = -1, /) -> bytes:
+        data: bytes = self._stream.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise errors.TooLarge("The file there is larger than uploads may be", cure="Raise upload_limit.")
+        return data
+
+
+def _fetch(blobs: storage.Blobs, url: str, allowed: Sequence[str], most: int) -> str:
     try:
-        with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT) as stream:
-            sha256 = blobs.put(stream)
+        name = PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name or "content"
+        with outbound.guarded(allowed, url) as guard:
+            opener = urllib.request.build_opener(_Redirects(guard))
+            with opener.open(url, timeout=FETCH_TIMEOUT) as stream:
+                sha256 = blobs.put(cast(BinaryIO, _Limited(stream, most)))
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise errors.Unavailable(
             f"{url} could not be fetched: {error}", cure="Download it and name the file."

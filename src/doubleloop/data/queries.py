@@ -44,6 +44,25 @@ def datastores(ctx: Ctx) -> dict[str, dict[str, object]]:
     return {DEFAULT_DATASTORE: {"type": "local"}, **store.datastores(ctx, ctx.workspace)}
 
 
+def check_root(ctx: Ctx, root: Path) -> None:
+    """Raise NotPermitted for a datastore that would open this installation's own files (its keys, its database, what
+    other workspaces keep), and for one outside of the folders that are set for datastores."""
+    assert ctx.workspace is not None
+    settings = ctx.port(Settings)
+    home, place = settings.home.resolve(), root.resolve()
+    own = place.is_relative_to(home / "datastores" / ctx.workspace)
+    if not own and (place.is_relative_to(home) or home.is_relative_to(place)):
+        raise errors.NotPermitted(
+            f"A datastore at {root} would hold files of this installation itself",
+            cure="Name another folder, or leave `path` out to have one made.",
+        )
+    roots = [Path(each).expanduser().resolve() for each in settings.datastore_roots.split(":") if each]
+    if roots and not own and not any(place.is_relative_to(each) for each in roots):
+        raise errors.NotPermitted(
+            f"A datastore at {root} is outside of the folders for datastores", cure="See DOUBLELOOP_DATASTORE_ROOTS."
+        )
+
+
 def datastore_path(ctx: Ctx, uri: str) -> Path:
     """The local path of ``azureml://datastores/X/paths/P``. Raises NotFound, NotSupported, InvalidInput."""
     assert ctx.workspace is not None
@@ -60,6 +79,7 @@ def datastore_path(ctx: Ctx, uri: str) -> Path:
             f"Datastore {name} is of type {spec['type']}, which cannot be reached from here yet",
             cure="Declare it in the setup file as {type: local, path: /folder}.",
         )
+    check_root(ctx, root)
     place = (root / path).resolve()
     if not place.is_relative_to(root.resolve()):
         raise errors.InvalidInput(f"'{uri}' leads out of its datastore")

@@ -26,6 +26,8 @@ from authlib.oidc.discovery import get_well_known_url
 from joserfc import jwk, jws
 
 from doubleloop.base import errors
+from doubleloop.outbound import commands as connections
+from doubleloop.outbound import rules as addresses
 from doubleloop.settings.model import Settings
 
 # Signatures that only the provider can make. HS*, made with a secret that we hold too, and `none` are refused.
@@ -56,6 +58,7 @@ class Config:
     groups: tuple[tuple[str, str], ...]
     creates_users: bool
     label: str
+    private_addresses: str = ""
 
 
 def config(settings: Settings) -> Config | None:
@@ -76,7 +79,7 @@ def config(settings: Settings) -> Config | None:
         settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret, settings.oidc_client_secret_file,
         settings.oidc_scopes, settings.oidc_user_claim, settings.oidc_groups_claim,
         tuple((theirs.strip(), ours.strip()) for theirs, _, ours in pairs), settings.oidc_create_users == "yes",
-        settings.oidc_label,
+        settings.oidc_label, settings.private_addresses,
     )  # fmt: skip
 
 
@@ -301,9 +304,14 @@ class Provider:
         return body
 
     def _send(self, method: str, url: str, **more: Any) -> tuple[int, dict[str, Any]]:
+        # Who set the issuer vouches for its host, wherever that is; what its discovery names is another matter.
+        allowed = (*addresses.split(self.config.private_addresses), addresses.host_of(self.config.issuer))
         try:
-            answer = self._http.request(method, url, **more)
+            with connections.guarded(allowed, url):
+                answer = self._http.request(method, url, **more)
             body = json.loads(answer.content[:MOST_BYTES])
+        except errors.NotPermitted as refusal:
+            raise errors.Unavailable(f"The OpenID Connect provider names {refusal.what}", cure=_CURE) from refusal
         except (httpx.HTTPError, ValueError) as error:
             raise errors.Unavailable(
                 f"The OpenID Connect provider does not answer at {url} ({type(error).__name__})", cure=_CURE

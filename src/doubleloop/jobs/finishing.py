@@ -178,8 +178,20 @@ def _store_outputs(contexts: Contexts, job: Job, step: Step) -> dict[str, dict[s
                 f"Output '{name}' ({output.type}) is missing: the command ended well and wrote nothing there",
                 cure=f"Write to ${{{{outputs.{name}}}}} in the command, or take the output out of the file.",
             )
+        _check_inside(contexts, step, output.path, f"Output '{name}'")
         stored[name] = {"type": output.type, "reference": data.store_path(blobs, output.path)}
     return stored
+
+
+def _check_inside(contexts: Contexts, step: Step, path: Path, what: str) -> None:
+    """Raise InvalidInput for a link that the command laid in the output's place and that leads out of its run: what is
+    there is read by the server, which may read more than the job's owner."""
+    own = [places.folder(contexts, step).resolve()]
+    with contextlib.suppress(errors.NotFound):
+        own.append(contexts.port(compute.Compute).code(step.run, step.attempt).resolve())
+    real = path.resolve()
+    if not any(real != each and real.is_relative_to(each) for each in own):
+        raise errors.InvalidInput(f"{what} is a link to a place outside of the run", cure="Copy the files there.")
 
 
 def _is_written(output: compute_model.Output) -> bool:
@@ -195,6 +207,9 @@ def _store_artifacts(contexts: Contexts, step: Step) -> dict[str, dict[str, Any]
     except errors.NotFound:
         return {}
     blobs = contexts.port(storage.Blobs)
+    for name in ("outputs", "logs"):
+        if (code / name).is_dir():
+            _check_inside(contexts, step, code / name, f"./{name}")
     entries = [
         storage.Entry(f"{name}/{entry.path}", entry.sha256, entry.size, entry.executable)
         for name in ("outputs", "logs")

@@ -108,11 +108,11 @@ def environment_variables(job: Job, step: Step, task: Task, tracking: Mapping[st
 def run_tags(job: Job, step: str | None, key: str, parent: str | None) -> dict[str, str]:
     """Tags of an MLflow run, by which a model registered in it is traced to its job. ``key`` is unique to the run."""
     tags = {
+        **job.tags,  # what a file says never stands for what the system knows
         "doubleloop.job": job.id,
         "doubleloop.key": key,
         "doubleloop.workspace": job.workspace,
         "doubleloop.user": job.created_by,
-        **job.tags,
     }
     purpose = canonical.dumps(job.purpose)
     if job.purpose and len(purpose) <= _MAX_TAG:

@@ -29,8 +29,9 @@ def runs(ctx: Ctx, name: str, limit: int = 100) -> list[model.MonitorRun]:
 
 
 def run(ctx: Ctx, id_: str) -> model.MonitorRun:
+    """Raises NotFound, also for one of another workspace than the context's: that it exists is not told."""
     found = store.run(ctx, id_)
-    if found is None:
+    if found is None or ctx.workspace not in (None, found.workspace):
         raise errors.NotFound(f"There is no monitor run {id_}")
     identity.permit(ctx, Action.MONITOR_READ, found.workspace)
     return found

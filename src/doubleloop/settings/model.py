@@ -47,6 +47,16 @@ class Settings:
         0.1, "Seconds between looks at the outbox and the fact log: the delay added to each hand-over."
     )
     upload_limit: int = _setting(20 * 2**30, "Bytes of the largest single file the API accepts.")
+    private_addresses: str = _setting(
+        "",
+        "What data URLs, webhooks and notifications may reach beside the internet: addresses, networks (10.1.0.0/16), "
+        "host names (*.corp.example), with commas between; `*` is everything.",
+    )
+    datastore_roots: str = _setting(
+        "",
+        "Folders that local datastores may lie in, with `:` between; empty means any that holds nothing of this "
+        "installation's own.",
+    )
     advisories: str = _setting(
         "", "Folder or zip of OSV advisories for PyPI; empty means package scans are recorded as not checked."
     )

@@ -66,6 +66,8 @@ def _workspaces(setup: Any) -> Found:
         settings: dict[str, Any] = {}
         if each.package_substitutions:
             settings["package_substitutions"] = [specs.plain(item) for item in each.package_substitutions]
+        if each.private_addresses:
+            settings["private_addresses"] = sorted(each.private_addresses)
         if each.display_name:
             settings["display_name"] = each.display_name
         fields = {"kind": each.kind, "description": each.description or "", "settings": settings}

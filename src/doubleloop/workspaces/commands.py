@@ -9,6 +9,7 @@ from doubleloop.db.context import Ctx
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
+from doubleloop.outbound import rules as outbound
 from doubleloop.workspaces import model, store
 
 
@@ -17,6 +18,7 @@ def put(ctx: Ctx, workspace: model.Workspace) -> model.Workspace:
     identity.permit(replace(ctx, workspace=None), Action.WORKSPACE_WRITE)
     if not ids.is_name(workspace.name):
         raise errors.InvalidInput(f"'{workspace.name}' cannot be a workspace name")
+    outbound.check(workspace.settings.get("private_addresses", ()))
     before = store.get(ctx, workspace.name)
     if before and (before.kind, before.is_registry) != (workspace.kind, workspace.is_registry):
         raise errors.Conflict(

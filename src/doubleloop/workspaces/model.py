@@ -14,7 +14,8 @@ REGISTRY = "registry"
 
 @dataclass(frozen=True)
 class Workspace:
-    """``settings`` holds ``package_substitutions``: [{match, action: drop|replace, with}]."""
+    """``settings`` holds ``package_substitutions``: [{match, action: drop|replace, with}], and ``private_addresses``:
+    what is reached from it beside the internet."""
 
     name: str
     kind: WorkspaceKind

@@ -7,6 +7,8 @@ from doubleloop.db.context import Ctx
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.identity.model import WorkspaceKind
+from doubleloop.outbound import commands as outbound
+from doubleloop.settings.model import Settings
 from doubleloop.workspaces import model, store
 
 
@@ -72,6 +74,14 @@ def substitutions(ctx: Ctx, name: str) -> list[dict[str, str]]:
     found = get(ctx, name)
     identity.permit(ctx, Action.PACKAGE_READ, name)
     return list(found.settings.get("package_substitutions", []))
+
+
+def reach(ctx: Ctx) -> tuple[str, ...]:
+    """What may be connected to from the context's workspace beside the internet: what the installation allows, and
+    what the workspace does."""
+    found = store.get(ctx, ctx.workspace) if ctx.workspace else None
+    allowed = found.settings.get("private_addresses", ()) if found else ()
+    return (*outbound.allowances(ctx.port(Settings)), *allowed)
 
 
 class Kinds:

@@ -84,6 +84,11 @@ class SetupWorkspace(Spec):
     package_substitutions: list[Substitution] = Field(
         default_factory=list, description="Package sources to drop or replace when environments are built."
     )
+    private_addresses: list[Text] = Field(
+        default_factory=list,
+        description="What its data URLs, webhooks and notifications may reach beside the internet: addresses, networks "
+        "(10.1.0.0/16), host names (*.corp.example).",
+    )
 
 
 class Registry(Spec):
@@ -220,7 +225,7 @@ class Setup(Spec):
 
 SUPPORT: dict[type[Spec], support.Rows] = {
     Substitution: support.rows("match action with reason"),
-    SetupWorkspace: support.rows("name kind display_name description tags package_substitutions"),
+    SetupWorkspace: support.rows("name kind display_name description tags package_substitutions private_addresses"),
     Registry: support.rows("name description"),
     SetupCompute: support.rows("workspaces"),
     SetupDatastore: support.rows("workspaces"),
