@@ -13,6 +13,8 @@ from doubleloop.base import errors
 from doubleloop.catalog import commands as catalog
 from doubleloop.events import queries as events
 from doubleloop.gateway import paths
+from doubleloop.identity import commands as identity
+from doubleloop.identity import model as identities
 from doubleloop.releases import trace
 
 
@@ -82,6 +84,23 @@ def test_the_same_story_is_told_from_release_deployment_and_model(site: Any) -> 
         assert len(each["checks"]) == 4
 
 
+def test_a_decision_a_job_a_deployments_name_and_data_are_explained_too(site: Any) -> None:
+    release = released(site)
+    approval = explain(site, release.stages[1].approval)
+    assert (approval["kind"], approval["release"]["id"]) == ("decision", release.id)
+    assert approval["approvals"][0]["decisions"][0]["actor"] == "grace"
+    job = explain(site, f"{release.id}-train0")
+    assert (job["kind"], job["job"]["id"], job["model"]["version"]) == ("job", f"{release.id}-train0", "2")
+    for name in ("blue-r1", "bikes-live/blue-r1", "prod/bikes-live/blue-r1"):
+        told = explain(site, name)
+        assert (told["kind"], told["deployment"]["id"]) == ("deployment", release.stages[1].deployment)
+    for name in ("train:1", "data:registry/train:1", "registry/train:1", "azureml:train:1"):
+        data = explain(site, name)
+        assert (data["kind"], data["data"][0]["id"]) == ("data", "data:registry/train:1")
+        assert {"step:job-x/train", "model:registry/bikes:2", release.subject} <= set(data["led_to"])
+    assert "led to   model:registry/bikes:2" in trace.render_text(explain(site, "train:1"))
+
+
 def test_the_story_for_a_terminal_names_what_matters(site: Any) -> None:
     release = released(site)
     log_request(site, release.stages[1].deployment)
@@ -108,9 +127,32 @@ def test_what_nobody_knows_is_not_found(site: Any) -> None:
         explain(site, "req-9")
 
 
+def test_who_sees_a_part_is_told_that_part(site: Any) -> None:
+    """Rights end at workspaces, and not everybody who reads releases reads endpoints or jobs."""
+    release = released(site)
+    log_request(site, release.stages[1].deployment)
+    groups = [
+        identities.Group("project_leads", identities.Persona.PROJECT_LEAD, ("grace",), ("prod",)),
+        identities.Group("owners", identities.Persona.PRODUCT_OWNER, ("olga",), ("staging", "prod")),
+    ]
+    with site.house.write("service:setup", None) as ctx:
+        identity.create_user(ctx, "olga")
+        for group in groups:
+            identity.put_group(ctx, group)
+    told = explain(site, "req-1")
+    assert (told["request"]["request_id"], told["release"]["id"], told["job"]) == ("req-1", release.id, None)
+    told = explain(site, release.id, "olga")
+    assert (told["release"]["id"], told["deployment"], len(told["checks"])) == (release.id, None, 4)
+    assert told["approvals"][0]["decisions"][0]["actor"] == "grace"
+
+
 def test_who_may_not_read_there_gets_no_story(site: Any) -> None:
     release = released(site)
     log_request(site, release.stages[1].deployment)
+    group = identities.Group("stakeholders", identities.Persona.BUSINESS_STAKEHOLDER, ("eve",), ("prod",))
+    with site.house.write("service:setup", None) as ctx:
+        identity.put_group(ctx, identities.Group("business_stakeholders", group.persona, (), ()))
+        identity.put_group(ctx, group)
     with pytest.raises(errors.NotPermitted):
         explain(site, release.id, "eve")
     with pytest.raises((errors.NotFound, errors.NotPermitted)):

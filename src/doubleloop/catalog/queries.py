@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 
 from doubleloop.base import errors
 from doubleloop.catalog import model, rules, store
@@ -75,11 +76,20 @@ def downstream(ctx: Ctx, id_: str) -> list[model.Edge]:
 
 def ancestry(ctx: Ctx, id_: str, limit: int = 500) -> list[model.Edge]:
     """Every edge that leads to ``id_``, nearest first; stops at ``limit`` edges."""
+    return _walk(id_, lambda each: [(edge, edge.source) for edge in store.edges(ctx, target=each)], limit)
+
+
+def descent(ctx: Ctx, id_: str, limit: int = 500) -> list[model.Edge]:
+    """Every edge that leads away from ``id_``, nearest first; stops at ``limit`` edges."""
+    return _walk(id_, lambda each: [(edge, edge.target) for edge in store.edges(ctx, source=each)], limit)
+
+
+def _walk(id_: str, next_: Callable[[str], list[tuple[model.Edge, str]]], limit: int) -> list[model.Edge]:
     found: list[model.Edge] = []
     seen, wave = {id_}, [id_]
     while wave and len(found) < limit:
-        edges = [edge for each in wave for edge in store.edges(ctx, target=each)]
-        found += edges
-        wave = list(dict.fromkeys(edge.source for edge in edges if edge.source not in seen))
+        edges = [pair for each in wave for pair in next_(each)]
+        found += [edge for edge, _ in edges]
+        wave = list(dict.fromkeys(other for _, other in edges if other not in seen))
         seen.update(wave)
     return found[:limit]

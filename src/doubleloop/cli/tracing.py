@@ -19,10 +19,10 @@ Part = dict[str, Any]
 @options.name("id")
 @options.shared(workspace=False)
 def trace(session: Session, name: str) -> output.Shown:
-    """Explain a prediction, deployment, release or model version, down to what it came from and who decided.
+    """Explain a prediction, release, decision, model or data, down to what it came from and who decided.
 
-    ID is a request id (header x-request-id of an answer), a deployment's id, a release's id or number, or a model
-    version such as bikes:3.
+    ID is a request id (header x-request-id of an answer), a deployment's id or name, a release's id or number, an
+    approval's or a job's id, or a version of a model or of data such as bikes:3.
     """
     return output.Shown(session.client.trace(name), text=page)
 
@@ -104,6 +104,8 @@ def _data(found: Part) -> Iterator[str]:
     yield "Data"
     for each in found["data"]:
         yield f"  {each['id']}  {_hash(each.get('digest'))}  {output.when(each.get('created_at'))}".rstrip()
+    for each in found.get("led_to") or []:
+        yield f"  led to {each}"
 
 
 def _environments(found: Part) -> Iterator[str]:

@@ -33,7 +33,11 @@ def _at(text: Any) -> str:
 
 def tree(told: Mapping[str, Any]) -> list[Node]:
     """Of ``releases.trace.explain``: request, deployment, model (job, data, environments), release, sealed log."""
-    parts = [_request(told.get("request")), _deployment(told.get("deployment")), _model(told), _release(told)]
+    parts = [_request(told.get("request")), _deployment(told.get("deployment")), _model(told)]
+    if not told.get("model"):  # what stands below a model otherwise
+        parts += [_job(told.get("job"), None), *map(_data, told.get("data") or [])]
+        parts += map(_led_to, told.get("led_to") or [])
+    parts.append(_release(told))
     return [*(each for each in parts if each is not None), *_audit(told.get("audit") or [])]
 
 
@@ -112,6 +116,11 @@ def _data(each: Mapping[str, Any]) -> Node:
     labels = "".join(f" @{label}" for label in each.get("labels") or [])
     by = f", by {each['created_by']} at {_at(each['created_at'])}" if each.get("created_by") else ""
     return Node("data", f"{words.name(each['id'])}{labels}{by}", str(each.get("digest") or ""))
+
+
+def _led_to(id_: str) -> Node:
+    kind = id_.partition(":")[0]
+    return Node("led to", f"{words.plain(kind)} {words.name(id_)}", "", "", words.link(id_))
 
 
 def _environment(each: Mapping[str, Any]) -> Node:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from doubleloop.base import errors
 from doubleloop.console import charts, rendering, requests, telling
 from doubleloop.console.requests import needs
 from doubleloop.db.context import Ctx
@@ -104,9 +106,9 @@ def _life(ctx: Ctx, name: str, served: list[Served], watched: list[Watched]) -> 
 
 
 def _job(ctx: Ctx, version: model_model.ModelVersion) -> job_model.Job | None:
-    if version.job is None or not version.workspace or not requests.allowed(ctx, Action.JOB_READ, version.workspace):
-        return None
-    return jobs.get(ctx.in_workspace(version.workspace), version.job)
+    with contextlib.suppress(errors.NotPermitted):
+        return jobs.get(ctx, version.job) if version.job else None
+    return None
 
 
 def _hidden(ctx: Ctx, found: Iterable[release_model.Release]) -> list[str]:

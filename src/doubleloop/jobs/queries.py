@@ -29,9 +29,11 @@ def _here(ctx: Ctx, id_: str) -> Job:
 
 
 def get(ctx: Ctx, id_: str) -> Job | None:
-    """The job, or None: for who started it and asks whether it is there."""
-    identity.permit(ctx, Action.JOB_READ)
-    return store.get(ctx, id_)
+    """The job wherever it ran, or None: for who started it and asks whether it is there, or explains what it made."""
+    found = store.get(ctx, id_)
+    if found is not None:
+        identity.permit(ctx, Action.JOB_READ, found.workspace)
+    return found
 
 
 def list(

@@ -17,7 +17,6 @@ from doubleloop.catalog import queries as assets
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.endpoints import model as endpoints
 from doubleloop.endpoints import ports as endpoint_ports
-from doubleloop.endpoints import queries as endpoint_queries
 from doubleloop.environments import queries as environments
 from doubleloop.events import model as events_model
 from doubleloop.events import queries as events
@@ -28,7 +27,7 @@ from doubleloop.jobs import model as jobs_model
 from doubleloop.jobs import queries as jobs
 from doubleloop.models import model as models_model
 from doubleloop.models import queries as models
-from doubleloop.releases import model, queries, store
+from doubleloop.releases import model, naming, queries, store
 from doubleloop.settings.model import Settings
 from doubleloop.workspaces import queries as workspaces
 
@@ -39,51 +38,54 @@ SHOWN_VALUES = 100
 def explain(contexts: Contexts, actor: actors.Actor, id_: str) -> Explanation:
     """Everything about what ``id_`` names, as plain JSON.
 
-    ``id_``: a request id, a deployment's id, a release's id or number, or a model version (``bikes:3``,
-    ``model:registry/bikes:3``, ``azureml:bikes:3``). Keys: ``id``, ``kind``, ``request``, ``deployment``, ``model``,
-    ``job``, ``data``, ``environments``, ``release``, ``checks``, ``approvals``, ``audit``; None or empty where there
-    is nothing. Raises NotFound, NotPermitted.
+    ``id_``: a request id, a deployment's id or name, a release's id or number, an approval's id (the decision), a
+    job's id, a model version (``bikes:3``, ``model:registry/bikes:3``, ``azureml:bikes:3``), or a data version
+    (``rides:3``, ``data:prod/rides:3``). Keys: ``id``, ``kind``, ``request``, ``deployment``, ``model``, ``job``,
+    ``data``, ``led_to`` (what was made of data), ``environments``, ``release``, ``checks``, ``approvals``, ``audit``;
+    None or empty where there is nothing. Raises NotFound, NotPermitted, InvalidInput for a name that several have.
     """
-    wanted = id_.strip().removeprefix("release:").removeprefix("deployment:").removeprefix("request:")
+    wanted = id_.strip()
+    for prefix in ("release:", "deployment:", "request:", "job:"):
+        wanted = wanted.removeprefix(prefix)
     with contexts.read(actor) as ctx:
-        release = _release(ctx, wanted)
-        if release:
-            return _explain(ctx, id_, "release", release=queries.get(ctx, release.id))
-        deployment = _deployment(ctx, wanted)
+        known = _named(ctx, id_, wanted)
+    if known is not None:
+        return known
+    request = find_request(contexts, actor, wanted)
+    with contexts.read(actor) as ctx:
+        if request is not None:
+            served = naming.deployment(ctx, request["deployment_id"])
+            return _explain(ctx, id_, "request", request=request, deployment=served)
+        deployment = naming.deployment_named(ctx, wanted)
         if deployment:
             return _explain(ctx, id_, "deployment", deployment=deployment)
-        version = _version(ctx, wanted)
-        if version:
-            return _explain(ctx, id_, "model", version=version)
-    request = find_request(contexts, actor, wanted)
-    if request is None:
-        raise errors.NotFound(
-            f"Nothing is known under '{id_}'",
-            cure="Give a request id (header x-request-id of an answer), a deployment id, a release id or number, "
-            "or a model version such as bikes:3.",
-        )
-    with contexts.read(actor) as ctx:
-        return _explain(ctx, id_, "request", request=request, deployment=_deployment(ctx, request["deployment_id"]))
+    raise errors.NotFound(
+        f"Nothing is known under '{id_}'",
+        cure="Give a request id (header x-request-id of an answer), a deployment's id or name, a release's id or "
+        "number, an approval's or a job's id, or a version of a model or of data such as bikes:3.",
+    )
 
 
-def _release(ctx: Ctx, id_: str) -> model.Release | None:
-    return store.get(ctx, id_) or (store.by_number(ctx, int(id_)) if id_.isdigit() else None)
-
-
-def _deployment(ctx: Ctx, id_: str) -> endpoints.Deployment | None:
-    try:
-        return endpoint_queries.deployment(ctx, id_)
-    except errors.NotFound:
-        return None
-
-
-def _version(ctx: Ctx, id_: str) -> models_model.ModelVersion | None:
-    if ":" not in id_ and "@" not in id_:
-        return None
-    try:
-        return models.resolve(ctx, id_.removeprefix("model:").rpartition("/")[2])
-    except (errors.NotFound, errors.InvalidInput):
-        return None
+def _named(ctx: Ctx, id_: str, wanted: str) -> Explanation | None:
+    """The explanation of whatever has this id in the tables."""
+    release = naming.release(ctx, wanted)
+    if release:
+        return _explain(ctx, id_, "release", release=queries.get(ctx, release.id))
+    decided = naming.decided(ctx, wanted)
+    if decided:
+        return _explain(ctx, id_, "decision", release=queries.get(ctx, decided.id))
+    deployment = naming.deployment(ctx, wanted)
+    if deployment:
+        return _explain(ctx, id_, "deployment", deployment=deployment)
+    job = naming.job(ctx, wanted)
+    if job:
+        made = models.of_job(ctx, job.id)
+        return _explain(ctx, id_, "job", version=made[0] if made else None, job=job)
+    version = None if wanted.startswith("data:") else naming.version(ctx, wanted)
+    if version:
+        return _explain(ctx, id_, "model", version=version)
+    data = naming.data(ctx, wanted)
+    return _explain(ctx, id_, "data", data=[each.id for each in data]) if data else None
 
 
 def find_request(contexts: Contexts, actor: actors.Actor, id_: str) -> dict[str, Any] | None:
@@ -141,6 +143,8 @@ def _explain(
     deployment: endpoints.Deployment | None = None,
     version: models_model.ModelVersion | None = None,
     release: model.Release | None = None,
+    job: jobs_model.Job | None = None,
+    data: Sequence[str] = (),
 ) -> Explanation:
     if release is None and deployment is not None and deployment.release:
         release = queries.get(ctx, deployment.release)
@@ -152,7 +156,7 @@ def _explain(
         release = _release_of(ctx, version)
     if deployment is None and release is not None:
         deployment = _deployment_of(ctx, release)
-    job = _job_of(ctx, version)
+    job = job or _job_of(ctx, version)
     return {
         "id": id_,
         "kind": kind,
@@ -160,12 +164,13 @@ def _explain(
         "deployment": _tell_deployment(deployment) if deployment else None,
         "model": _tell_model(version) if version else None,
         "job": _tell_job(ctx, job) if job else None,
-        "data": _tell_data(ctx, version) if version else [],
+        "data": _tell_data(ctx, version, job, data),
+        "led_to": naming.led_to(ctx, list(data)),
         "environments": _tell_environments(ctx, deployment, job),
         "release": _tell_release(ctx, release) if release else None,
         "checks": _tell_checks(ctx, release) if release else [],
         "approvals": _tell_approvals(ctx, release) if release else [],
-        "audit": _tell_audit(ctx, release, deployment, version, job),
+        "audit": _tell_audit(ctx, release, deployment, version, job, data),
     }
 
 
@@ -176,12 +181,18 @@ def _release_of(ctx: Ctx, version: models_model.ModelVersion) -> model.Release |
 
 
 def _deployment_of(ctx: Ctx, release: model.Release) -> endpoints.Deployment | None:
+    """Left out for who may read releases there and not endpoints."""
     made = [stage.deployment for stage in release.stages if stage.deployment]
-    return _deployment(ctx, made[-1]) if made else None
+    with contextlib.suppress(errors.NotPermitted):
+        return naming.deployment(ctx, made[-1]) if made else None
+    return None
 
 
 def _job_of(ctx: Ctx, version: models_model.ModelVersion | None) -> jobs_model.Job | None:
-    return jobs.get(ctx, version.job) if version and version.job else None
+    """Left out for who may read the model and not the workspace where it was trained."""
+    with contextlib.suppress(errors.NotPermitted):
+        return jobs.get(ctx, version.job) if version and version.job else None
+    return None
 
 
 def _tell_deployment(deployment: endpoints.Deployment) -> dict[str, Any]:
@@ -221,9 +232,18 @@ def _tell_step(step: jobs_model.Step) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tell_data(ctx: Ctx, version: models_model.ModelVersion) -> list[dict[str, Any]]:
-    led = [edge.source for edge in assets.ancestry(ctx, version.id) if edge.source.startswith("data:")]
-    return [_tell_asset(ctx, each) for each in dict.fromkeys([*led, *version.training_data])]
+def _tell_data(
+    ctx: Ctx, version: models_model.ModelVersion | None, job: jobs_model.Job | None, asked: Sequence[str]
+) -> list[dict[str, Any]]:
+    """What was asked about, and all data that led to it, the model, or the job that made none."""
+    ends = list(asked)
+    if version is not None:
+        ends.append(version.id)
+    elif job is not None:
+        ends += [f"step:{job.id}/{step.name}" for step in jobs.steps(ctx.in_workspace(job.workspace), job.id)]
+    led = [edge.source for end in ends for edge in assets.ancestry(ctx, end) if edge.source.startswith("data:")]
+    known = version.training_data if version is not None else ()
+    return [_tell_asset(ctx, each) for each in dict.fromkeys([*asked, *led, *known])]
 
 
 def _tell_asset(ctx: Ctx, id_: str) -> dict[str, Any]:
@@ -314,8 +334,10 @@ def _tell_audit(
     deployment: endpoints.Deployment | None,
     version: models_model.ModelVersion | None,
     job: jobs_model.Job | None,
+    data: Sequence[str],
 ) -> list[dict[str, Any]]:
     subjects = [
+        *data,
         release.subject if release else None,
         f"deployment:{deployment.id}" if deployment else None,
         version.id if version else None,
@@ -406,7 +428,8 @@ def _text_job(told: Explanation) -> list[str]:
 
 
 def _text_data(told: Explanation) -> list[str]:
-    return [f"Data {each['id'].removeprefix('data:')}  {_cut(each['digest'])}" for each in told["data"]]
+    lines = [f"Data {each['id'].removeprefix('data:')}  {_cut(each['digest'])}" for each in told["data"]]
+    return [*lines, *(f"  led to   {each}" for each in told["led_to"])]
 
 
 def _text_environments(told: Explanation) -> list[str]:
