@@ -112,7 +112,7 @@ def test_who_may_not_see_production_is_told_so_and_sees_the_rest(as_: As) -> Non
     [
         ("nobody", "/audit", "audit.read"), ("ada", "/endpoints/prod/bikes", "endpoint.read"),
         ("ada", "/jobs/prod", "job.read"), ("nobody", "/releases/release-one", "release.read"),
-        ("nobody", "/models/bikes", "model.read"), ("eve", "/trace?id=release-one", "endpoint.read"),
+        ("nobody", "/models/bikes", "model.read"), ("eve", "/trace?id=release-one-deploy1", "endpoint.read"),
         ("nobody", "/audit/chain", "audit.read"), ("nobody", "/jobs", "job.read"),
     ],
 )  # fmt: skip
