@@ -26,6 +26,7 @@ from doubleloop.db.context import Contexts
 from doubleloop.identity import commands as identity
 from doubleloop.identity import model as identities
 from doubleloop.main import home as homes
+from doubleloop.main import server as server_process
 from doubleloop.settings.model import Settings
 from doubleloop.specs import documents
 from doubleloop.workspaces import commands as workspaces
@@ -124,7 +125,7 @@ def running(application: Any, **config: Any) -> Iterator[uvicorn.Server]:
 @contextmanager
 def serve(settings: Settings, tokens: dict[str, str]) -> Iterator[Served]:
     contexts = wiring.contexts(settings)
-    with running(app.create(contexts, settings), port=0) as server:
+    with running(app.create(contexts, settings), port=0, **server_process.forwarding(settings)) as server:
         port = server.servers[0].sockets[0].getsockname()[1]
         made = Served(settings, contexts, f"http://127.0.0.1:{port}", tokens)
         try:

@@ -16,7 +16,7 @@ from doubleloop.base import canonical, clock
 from doubleloop.events import commands, model, queries
 
 # Every column that says something; `seq` is tried by itself, since it is the key.
-COLUMNS = ("type", "workspace", "subject", "actor", "at", "data", "previous", "hash")
+COLUMNS = ("type", "workspace", "subject", "actor", "at", "data", "previous", "hash", "context")
 
 
 @pytest.fixture
@@ -51,11 +51,13 @@ def test_a_seal_is_the_hash_of_the_seal_before_and_of_what_is_said(log: Any) -> 
     """Recomputed here from the words of the documentation, without the code that wrote it."""
     with sqlite3.connect(log.home / "doubleloop.sqlite") as raw:
         rows = raw.execute(
-            "select seq, type, workspace, subject, actor, at, data, previous, hash from facts"
+            "select seq, type, workspace, subject, actor, at, data, previous, hash, context from facts"
         ).fetchall()
     before = "0" * 64
-    for seq, type_, workspace, subject, actor, at, data, previous, digest in rows:
+    for seq, type_, workspace, subject, actor, at, data, previous, digest, context in rows:
         said = [before, seq, type_, workspace, subject, actor, at, json.loads(data)]
+        if context is not None:
+            said = ["doubleloop-fact/2", *said, json.loads(context)]
         text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         assert (previous, digest) == (before, hashlib.sha256(text.encode()).hexdigest())
         before = digest
@@ -147,8 +149,8 @@ def test_two_facts_that_changed_places_are_found(log: Any) -> None:
 def test_a_fact_that_was_slipped_in_is_found(log: Any) -> None:
     last = verify(log).facts
     tamper(
-        log, "insert into facts select seq + 1, type, workspace, subject, actor, at, data, hash, hash from facts "
-        "where seq = ?", last,
+        log, "insert into facts select seq + 1, type, workspace, subject, actor, at, data, hash, hash, context "
+        "from facts where seq = ?", last,
     )  # fmt: skip
     assert verify(log).broken_at == last + 1
 
@@ -228,13 +230,14 @@ def test_a_reader_gets_every_fact_once_and_a_cut_short_reaction_again(log: Any) 
 
 
 def test_the_log_is_paged_and_filtered(log: Any) -> None:
+    made = model.Query(("thing.made",))
     with log.read() as ctx:
-        first = queries.audit(ctx, subject="thing:4")
+        first = queries.audit(ctx, model.Query(subject="thing:4"))
         assert [each.subject for each in first] == ["thing:4"]
-        newest = queries.audit(ctx, types=["thing.made"], limit=4)
-        older = queries.audit(ctx, types=["thing.made"], limit=4, cursor=newest[-1].seq)
+        newest = queries.audit(ctx, made, limit=4)
+        older = queries.audit(ctx, made, limit=4, cursor=newest[-1].seq)
         assert [each.subject for each in [*newest, *older]] == [f"thing:{number}" for number in range(9, 1, -1)]
-        oldest = queries.audit(ctx, types=["thing.made"], newest_first=False, limit=2)
+        oldest = queries.audit(ctx, made, newest_first=False, limit=2)
         assert [each.subject for each in oldest] == ["thing:0", "thing:1"]
-        assert queries.audit(ctx, actor="nobody") == []
-        assert {each.workspace for each in queries.audit(ctx, workspaces=["dev"])} == {"dev"}
+        assert queries.audit(ctx, model.Query(actor="nobody")) == []
+        assert {each.workspace for each in queries.audit(ctx, model.Query(workspaces=("dev",)))} == {"dev"}

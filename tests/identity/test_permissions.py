@@ -24,11 +24,14 @@ KINDS = {
     "storage": "storage.read storage.write",
     "delivery": "release.approve release.read release.start release.write rule.read rule.write",
     "packages": "package.read package.write",
-    "logs": "audit.read log.read",
+    "logs": "audit.read audit.write log.read",
     "metrics": "monitor.read monitor.run",
 }
 ACTIONS = sorted(action for text in KINDS.values() for action in text.split())
-NEVER = {"O": "release.approve secret.get secret.write", "C": "release.approve secret.get secret.write identity.write"}
+NEVER = {
+    "O": "audit.write release.approve secret.get secret.write",
+    "C": "audit.write release.approve secret.get secret.write identity.write",
+}
 ADS = "compute.write workspace.write identity.read identity.write"
 OURS = {"EU": "endpoint.invoke", "APR": "release.read release.approve", "AUD": "audit.read"}
 
@@ -41,11 +44,13 @@ def may(role: str, kind: str) -> set[str]:
         return {"log.read"}
     if role in NEVER:
         return every - set(NEVER[role].split())
+    if role == "LAC":
+        return every - {"audit.write"}
     if role == "ADS":
         return every - set(ADS.split())
     if role in ("DOPA", "DOPCA"):
         return every - {"release.approve"}
-    return set(OURS[role].split()) if role in OURS else every  # AcrPush, LAC, MC, KVA: all there is
+    return set(OURS[role].split()) if role in OURS else every  # AcrPush, MC, KVA: all there is
 
 
 # The two tables, a line a persona, in the published order of columns: workspace, secrets, images, storage, delivery,
@@ -104,6 +109,7 @@ SERVICES = {
     "service:automation": f"{LOOK} data.write endpoint.write job.submit monitor.run release.start",
     "service:tracking": "model.read model.write release.read",
     "service:durable": "",
+    "service:audit": "",
     "service:setup": " ".join(each for each in ACTIONS if each not in ("release.approve", "secret.get")),
 }
 

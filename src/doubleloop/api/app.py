@@ -17,6 +17,7 @@ from doubleloop import __version__
 from doubleloop.api import (
     access,
     assets,
+    audit,
     batch,
     blobs,
     bundles,
@@ -25,6 +26,7 @@ from doubleloop.api import (
     jobs,
     logins,
     mlflow,
+    readings,
     releases,
     requests,
     routing,
@@ -40,6 +42,7 @@ LOG = logging.getLogger("doubleloop.api")
 
 ROUTERS = (
     installation,
+    audit,
     logins,
     setups,
     access,
@@ -71,6 +74,7 @@ def create(contexts: Contexts, settings: Settings) -> FastAPI:
     app = FastAPI(title="Doubleloop", version=__version__, lifespan=lifespan, openapi_url=None)
     app.state.contexts = contexts
     app.state.settings = settings
+    app.state.readings = readings.Memory()
     for module in ROUTERS:
         app.include_router(module.router)
     app.add_exception_handler(errors.DoubleloopError, _on_error)

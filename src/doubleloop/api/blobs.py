@@ -10,7 +10,7 @@ import anyio.to_thread
 from fastapi import Body, Request
 from fastapi.responses import Response, StreamingResponse
 
-from doubleloop.api import requests, routing
+from doubleloop.api import readings, requests, routing
 from doubleloop.api.routing import OWN, needs
 from doubleloop.base import errors
 from doubleloop.identity import commands as identity
@@ -82,6 +82,7 @@ async def put_blob(request: Request, sha256: str) -> dict[str, Any]:
 def get_blob(request: Request, sha256: str) -> Response:
     path = _blobs(request).path(sha256)
     size = path.stat().st_size
+    readings.content(request, "blob", sha256, size=size)
     start = _start(request.headers.get("range"), size)
 
     def chunks() -> Iterator[bytes]:
@@ -121,4 +122,6 @@ def put_tree(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
 @router.get("/trees/{sha256}", openapi_extra=needs(OWN))
 def get_tree(request: Request, sha256: str) -> dict[str, Any]:
     tree = _blobs(request).tree(sha256)
+    parts = {entry.sha256 for entry in tree.entries}
+    readings.content(request, "tree", sha256, parts, files=len(tree.entries), size=tree.size)
     return {"sha256": sha256, "entries": [[e.path, e.sha256, e.size, e.executable] for e in tree.entries]}

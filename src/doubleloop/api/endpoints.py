@@ -8,7 +8,7 @@ import anyio.to_thread
 import httpx
 from fastapi import Body, Query, Request, Response
 
-from doubleloop.api import render, requests, routing
+from doubleloop.api import readings, render, requests, routing
 from doubleloop.api.routing import needs
 from doubleloop.base import errors
 from doubleloop.db.context import Ctx
@@ -78,8 +78,8 @@ def _shares(value: Any) -> dict[str, int]:
 
 @router.get("/{name}/keys", openapi_extra=needs(Action.ENDPOINT_KEYS))
 def keys(request: Request, ws: str, name: str) -> dict[str, Any]:
-    with requests.reading(request, ws) as ctx:
-        primary, secondary = commands.keys(ctx, name)
+    with requests.writing(request, ws) as ctx:
+        primary, secondary = commands.reveal_keys(ctx, name)
     return {"primaryKey": primary, "secondaryKey": secondary}
 
 
@@ -164,4 +164,5 @@ def delete_deployment(request: Request, ws: str, name: str, deployment: str) -> 
 @router.get("/{name}/deployments/{deployment}/logs", openapi_extra=needs(Action.LOG_READ))
 def logs(request: Request, ws: str, name: str, deployment: str, lines: int = Query(50, ge=1, le=10_000)) -> Response:
     text = queries.log(requests.contexts(request), requests.actor(request), ws, name, deployment, lines)
+    readings.note(request, "log.read", f"endpoint:{ws}/{name}", ws, deployment=deployment)
     return Response(text, media_type="text/plain; charset=utf-8")

@@ -1,34 +1,30 @@
-"""The installation: health, roles, audit."""
+"""The installation: health, roles."""
 
 from __future__ import annotations
 
 import json
 import time
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import sqlalchemy as sa
-from fastapi import Query, Request
+from fastapi import Request
 
 from doubleloop import __version__
 from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import OPEN, needs
 from doubleloop.base import errors, sockets
 from doubleloop.endpoints import ports as endpoints
-from doubleloop.events import queries as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity import queries as identities
 from doubleloop.identity import roles as role_tables
 from doubleloop.identity.actions import Action
 from doubleloop.identity.model import Persona, WorkspaceKind
 from doubleloop.settings.model import Settings
-from doubleloop.workspaces import queries as workspaces
 
 router = routing.router("/api/v1")
 
 WORKER_SILENT_SECONDS = 10.0
-# The largest number that every database keeps.
-LAST = 2**63 - 1
 
 
 @router.get("/health", openapi_extra=needs(OPEN))
@@ -107,43 +103,3 @@ def explain_role(
         "user": name, "action": action, "workspace": workspace, "allowed": decision.allowed, "why": decision.why,
         "by": list(decision.by),
     }  # fmt: skip
-
-
-@router.get("/audit", openapi_extra=needs(Action.AUDIT_READ))
-def audit(
-    request: Request,
-    type: str | None = None,
-    subject: str | None = None,
-    workspace: str | None = None,
-    actor: str | None = None,
-    after: int = Query(0, ge=0, le=LAST),
-    order: Literal["newest", "oldest"] = "newest",
-    limit: int = Query(100, ge=1, le=1000),
-) -> dict[str, Any]:
-    """Without a workspace: the whole record, or that of the workspaces whose record the caller may read."""
-    with requests.reading(request, workspace) as ctx:
-        places = [workspace] if workspace else workspaces.permitted(ctx, Action.AUDIT_READ)
-        identity.permit(ctx, Action.AUDIT_READ, workspace or (places[0] if places else None))
-        found = events.audit(
-            ctx, types=[type] if type else (), subject=subject, workspaces=places, actor=actor, cursor=after,
-            newest_first=order != "oldest", limit=limit,
-        )  # fmt: skip
-    following = str(found[-1].seq) if len(found) == limit else None
-    return requests.listing(found, render.fact, following)
-
-
-@router.get("/audit/head", openapi_extra=needs(Action.AUDIT_READ))
-def audit_head(request: Request) -> dict[str, Any]:
-    with requests.reading(request) as ctx:
-        workspaces.permitted(ctx, Action.AUDIT_READ)
-        seq, digest = events.head(ctx)
-    return {"seq": seq, "hash": digest}
-
-
-@router.get("/audit/verify", openapi_extra=needs(Action.AUDIT_READ))
-def audit_verify(request: Request) -> dict[str, Any]:
-    """Whoever may read a part of the record may have the whole of it proved; it tells how many facts there are."""
-    with requests.reading(request) as ctx:
-        workspaces.permitted(ctx, Action.AUDIT_READ)
-        report = events.verify(ctx)
-    return {**render.plain(report), "whole": report.whole}

@@ -28,8 +28,9 @@ LONGEST_LIFETIME = 100 * 366 * 86400
 def login(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "user", "password")
     lifetime = timedelta(hours=requests.settings(request).session_hours)
-    with requests.contexts(request).write(requests.GATE) as ctx:
-        actor, secret = identity.login(ctx, requests.text(body, "user"), requests.text(body, "password"), lifetime)
+    name = request.state.claimed = requests.text(body, "user")
+    with requests.contexts(request).write(requests.gate(request)) as ctx:
+        actor, secret = identity.login(ctx, name, requests.text(body, "password"), lifetime)
         return {"token": secret, "user": actor.id, "expires_at": render.plain(ctx.now + lifetime)}
 
 
@@ -42,7 +43,7 @@ def begin_oidc(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any
         raise errors.InvalidInput("'redirect_uri' must be http://127.0.0.1:PORT/…", cure="Listen on a loopback port.")
     url, state = federation.begin(
         requests.contexts(request),
-        requests.GATE,
+        requests.gate(request),
         provider,
         target,
         challenge=requests.text(body, "code_challenge") or "none",
@@ -63,8 +64,9 @@ def _is_own_machine(target: str) -> bool:
 def finish_oidc(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "state", "code", "code_verifier")
     entered = federation.finish(
-        requests.contexts(request), requests.GATE, oidc.of(requests.settings(request)), requests.text(body, "state"),
-        requests.text(body, "code"), _session(request), verifier=requests.text(body, "code_verifier") or None,
+        requests.contexts(request), requests.gate(request), oidc.of(requests.settings(request)),
+        requests.text(body, "state"), requests.text(body, "code"), _session(request),
+        verifier=requests.text(body, "code_verifier") or None,
     )  # fmt: skip
     return _entered(entered)
 
@@ -72,7 +74,7 @@ def finish_oidc(request: Request, body: dict[str, Any] = Body()) -> dict[str, An
 @router.post("/login/oidc/device", openapi_extra=needs(OPEN))
 def begin_device(request: Request) -> dict[str, Any]:
     device, state = federation.begin_device(
-        requests.contexts(request), requests.GATE, oidc.of(requests.settings(request))
+        requests.contexts(request), requests.gate(request), oidc.of(requests.settings(request))
     )  # fmt: skip
     shown = render.plain(device)
     return {"state": state, **{key: value for key, value in shown.items() if key != "device_code"}}
@@ -82,8 +84,8 @@ def begin_device(request: Request) -> dict[str, Any]:
 def finish_device(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "state")
     found = federation.finish_device(
-        requests.contexts(request), requests.GATE, oidc.of(requests.settings(request)), requests.text(body, "state"),
-        _session(request),
+        requests.contexts(request), requests.gate(request), oidc.of(requests.settings(request)),
+        requests.text(body, "state"), _session(request),
     )  # fmt: skip
     return {"waiting": True, "interval": found} if isinstance(found, int) else _entered(found)
 

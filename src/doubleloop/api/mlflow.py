@@ -13,7 +13,7 @@ import httpx
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from doubleloop.api import requests
+from doubleloop.api import readings, requests
 from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts
 from doubleloop.identity import commands as identity
@@ -25,6 +25,8 @@ from doubleloop.workspaces.model import REGISTRY
 LOG = logging.getLogger("doubleloop.mlflow")
 
 PREFIX = "/mlflow"
+# Characters of an artifact's name that the record keeps.
+MOST_NAME = 500
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f]*\Z")
 _NOT_PASSED = {
     "host", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "authorization", "cookie",
@@ -50,6 +52,8 @@ class Proxy:
         await asyncio.to_thread(_permit, requests.contexts(request), actor, workspace, request.method, path)
         noted = request.method == "POST" and (routes.REGISTERS.match(path) or routes.CREATES_RUN.match(path))
         answer = await self._pass_on(request, raw)
+        if request.method == "GET" and answer.status_code < 300 and routes.DOWNLOADS.match(path):
+            await self._note_reading(request, answer, workspace, path)
         if not noted:
             return StreamingResponse(
                 _stream(answer), status_code=answer.status_code, headers=_headers(answer.headers),
@@ -59,6 +63,17 @@ class Proxy:
         if answer.status_code == 200:
             await asyncio.to_thread(_note, requests.contexts(request), actor, workspace, path, body)
         return Response(body, status_code=answer.status_code, headers=_headers(answer.headers, decoded=True))
+
+    async def _note_reading(self, request: Request, answer: httpx.Response, workspace: str | None, path: str) -> None:
+        """On record before the first byte is passed on; without that none is."""
+        name = f"{path}?{request.url.query}" if request.url.query else path
+        try:
+            await asyncio.to_thread(
+                readings.note, request, "artifact.read", f"artifact:{name}"[:MOST_NAME], workspace or REGISTRY
+            )
+        except BaseException:
+            await answer.aclose()
+            raise
 
     async def _pass_on(self, request: Request, path: bytes) -> httpx.Response:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_PASSED}

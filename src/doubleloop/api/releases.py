@@ -157,7 +157,7 @@ def facts(
 ) -> dict[str, Any]:
     with requests.reading(request) as ctx:
         release = queries.get(ctx, id)
-        return requests.listing(events.facts(ctx, subject=release.subject, after=after, limit=limit), render.fact)
+        return requests.listing(events.facts(ctx, subject=release.subject, after=after, limit=limit), render.told)
 
 
 @router.post("/releases/{id}/approve", openapi_extra=needs(Action.RELEASE_APPROVE))

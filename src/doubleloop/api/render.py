@@ -41,7 +41,13 @@ def plain(value: Any) -> Any:
 
 
 def fact(value: events.Fact) -> dict[str, Any]:
-    return dict(plain(value))
+    """As the record tells it to who may read the record."""
+    return {**plain(value), "outcome": value.outcome, "reason": value.reason}
+
+
+def told(value: events.Fact) -> dict[str, Any]:
+    """As a thing's own history tells it: without from where, and by which token, somebody did it."""
+    return {key: each for key, each in plain(value).items() if key != "context"}
 
 
 def user(value: identity.User) -> dict[str, Any]:

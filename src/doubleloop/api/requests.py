@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -46,6 +47,17 @@ def secret_of(request: Request) -> str | None:
     return None
 
 
+def origin(request: Request) -> actors.Origin:
+    """Where the request came from, as the record tells it."""
+    door = "mlflow" if request.url.path.startswith("/mlflow") else "api"
+    return actors.origin(door, request.client.host if request.client else None, request.headers)
+
+
+def gate(request: Request) -> actors.Actor:
+    """The door itself, while it is not known who asks."""
+    return dataclasses.replace(GATE, origin=origin(request))
+
+
 def actor(request: Request) -> actors.Actor:
     """Who asks. Raises NotAuthenticated. Found once per request."""
     known: actors.Actor | None = getattr(request.state, "actor", None)
@@ -54,7 +66,7 @@ def actor(request: Request) -> actors.Actor:
     secret = secret_of(request)
     if not secret:
         raise errors.NotAuthenticated("This needs a token", cure="Log in with `doubleloop login`.")
-    found = identity.admit(contexts(request), GATE, secret)
+    found = dataclasses.replace(identity.admit(contexts(request), GATE, secret), origin=origin(request))
     request.state.actor = found
     return found
 
@@ -126,10 +138,9 @@ def cursor(after: str | None) -> str | None:
 def record_denial(request: Request, error: errors.DoubleloopError, who: actors.Actor | None) -> None:
     """Every refusal is in the audit log, in a transaction of its own: the refused one has been rolled back."""
     workspace = request.path_params.get("ws")
-    with contexts(request).write(who or GATE, workspace) as ctx:
-        events.record(
-            ctx, "access.denied", f"route:{request.method} {request.url.path}", why=error.what, details=error.details
-        )
+    with contexts(request).write(who or gate(request), workspace) as ctx:
+        claimed = getattr(request.state, "claimed", None)
+        events.deny(ctx, f"route:{request.method} {request.url.path}", error, claimed)
 
 
 Render = Callable[[Any], Any]

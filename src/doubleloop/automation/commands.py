@@ -15,6 +15,7 @@ from doubleloop.jobs import commands as jobs
 from doubleloop.outbound import commands as outbound
 from doubleloop.releases import queries as releases
 from doubleloop.specs import documents, triggers
+from doubleloop.specs import model as specs
 from doubleloop.workspaces import queries as workspaces
 
 
@@ -36,7 +37,8 @@ def put_schedule(ctx: Ctx, document: documents.Document) -> model.Schedule:
     if before and before.document == made.document and before.enabled:
         return before
     store.put_schedule(ctx, made)
-    events.record(ctx, "schedule.changed" if before else "schedule.created", made.id)
+    told = {"before": _said(before), "after": _said(made)}
+    events.record(ctx, "schedule.changed" if before else "schedule.created", made.id, **told)
     return made
 
 
@@ -64,7 +66,7 @@ def delete_schedule(ctx: Ctx, name: str) -> None:
     identity.permit(ctx, Action.SCHEDULE_WRITE)
     found = get_schedule(ctx, name)
     store.delete_schedule(ctx, found.workspace, name)
-    events.record(ctx, "schedule.deleted", found.id)
+    events.record(ctx, "schedule.deleted", found.id, before=_said(found))
 
 
 def fire_due(ctx: Ctx) -> list[str]:
@@ -135,7 +137,8 @@ def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
     if before and before.document == made.document:
         return before
     store.put_rule(ctx, made)
-    events.record(ctx, "rule.changed" if before else "rule.created", made.id, on=spec.on)
+    told = {"before": _said(before), "after": _said(made)}
+    events.record(ctx, "rule.changed" if before else "rule.created", made.id, on=spec.on, **told)
     return made
 
 
@@ -146,6 +149,11 @@ def _check_reach(ctx: Ctx, url: str, where: errors.Where | None) -> None:
     except errors.DoubleloopError as error:
         error.where = where
         raise
+
+
+def _said(kept: model.Schedule | model.Rule | None) -> Any:
+    """What a file said, as facts tell it."""
+    return None if kept is None else specs.plain(documents.from_wire(kept.document).model)
 
 
 def permit_action(ctx: Ctx, action: Any) -> None:
@@ -179,4 +187,4 @@ def delete_rule(ctx: Ctx, name: str) -> None:
     identity.permit(ctx, Action.RULE_WRITE)
     found = get_rule(ctx, name)
     store.delete_rule(ctx, found.workspace, name)
-    events.record(ctx, "rule.deleted", found.id)
+    events.record(ctx, "rule.deleted", found.id, before=_said(found))

@@ -66,6 +66,11 @@ def names(ctx: Ctx, kind: str) -> list[model.Asset]:
     return store.newest(ctx, kind, places(ctx))
 
 
+def of_content(ctx: Ctx, digest: str) -> list[model.Asset]:
+    """The versions, in whatever workspace, that stand for content of this hash."""
+    return store.of_digest(ctx, digest)
+
+
 def upstream(ctx: Ctx, id_: str) -> list[model.Edge]:
     return store.edges(ctx, target=id_)
 

@@ -20,7 +20,7 @@ ASSETS = sa.Table(
     sa.Column("workspace", sa.String(255), nullable=False),
     sa.Column("name", sa.String(255), nullable=False),
     sa.Column("version", sa.String(255), nullable=False),
-    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, index=True),
     sa.Column("spec", sa.Text, nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
     sa.Column("created_at", tables.Moment, nullable=False),
@@ -93,6 +93,11 @@ def newest(ctx: Ctx, kind: str, workspaces: list[str]) -> list[model.Asset]:
         .group_by(ASSETS.c.workspace, ASSETS.c.name)
     )
     query = sa.select(ASSETS).where(ASSETS.c.seq.in_(last)).order_by(ASSETS.c.name)
+    return [_asset(row) for row in ctx.tx.execute(query)]
+
+
+def of_digest(ctx: Ctx, digest: str) -> list[model.Asset]:
+    query = sa.select(ASSETS).where(ASSETS.c.digest == digest).order_by(ASSETS.c.seq)
     return [_asset(row) for row in ctx.tx.execute(query)]
 
 

@@ -26,14 +26,16 @@ BROKEN_PIPE = 141
 )
 @click.option("--user", metavar="NAME", help="Act as another stored login (see `doubleloop login`).")
 @click.option("--home", metavar="FOLDER", help="Home folder  [default: $DOUBLELOOP_HOME or ~/.doubleloop]")
+@click.option("--reason", metavar="TEXT", help="Why, for the record  [default: $DOUBLELOOP_REASON]")
 @click.option("--debug", is_flag=True, help="Show where in the program an error came from.")
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=lambda ctx, _, on: _version(ctx, on)
 )
 @click.pass_context
-def program(ctx: click.Context, user: str | None, home: str | None, debug: bool) -> None:
+def program(ctx: click.Context, user: str | None, home: str | None, reason: str | None, debug: bool) -> None:
     """MLOps v2 as one open, self-hosted system: inner loop, outer loop, and the reactions that close them."""
-    ctx.obj = {key: value for key, value in {"user": user, "home": home, "debug": debug}.items() if value}
+    given = {"user": user, "home": home, "reason": reason, "debug": debug}
+    ctx.obj = {key: value for key, value in given.items() if value}
 
 
 def _version(ctx: click.Context, asked: bool) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from doubleloop import __version__
 from doubleloop.base import errors
 from doubleloop.cli import progress
 from doubleloop.sdk import client as clients
@@ -33,6 +34,7 @@ class Flags:
     user: str | None = None
     home: str | None = None
     quiet: bool = False
+    reason: str | None = None
 
 
 def flags(**given: Any) -> Flags:
@@ -74,7 +76,11 @@ class Session:
         patience = transport.Patience(waiting=lambda why: self.progress.say(f"{why} Trying again."))
         if profiles.runs_here(self.home, self.profile.url):
             patience = dataclasses.replace(patience, seconds=_RESTART, unknown=_RESTART)
-        return clients.Client(self.profile.url, self.profile.token, patience=patience)
+        reason = self.flags.reason or self.environ.get("DOUBLELOOP_REASON", "")
+        return clients.Client(
+            self.profile.url, self.profile.token, patience=patience, agent=f"doubleloop-cli/{__version__}",
+            reason=reason,
+        )  # fmt: skip
 
     def be_patient(self, seconds: float) -> None:
         """Go on trying for so long when the server goes away: what is waited for goes on without us."""

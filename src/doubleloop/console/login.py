@@ -98,7 +98,7 @@ def begin_oidc(request: Request, next: str = "/") -> Response:
     visit = request.cookies.get(requests.VISIT_COOKIE) or secrets.token_urlsafe(24)
     try:
         url, _ = federation.begin(
-            requests.contexts(request), requests.GATE, oidc.of(requests.settings(request)), _way_back(request),
+            requests.contexts(request), requests.gate(request), oidc.of(requests.settings(request)), _way_back(request),
             browser=visit, next_=safe_next(next),
         )  # fmt: skip
     except (errors.Unavailable, errors.NotSupported, errors.InvalidInput) as error:
@@ -120,8 +120,8 @@ def finish_oidc(request: Request, state: str = "", code: str = "", error: str = 
         if error:
             raise errors.NotAuthenticated(f"The provider refused ({error[:80]})")
         entered = federation.finish(
-            requests.contexts(request), requests.GATE, oidc.of(requests.settings(request)), state, code, lifetime,
-            browser=request.cookies.get(requests.VISIT_COOKIE, ""),
+            requests.contexts(request), requests.gate(request), oidc.of(requests.settings(request)), state, code,
+            lifetime, browser=request.cookies.get(requests.VISIT_COOKIE, ""),
         )  # fmt: skip
     except errors.NotAuthenticated as refusal:
         requests.record_denial(request, refusal)
@@ -146,8 +146,9 @@ def log_in(
         answer.headers["retry-after"] = str(seconds)
         return answer
     lifetime = timedelta(hours=requests.settings(request).session_hours)
+    request.state.claimed = user
     try:
-        with contexts.write(requests.GATE) as ctx:
+        with contexts.write(requests.gate(request)) as ctx:
             _, secret = identity.login(ctx, user, password, lifetime)
     except errors.NotAuthenticated as error:
         limiter.failed(key, contexts.now())

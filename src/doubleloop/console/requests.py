@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import hmac
 from collections.abc import Iterator
@@ -44,6 +45,15 @@ def settings(request: Request) -> Settings:
     return found
 
 
+def gate(request: Request) -> actors.Actor:
+    """The door itself, while it is not known who looks."""
+    return dataclasses.replace(GATE, origin=_origin(request))
+
+
+def _origin(request: Request) -> actors.Origin:
+    return actors.origin("console", request.client.host if request.client else None, request.headers)
+
+
 def actor(request: Request) -> actors.Actor:
     """Who looks. Raises NotAuthenticated. Found once per request."""
     known: actors.Actor | None = getattr(request.state, "actor", None)
@@ -52,7 +62,7 @@ def actor(request: Request) -> actors.Actor:
     secret = request.cookies.get(SESSION_COOKIE)
     if not secret:
         raise errors.NotAuthenticated("This page needs a login", cure="Log in with your user name and password.")
-    found = identity.admit(contexts(request), GATE, secret)
+    found = dataclasses.replace(identity.admit(contexts(request), GATE, secret), origin=_origin(request))
     request.state.actor = found
     return found
 
@@ -105,7 +115,6 @@ def check_form(request: Request, given: str) -> None:
 def record_denial(request: Request, error: errors.DoubleloopError) -> None:
     """Every refusal is in the audit log, in a transaction of its own: the refused one has been rolled back."""
     who: actors.Actor | None = getattr(request.state, "actor", None)
-    with contexts(request).write(who or GATE, request.path_params.get("ws")) as ctx:
-        events.record(
-            ctx, "access.denied", f"route:{request.method} {request.url.path}", why=error.what, details=error.details
-        )
+    with contexts(request).write(who or gate(request), request.path_params.get("ws")) as ctx:
+        claimed = getattr(request.state, "claimed", None)
+        events.deny(ctx, f"route:{request.method} {request.url.path}", error, claimed)

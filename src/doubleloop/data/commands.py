@@ -84,21 +84,23 @@ def put_datastore(ctx: Ctx, name: str, spec: dict[str, Any]) -> None:
     """
     identity.permit(ctx, Action.STORAGE_WRITE)
     assert ctx.workspace is not None
-    if store.datastore(ctx, ctx.workspace, name) == spec:
+    before = store.datastore(ctx, ctx.workspace, name)
+    if before == spec:
         return
     if spec.get("path"):
         queries.check_root(ctx, Path(str(spec["path"])))
     store.put_datastore(ctx, ctx.workspace, name, spec)
-    events.record(ctx, "datastore.changed", f"datastore:{ctx.workspace}/{name}", spec=spec)
+    events.record(ctx, "datastore.changed", f"datastore:{ctx.workspace}/{name}", spec=spec, before=before)
 
 
 def remove_datastore(ctx: Ctx, name: str) -> None:
     """Forget the name; what lies there stays. Raises NotFound."""
     identity.permit(ctx, Action.DATA_WRITE)
     assert ctx.workspace is not None
+    before = store.datastore(ctx, ctx.workspace, name)
     if not store.remove_datastore(ctx, ctx.workspace, name):
         raise errors.NotFound(f"No datastore is named '{name}' in {ctx.workspace}")
-    events.record(ctx, "datastore.removed", f"datastore:{ctx.workspace}/{name}")
+    events.record(ctx, "datastore.removed", f"datastore:{ctx.workspace}/{name}", before=before)
 
 
 def content_digest(blobs: storage.Blobs, reference: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -21,13 +21,14 @@ P = TypeVar("P")
 
 @dataclass(frozen=True)
 class Ctx:
-    """``workspace`` is None for what belongs to the whole installation."""
+    """``workspace`` is None for what belongs to the whole installation. ``grants``: what was permitted so far."""
 
     actor: actors.Actor
     workspace: str | None
     tx: sa.Connection
     now: datetime
     ports: Mapping[type[Any], Any]
+    grants: list[actors.Grant] = field(default_factory=list, compare=False, repr=False)
 
     def port(self, kind: type[P]) -> P:
         """What ``wiring`` plugged in for this protocol. Raises Unavailable when nothing was."""
@@ -40,7 +41,8 @@ class Ctx:
         return replace(self, workspace=workspace)
 
     def acting_as(self, actor: actors.Actor) -> Ctx:
-        return replace(self, actor=actor)
+        """The same request, or work of the system's own, in another's name."""
+        return replace(self, actor=replace(actor, origin=actor.origin or self.actor.origin))
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,18 @@ class Contexts:
     def write(self, actor: actors.Actor, workspace: str | None = None) -> Iterator[Ctx]:
         """A transaction that commits at the end and rolls back on any error."""
         with self.engine.begin() as tx:
-            yield Ctx(actor, workspace, tx, self.now(), self.ports)
+            yield self._ctx(actor, workspace, tx)
 
     @contextmanager
     def read(self, actor: actors.Actor, workspace: str | None = None) -> Iterator[Ctx]:
         """A consistent look that takes no write lock and leaves nothing behind."""
         with self.engine.connect().execution_options(**{engines.READ_ONLY: True}) as tx:
-            yield Ctx(actor, workspace, tx, self.now(), self.ports)
+            yield self._ctx(actor, workspace, tx)
+
+    def _ctx(self, actor: actors.Actor, workspace: str | None, tx: sa.Connection) -> Ctx:
+        """A request may take several transactions, and what one of them permitted is told by the facts of the next."""
+        grants = actor.origin.grants if actor.origin else []
+        return Ctx(actor, workspace, tx, self.now(), self.ports, grants)
 
     def port(self, kind: type[P]) -> P:
         try:

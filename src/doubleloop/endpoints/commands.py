@@ -54,7 +54,9 @@ def put_endpoint(ctx: Ctx, document: documents.Document) -> model.Endpoint:
     after = replace(before, **values)
     if after != before:
         store.update_endpoint(ctx, ctx.workspace, spec.name, **values)
-        events.record(ctx, "endpoint.changed", before.id, **values)
+        events.record(
+            ctx, "endpoint.changed", before.id, **values, before={key: getattr(before, key) for key in values}
+        )
         _publish(ctx)
     return after
 
@@ -208,6 +210,13 @@ def keys(ctx: Ctx, name: str) -> tuple[str, str]:
     """Primary and secondary key."""
     identity.permit(ctx, Action.ENDPOINT_KEYS, resource=f"endpoint/{name}")
     return keys_of(ctx, get_endpoint(ctx, name))
+
+
+def reveal_keys(ctx: Ctx, name: str) -> tuple[str, str]:
+    """As ``keys``, for somebody who is to see them: that is on record."""
+    found = keys(ctx, name)
+    events.record(ctx, "endpoint.keys_read", get_endpoint(ctx, name).id)
+    return found
 
 
 def permit_invoke(ctx: Ctx, name: str) -> str:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 class Action(StrEnum):
     AUDIT_READ = "audit.read"
+    AUDIT_WRITE = "audit.write"
     COMPUTE_READ = "compute.read"
     COMPUTE_WRITE = "compute.write"
     DATA_READ = "data.read"

@@ -87,7 +87,10 @@ def remove(ctx: Ctx, id_: str) -> None:
     if found is None:
         raise errors.NotFound(f"There is no assignment {id_}", cure="`doubleloop role assignments` shows them.")
     store.delete_assignment(ctx, id_)
-    events.record(ctx, "assignment.removed", f"assignment:{id_}", principal=found.principal, role=found.role)
+    events.record(
+        ctx, "assignment.removed", f"assignment:{id_}", principal=found.principal, role=found.role,
+        kind=found.kind, workspace=found.workspace, resource=found.resource,
+    )  # fmt: skip
 
 
 def list_(ctx: Ctx) -> list[model.Assignment]:

@@ -50,9 +50,11 @@ def decide(ctx: Ctx, action: Action, workspace: str | None = None, resource: str
     )  # fmt: skip
     groups = store.groups_of(ctx, ctx.actor.id)
     names = [group.name for group in groups]
-    text = policies.text(groups, store.assignments_of(ctx, ctx.actor.id, names), store.policies(ctx))
+    given = store.assignments_of(ctx, ctx.actor.id, names)
+    text = policies.text(groups, given, store.policies(ctx))
     found = deciding.decide(text, asked, user is not None and user.is_admin, names)
-    return dataclasses.replace(found, why=_why(ctx, found, asked, groups))
+    personas, held = policies.held(found.by, groups, given)
+    return dataclasses.replace(found, why=_why(ctx, found, asked, groups), personas=personas, roles=held)
 
 
 def _of_service(ctx: Ctx, action: Action, place: str | None, resource: str | None) -> model.Decision:
@@ -62,8 +64,9 @@ def _of_service(ctx: Ctx, action: Action, place: str | None, resource: str | Non
         ctx.actor.id, action.value, place, None, shared, resource, ctx.actor.workspace, ctx.actor.job() != (None, None),
         ctx.actor.actions, ctx.actor.resource,
     )  # fmt: skip
-    text = policies.text([], store.assignments_of(ctx, ctx.actor.id, ()), store.policies(ctx))
-    found = deciding.decide(text, asked, False, ())
+    given = store.assignments_of(ctx, ctx.actor.id, ())
+    found = deciding.decide(policies.text([], given, store.policies(ctx)), asked, False, ())
+    found = dataclasses.replace(found, roles=policies.held(found.by, (), given)[1])
     if not found.allowed and not found.by:
         return dataclasses.replace(found, why=f"{ctx.actor.id} does not have {action}")
     return dataclasses.replace(found, why=_why(ctx, found, asked, ()))
@@ -113,6 +116,9 @@ def permit(ctx: Ctx, action: Action, workspace: str | None = None, resource: str
             cure=_cure(ctx, action, workspace or ctx.workspace),
             details={"action": action.value, "workspace": workspace or ctx.workspace},
         )
+    ctx.grants.append(
+        actors.Grant(ctx.actor.id, action.value, decision.by, decision.personas, decision.roles)
+    )  # fmt: skip
 
 
 def _cure(ctx: Ctx, action: Action, place: str | None) -> str:
@@ -218,7 +224,8 @@ def put_group(ctx: Ctx, group: model.Group) -> None:
     missing = [each for each in group.members if store.user(ctx, each) is None and store.principal(ctx, each) is None]
     if missing:
         raise errors.NotFound(f"Group {group.name} names users that do not exist: {', '.join(missing)}")
-    if group in store.groups(ctx):
+    before = next((each for each in store.groups(ctx) if each.name == group.name), None)
+    if group == before:
         return
     kinds = ctx.port(ports.WorkspaceKinds)
     given = [(roles.allowed_actions(group.persona, kinds.kind(ctx, each)), each) for each in group.workspaces]
@@ -227,6 +234,7 @@ def put_group(ctx: Ctx, group: model.Group) -> None:
     events.record(
         ctx, "group.changed", f"group:{group.name}", persona=group.persona.value, members=sorted(group.members),
         workspaces=sorted(group.workspaces), just_in_time=group.just_in_time, needs_approval=group.needs_approval,
+        before=before and before.told(),
     )  # fmt: skip
 
 
@@ -288,7 +296,7 @@ def _keep(ctx: Ctx, token: model.Token) -> str:
     store.insert_token(ctx, token, _hash(secret))
     events.record(
         ctx, "token.created", f"token:{token.id}", user=token.user, name=token.name, workspace=token.workspace,
-        actions=token.actions, resource=token.resource,
+        actions=token.actions, resource=token.resource, kind=token.kind.value,
         expires_at=token.expires_at and clock.iso(token.expires_at),
     )  # fmt: skip
     return secret
@@ -379,7 +387,7 @@ def _authenticated(ctx: Ctx, secret: str) -> tuple[actors.Actor, model.Token]:
         raise errors.NotAuthenticated(f"{token.user} is disabled")
     actor = dataclasses.replace(
         actors.named(token.user, token.name), workspace=token.workspace, actions=rules.actions(token.actions),
-        resource=token.resource, token=token.id,
+        resource=token.resource, token=token.id, login=token.kind.value,
     )  # fmt: skip
     return actor, token
 

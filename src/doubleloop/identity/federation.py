@@ -193,7 +193,7 @@ def _follow(ctx: Ctx, config: oidc.Config, user: str, theirs: frozenset[str]) ->
         store.put_group(ctx, dataclasses.replace(group, members=members))
         events.record(
             ctx, "group.changed", f"group:{group.name}", persona=group.persona.value, members=list(members),
-            workspaces=sorted(group.workspaces), why=f"{config.issuer} says so of {user}",
+            workspaces=sorted(group.workspaces), why=f"{config.issuer} says so of {user}", before=group.told(),
         )  # fmt: skip
 
 

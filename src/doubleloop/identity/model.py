@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class Persona(StrEnum):
@@ -70,6 +71,13 @@ class Group:
     workspaces: tuple[str, ...]
     just_in_time: bool = False
     needs_approval: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """As facts tell it."""
+        return {
+            "persona": self.persona.value, "members": sorted(self.members), "workspaces": sorted(self.workspaces),
+            "just_in_time": self.just_in_time, "needs_approval": self.needs_approval,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -186,8 +194,11 @@ class Login:
 
 @dataclass(frozen=True)
 class Decision:
-    """``why`` names the assignment that allowed it, or what is missing; ``by`` are the ids of the deciding policies."""
+    """``why`` names the assignment that allowed it, or what is missing; ``by`` are the ids of the deciding policies;
+    ``personas`` and ``roles`` those that they stand for."""
 
     allowed: bool
     why: str
     by: tuple[str, ...] = ()
+    personas: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()

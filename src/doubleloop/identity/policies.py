@@ -173,6 +173,22 @@ def of_assignment(assignment: model.Assignment) -> str:
     )  # fmt: skip
 
 
+def held(
+    by: Iterable[str], groups: Iterable[model.Group], assignments: Iterable[model.Assignment]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The personas and roles that policies of these ids stand for."""
+    given = {f"assignment {each.id}": each.role for each in assignments} | {ADMINISTRATOR: ADMINISTRATOR}
+    personas, held_roles = set(), set()
+    for id_ in by:
+        held_roles |= {given[id_]} if id_ in given else set()
+        for group in groups:
+            head, _, cell = id_.partition(f"group {group.name}: ")
+            if not head and cell:
+                personas.add(group.persona.value)
+                held_roles |= {cell.partition(" on ")[0]} if " on " in cell else set()
+    return tuple(sorted(personas)), tuple(sorted(held_roles))
+
+
 def text(groups: Iterable[model.Group], assignments: Iterable[model.Assignment], own: Iterable[str] = ()) -> str:
     """The whole of it, readable; ``own``: policies that were added to this installation."""
     parts = [always(), *(policy for group in groups for policy in of_group(group))]

@@ -103,7 +103,10 @@ def delete(ctx: Ctx, name: str) -> None:
             events.record(ctx, "group.removed", f"group:{group.name}", persona=group.persona.value, members=[made.id])
         else:
             store.put_group(ctx, dataclasses.replace(group, members=rest))
-            events.record(ctx, "group.changed", f"group:{group.name}", persona=group.persona.value, members=list(rest))
+            events.record(
+                ctx, "group.changed", f"group:{group.name}", persona=group.persona.value, members=list(rest),
+                before=group.told(),
+            )  # fmt: skip
     store.delete_principal(ctx, made)
     events.record(ctx, "principal.deleted", made.id, owner=made.owner)
 

@@ -74,7 +74,7 @@ KIND_OF: Mapping[Action, ResourceKind] = {
 }
 
 # Nobody gets these by a general role: who approves needs to be named as an approver, values of secrets have their own
-# administrator, and the record is no log of the system like any other.
+# administrator, and the record is no log of the system like any other. Only the administrator archives it.
 _IDENTITY = frozenset({Action.IDENTITY_READ, Action.IDENTITY_WRITE})
 _PEOPLE = frozenset({Action.AUDIT_READ, Action.IDENTITY_READ})
 _SECRET_VALUES = frozenset({Action.SECRET_GET, Action.SECRET_WRITE})
@@ -89,7 +89,7 @@ def _reader(kind: ResourceKind) -> frozenset[Action]:
 
 
 def _owner(kind: ResourceKind) -> frozenset[Action]:
-    return _of(kind) - {Action.RELEASE_APPROVE} - _SECRET_VALUES
+    return _of(kind) - {Action.AUDIT_WRITE, Action.RELEASE_APPROVE} - _SECRET_VALUES
 
 
 def _contributor(kind: ResourceKind) -> frozenset[Action]:
@@ -116,7 +116,7 @@ ROLES: Mapping[str, Mapping[ResourceKind, frozenset[Action]]] = {
     "DOPCA": _only(ResourceKind.DELIVERY, _DELIVERY),
     # What programs print is for readers; the record of what people did is for who may contribute, own or audit.
     "LAR": _only(ResourceKind.LOGS, frozenset({Action.LOG_READ})),
-    "LAC": _only(ResourceKind.LOGS, _of(ResourceKind.LOGS)),
+    "LAC": _only(ResourceKind.LOGS, _of(ResourceKind.LOGS) - {Action.AUDIT_WRITE}),
     "MR": _only(ResourceKind.METRICS, _reader(ResourceKind.METRICS)),
     "MC": _only(ResourceKind.METRICS, _of(ResourceKind.METRICS)),
     "KVA": _only(ResourceKind.SECRETS, _of(ResourceKind.SECRETS)),

@@ -44,6 +44,8 @@ SERVICES: dict[str, frozenset[Action]] = {
     | {Action.DATA_WRITE, Action.ENDPOINT_WRITE, Action.JOB_SUBMIT, Action.MONITOR_RUN, Action.RELEASE_START},
     "service:tracking": frozenset({Action.MODEL_READ, Action.MODEL_WRITE, Action.RELEASE_READ}),
     "service:durable": frozenset(),
+    # What it does is said by settings, and asked of nobody.
+    "service:audit": frozenset(),
     # The first start, before there is anybody; no worker acts as it.
     "service:setup": frozenset(Action) - {Action.RELEASE_APPROVE, Action.SECRET_GET},
 }  # fmt: skip
@@ -56,6 +58,7 @@ PURPOSES: dict[str, str] = {
     "service:automation": "reacts to facts and times",
     "service:tracking": "governance process: catalogues what was registered in MLflow",
     "service:durable": "hands over work; may do nothing itself",
+    "service:audit": "signs the record, and archives what is older than it is kept",
     "service:setup": "the first start",
 }
 # The door of the API acts as `gate` while it does not know yet who asks.

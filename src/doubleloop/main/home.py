@@ -12,6 +12,8 @@ from typing import Any
 from doubleloop import wiring
 from doubleloop.base import actors
 from doubleloop.db import migrations
+from doubleloop.events import commands as events
+from doubleloop.events import guards
 from doubleloop.identity import commands as identity
 from doubleloop.identity import model as identities
 from doubleloop.identity import store as users
@@ -35,6 +37,9 @@ def prepare(settings: Settings) -> None:
     migrations.upgrade(engine)
     contexts = wiring.contexts(settings, engine)
     with contexts.write(SETUP) as ctx:
+        made = guards.restore(ctx)
+        if made:
+            events.record(ctx, "audit.guard_restored", "audit:record", triggers=made)
         if not any(user.is_admin for user in users.users(ctx)):
             workspaces.put(
                 ctx,

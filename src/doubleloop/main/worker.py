@@ -12,11 +12,12 @@ import time
 
 from doubleloop import wiring
 from doubleloop.automation import loop
-from doubleloop.base import errors
+from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts
 from doubleloop.durable import engine
 from doubleloop.endpoints import workflows as endpoints
 from doubleloop.environments import builder
+from doubleloop.events import archives, checkpoints
 from doubleloop.models import commands as models
 from doubleloop.settings.model import Settings
 
@@ -24,6 +25,9 @@ LOG = logging.getLogger("doubleloop.worker")
 
 SYNC_SECONDS = 3.0
 HEARTBEAT_SECONDS = 1.0
+RECORD_SECONDS = 1.0
+ARCHIVE_SECONDS = 3600.0
+RECORD = actors.service("audit")
 
 
 def run(settings: Settings) -> None:
@@ -50,6 +54,7 @@ def _work(settings: Settings) -> None:
     threads = [
         threading.Thread(target=reactions.run, args=(stopping,), name="automation", daemon=True),
         threading.Thread(target=_sync_models, args=(contexts, stopping), name="models", daemon=True),
+        threading.Thread(target=_keep_record, args=(contexts, stopping), name="record", daemon=True),
     ]
     for thread in threads:
         thread.start()
@@ -64,6 +69,19 @@ def _work(settings: Settings) -> None:
     # Steps that still run (a job that is waited for, a build) would hold this process until they are done.
     logging.shutdown()
     os._exit(0)
+
+
+def _keep_record(contexts: Contexts, stopping: threading.Event) -> None:
+    """Sign the head of the record when that is due, and archive what is older than it is kept."""
+    looked = 0.0
+    while not stopping.wait(RECORD_SECONDS):
+        try:
+            checkpoints.keep(contexts, RECORD)
+            if time.monotonic() - looked >= ARCHIVE_SECONDS or not looked:
+                looked = time.monotonic()
+                archives.archive_expired(contexts, RECORD)
+        except Exception:
+            LOG.exception("keeping the record failed; trying again")
 
 
 def _sync_models(contexts: Contexts, stopping: threading.Event) -> None:

@@ -6,10 +6,11 @@ import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import polars as pl
 
-from doubleloop.base import actors, errors, ids
+from doubleloop.base import actors, clock, errors, ids
 from doubleloop.catalog import model as catalog
 from doubleloop.data import commands as data
 from doubleloop.data import frames
@@ -22,6 +23,7 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.monitoring import model, rules, store
 from doubleloop.specs import documents, triggers
+from doubleloop.specs import model as specs
 from doubleloop.storage import ports as storage
 
 
@@ -48,8 +50,14 @@ def put(ctx: Ctx, document: documents.Document) -> model.Monitor:
     if before and (before.document, before.enabled) == (made.document, made.enabled):
         return before
     store.put_monitor(ctx, made)
-    events.record(ctx, "monitor.changed" if before else "monitor.created", made.id, endpoint=endpoint)
+    told = {"before": _said(before), "after": _said(made)}
+    events.record(ctx, "monitor.changed" if before else "monitor.created", made.id, endpoint=endpoint, **told)
     return made
+
+
+def _said(kept: model.Monitor | None) -> Any:
+    """What a file said, as facts tell it."""
+    return None if kept is None else specs.plain(documents.from_wire(kept.document).model)
 
 
 def delete(ctx: Ctx, name: str) -> None:
@@ -57,7 +65,7 @@ def delete(ctx: Ctx, name: str) -> None:
     identity.permit(ctx, Action.MONITOR_WRITE)
     found = get(ctx, name)
     store.delete_monitor(ctx, found.workspace, name)
-    events.record(ctx, "monitor.deleted", found.id)
+    events.record(ctx, "monitor.deleted", found.id, before=_said(found))
 
 
 def enable(ctx: Ctx, name: str, enabled: bool) -> model.Monitor:
@@ -98,6 +106,7 @@ def run_now(ctx: Ctx, name: str, as_of: datetime | None = None, id_: str | None 
         ctx.actor.id,
     )  # fmt: skip
     store.insert_run(ctx, run)
+    events.record(ctx, "monitor.requested", monitor.id, run=id_, as_of=clock.iso(moment))
     durable.start(ctx, "monitoring.run", f"monitor-run-{id_}", {"run": id_})
     return run
 

@@ -18,6 +18,7 @@ from doubleloop.db.context import Contexts, Ctx
 from doubleloop.endpoints import model as endpoints
 from doubleloop.endpoints import ports as endpoint_ports
 from doubleloop.environments import queries as environments
+from doubleloop.events import commands as recording
 from doubleloop.events import model as events_model
 from doubleloop.events import queries as events
 from doubleloop.gates import queries as gates
@@ -52,6 +53,8 @@ def explain(contexts: Contexts, actor: actors.Actor, id_: str) -> Explanation:
     if known is not None:
         return known
     request = find_request(contexts, actor, wanted)
+    if request is not None:
+        _note_look(contexts, actor, request)
     with contexts.read(actor) as ctx:
         if request is not None:
             served = naming.deployment(ctx, request["deployment_id"])
@@ -64,6 +67,13 @@ def explain(contexts: Contexts, actor: actors.Actor, id_: str) -> Explanation:
         cure="Give a request id (header x-request-id of an answer), a deployment's id or name, a release's id or "
         "number, an approval's or a job's id, or a version of a model or of data such as bikes:3.",
     )
+
+
+def _note_look(contexts: Contexts, actor: actors.Actor, request: dict[str, Any]) -> None:
+    """Somebody sees what was asked of a model and what it answered: that stands on record first."""
+    with contexts.write(actor, request["workspace"]) as ctx:
+        place = f"endpoint:{request['workspace']}/{request['endpoint']}"
+        recording.record(ctx, "inference.read", f"request:{request['request_id']}", endpoint=place)
 
 
 def _named(ctx: Ctx, id_: str, wanted: str) -> Explanation | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from doubleloop.sdk import (
     assets,
+    audit,
     automation,
     batch,
     blobs,
@@ -53,20 +54,6 @@ class Workspace:
         self.schedules = automation.Schedules(link, *base, "schedules")
         self.monitors = automation.Monitors(link, *base, "monitors")
         self.rules = automation.Rules(link, *base, "rules")
-
-
-class Audit(routes.Routes):
-    def list(
-        self, *, type_: str | None = None, subject: str | None = None, workspace: str | None = None,
-        actor: str | None = None, limit: int | None = None,
-    ) -> routes.Bodies:  # fmt: skip
-        return self._list(type=type_, subject=subject, workspace=workspace, actor=actor, limit=limit)
-
-    def head(self) -> routes.Body:
-        return dict(self._get("head"))
-
-    def verify(self) -> routes.Body:
-        return dict(self._get("verify"))
 
 
 class Setup(routes.Routes):
@@ -142,15 +129,18 @@ class Client(routes.Routes):
     Every method raises the error the server answered with (``base.errors``), or Unavailable.
     """
 
-    def __init__(self, url: str, token: str = "", *, timeout: float = 60.0, patience: transport.Patience | None = None):
-        self.link = transport.Transport(url, token, timeout=timeout, patience=patience)
+    def __init__(
+        self, url: str, token: str = "", *, timeout: float = 60.0, patience: transport.Patience | None = None,
+        agent: str = "doubleloop-sdk", reason: str = "",
+    ):  # fmt: skip
+        self.link = transport.Transport(url, token, timeout=timeout, patience=patience, agent=agent, reason=reason)
         super().__init__(self.link)
         self.blobs = blobs.Blobs(self.link)
         self.bundles = bundles.Bundles(self.link, self.blobs)
         self.users = identities.Users(self.link, "users")
         self.principals = identities.Principals(self.link, "principals")
         self.access = Access(self.link)
-        self.audit = Audit(self.link, "audit")
+        self.audit = audit.Audit(self.link, "audit")
         self.setup = Setup(self.link, "setup")
         self.definitions = releases.Definitions(self.link, "release-definitions")
         self.releases = releases.Releases(self.link, "releases")

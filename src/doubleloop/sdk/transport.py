@@ -79,9 +79,15 @@ class _NotSent(Exception):
 
 
 class Transport:
-    """Thread-safe: each thread has a connection of its own. ``url`` may have a path prefix."""
+    """Thread-safe: each thread has a connection of its own. ``url`` may have a path prefix.
 
-    def __init__(self, url: str, token: str = "", *, timeout: float = 60.0, patience: Patience | None = None) -> None:
+    ``agent`` and ``reason`` (why something is done) stand in the record of the server.
+    """
+
+    def __init__(
+        self, url: str, token: str = "", *, timeout: float = 60.0, patience: Patience | None = None,
+        agent: str = "doubleloop-sdk", reason: str = "",
+    ) -> None:  # fmt: skip
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise errors.InvalidInput(f"'{url}' is not the address of a server", cure="Write http://HOST:PORT.")
@@ -90,6 +96,7 @@ class Transport:
         self._parts, self._host = parts, parts.hostname
         self._prefix = parts.path.rstrip("/")
         self._timeout = timeout
+        self._told = {"User-Agent": agent, **({"Doubleloop-Reason": quote(reason)} if reason else {})}
         self.patience = patience or Patience()
         self._reached = False
         self._local = threading.local()
@@ -185,7 +192,7 @@ class Transport:
         return connection
 
     def _exchange(self, connection: http.client.HTTPConnection, request: Request) -> http.client.HTTPResponse:
-        headers = {"Accept": "application/json", **request.headers}
+        headers = {"Accept": "application/json", **self._told, **request.headers}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         if callable(request.body):
@@ -243,13 +250,13 @@ class Transport:
 
 
 def query(params: Mapping[str, Any] | None) -> str:
-    """``?a=1&b=x``, leaving out None; an empty text for nothing. True and False become words."""
+    """``?a=1&b=x``, leaving out None; an empty text for nothing. True and False become words, a list several pairs."""
     chosen = {
         key: str(value).lower() if isinstance(value, bool) else value
         for key, value in (params or {}).items()
         if value is not None
     }
-    return f"?{urlencode(chosen)}" if chosen else ""
+    return f"?{urlencode(chosen, doseq=True)}" if chosen else ""
 
 
 def path(*parts: str) -> str:

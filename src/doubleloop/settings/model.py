@@ -103,6 +103,21 @@ class Settings:
     )
     oidc_label: str = _setting("Log in with single sign-on", "Words on the button of the login page.")
     session_hours: float = _setting(12.0, "Hours until a console session ends.")
+    trusted_proxies: str = _setting(
+        "",
+        "Addresses of proxies in front, with commas between, whose `X-Forwarded-For` and `X-Forwarded-Proto` count; "
+        "empty means that nobody's do.",
+    )
+    audit_checkpoint_facts: int = _setting(500, "Facts after which the head of the record is signed at the latest.")
+    audit_checkpoint_seconds: float = _setting(
+        60.0, "Seconds after which the head of the record is signed at the latest, when something happened."
+    )
+    audit_ledger: str = _setting(
+        "", "File that each signed checkpoint is appended to; empty means `audit/checkpoints.jsonl` in the home folder."
+    )
+    audit_keep_days: float = _setting(
+        0.0, "Days that facts stay in the database before the worker archives them to files; 0 means for ever."
+    )
 
     @property
     def gateway(self) -> int:

@@ -103,4 +103,9 @@ def classify(method: str, path: str) -> Rule:
 
 
 REGISTERS = re.compile(rf"^{_API}/2\.0/mlflow/model-versions/create$")
+# Whose answer is the content of an artifact: the name is in the path, or in the query. A listing is not.
+DOWNLOADS = re.compile(
+    rf"^(?:{_API}/2\.0/mlflow-artifacts/artifacts/.+|(?:/model-versions|{_API}/\d\.0/mlflow)?/get-artifact|"
+    rf"{_API}/\d\.0/mlflow/(?:get-trace-artifact|logged-models/[^/]+/artifacts/files))$"
+)
 CREATES_RUN = re.compile(rf"^{_API}/2\.0/mlflow/runs/create$")

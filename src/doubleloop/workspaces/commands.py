@@ -31,6 +31,7 @@ def put(ctx: Ctx, workspace: model.Workspace) -> model.Workspace:
     events.record(
         ctx.in_workspace(workspace.name), "workspace.changed" if before else "workspace.created",
         f"workspace:{workspace.name}", kind=workspace.kind.value, settings=workspace.settings,
+        before=before and before.settings,
     )  # fmt: skip
     made = store.get(ctx, workspace.name)
     assert made is not None
@@ -59,6 +60,6 @@ def substitute(ctx: Ctx, name: str, substitutions: list[dict[str, str]]) -> mode
         store.put(ctx, after)
         events.record(
             ctx.in_workspace(name), "workspace.changed", f"workspace:{name}", kind=after.kind.value,
-            settings=after.settings,
+            settings=after.settings, before=before.settings,
         )  # fmt: skip
     return after

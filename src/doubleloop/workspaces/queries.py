@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from doubleloop.base import errors
 from doubleloop.db.context import Ctx
+from doubleloop.events import model as facts
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.identity.model import WorkspaceKind
@@ -60,6 +63,17 @@ def permitted(ctx: Ctx, action: Action) -> list[str] | None:
     if not found:
         identity.permit(ctx.in_workspace(None), action)
     return found
+
+
+def audited(ctx: Ctx, query: facts.Query) -> facts.Query:
+    """The part of a question about the record that the actor may have answered. Raises NotPermitted, NotFound."""
+    for name in query.workspaces or ():
+        identity.permit(ctx.in_workspace(name), Action.AUDIT_READ)
+    if query.workspaces is not None:
+        return query
+    places = permitted(ctx, Action.AUDIT_READ)
+    identity.permit(ctx.in_workspace(places[0] if places else None), Action.AUDIT_READ)
+    return dataclasses.replace(query, workspaces=None if places is None else tuple(places))
 
 
 def permit_computes(ctx: Ctx) -> None:
