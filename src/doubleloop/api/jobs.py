@@ -17,7 +17,7 @@ from doubleloop.specs import documents
 
 router = routing.router("/api/v1/workspaces/{ws}/jobs")
 
-KINDS = ("command_job", "pipeline_job")
+KINDS = tuple(mapping.KINDS)
 
 
 def _job(request: Request, job: Job) -> dict[str, Any]:

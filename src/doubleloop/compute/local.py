@@ -126,6 +126,7 @@ def _job(run: model.StepRun, network: Mapping[str, str]) -> dict[str, Any]:
         "secrets": sorted(run.secrets),
         "inputs": dict(run.inputs),
         "outputs": outputs,
+        "launcher": dict(run.launcher),
         "timeout_s": run.timeout_s,
         "quota_bytes": run.quota_bytes,
         "grace_s": run.grace_s,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 
 class State(StrEnum):
@@ -36,7 +37,8 @@ class StepRun:
     ``python`` is the interpreter of a built environment. ``code`` is a folder that is copied before the command starts.
     ``env`` is the whole environment of the command (nothing is inherited from this process), and ``secrets`` are more
     of it: variables whose values are written nowhere and masked in the log. ``inputs`` are recorded only: their paths
-    stand in the command already. Times are seconds, sizes bytes; 0 means no limit.
+    stand in the command already. ``launcher`` starts the command in another way than as one process: ``{"program":
+    "distributed" | "parallel", ...}``, see ``runner``. Times are seconds, sizes bytes; 0 means no limit.
     """
 
     id: str
@@ -48,6 +50,7 @@ class StepRun:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=dict)
+    launcher: Mapping[str, Any] = field(default_factory=dict)
     timeout_s: float = 0
     quota_bytes: int = 0
     grace_s: float = 10

@@ -13,7 +13,7 @@ from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import finishing, mapping, queries, references, store
-from doubleloop.jobs.model import ENDED, Job, Status, Task
+from doubleloop.jobs.model import ENDED, Job, Status, Step, Task
 from doubleloop.specs import model as specs
 
 # Names of jobs and steps become parts of folder, run and workflow names.
@@ -32,11 +32,11 @@ def submit(
     permission: Action = Action.JOB_SUBMIT,
     resource: str | None = None,
 ) -> Job:
-    """Start a command or pipeline job in the context's workspace, once per ``id``.
+    """Start a job of any kind in the context's workspace, once per ``id``.
 
     ``inputs`` replaces inputs of the file by name; ``purpose`` says why the system started it; ``notify`` is a
     workflow that gets a signal on topic ``job:<id>`` at the end. ``force_rerun`` None means what the file says: steps
-    of a pipeline reuse earlier results unless ``settings.force_rerun``; a command job always runs, as in Azure ML.
+    of a pipeline reuse earlier results unless ``settings.force_rerun``; other jobs always run, as in Azure ML.
     ``permission`` (for ``resource``) is what the actor needs, where another action than submitting leads here.
     Raises InvalidInput and NotSupported with file and line, Conflict when the name is taken.
     """
@@ -149,7 +149,7 @@ def _check_name(document: specs.Document, name: str, place: str) -> None:
 def _force(kind: str, settings: Any, wanted: bool | None) -> bool:
     if wanted is not None:
         return wanted
-    return kind == "command_job" or bool(settings and settings.force_rerun)
+    return kind != "pipeline_job" or bool(settings and settings.force_rerun)
 
 
 def cancel(ctx: Ctx, id_: str) -> Job:
@@ -163,7 +163,9 @@ def cancel(ctx: Ctx, id_: str) -> Job:
         raise errors.Conflict(f"Job {id_} has ended: it is {job.status}")
     if job.cancelled_by is None:
         store.mark_cancelled(ctx, job, ctx.actor.id)
-        durable.signal(ctx, job.workflow, finishing.TOPIC, {"cancel": ctx.actor.id}, key=f"cancel/{job.workflow}")
+        groups = [each for each in store.steps(ctx, id_) if each.task.kind.is_group and each.status is Status.RUNNING]
+        for workflow in (job.workflow, *(each.workflow for each in groups)):
+            durable.signal(ctx, workflow, finishing.TOPIC, {"cancel": ctx.actor.id}, key=f"cancel/{workflow}")
     return queries.show(ctx, id_)
 
 
@@ -176,10 +178,10 @@ def retry(ctx: Ctx, id_: str) -> Job:
     queries.show(ctx, id_)
     job = store.get(ctx, id_, lock=True)
     assert job is not None
-    steps = [each for each in store.steps(ctx, id_) if each.status is not Status.COMPLETED]
+    steps = _to_run_again(store.steps(ctx, id_))
     if job.status not in ENDED:
         raise errors.Conflict(f"Job {id_} is {job.status}", cure="Cancel it first, or wait for its end.")
-    if not steps:
+    if not steps or job.status is Status.COMPLETED:
         raise errors.Conflict(f"Job {id_} is completed: there is nothing to retry", cure="Submit it again.")
     for step in steps:
         store.reset(ctx, step)
@@ -188,3 +190,18 @@ def retry(ctx: Ctx, id_: str) -> Job:
     )
     durable.start(ctx, "jobs.run", job.workflow, {"job": job.id})
     return job
+
+
+def _to_run_again(steps: list[Step]) -> list[Step]:
+    """What is not completed, unless the group around it is: that has judged it already."""
+    done = {each.name for each in steps if each.status is Status.COMPLETED}
+    around = {each.name: each.task.parent for each in steps}
+    found = []
+    for each in steps:
+        parent, is_inside = each.task.parent, False
+        while parent and not is_inside:
+            is_inside = parent in done
+            parent = around.get(parent, "")
+        if each.name not in done and not is_inside:
+            found.append(each)
+    return found

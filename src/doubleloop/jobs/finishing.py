@@ -24,6 +24,7 @@ from doubleloop.jobs import logs, places, rules, running, store
 from doubleloop.jobs.model import ENDED, Job, Status, Step
 from doubleloop.jobs.preparing import ACTOR, find, load, owner
 from doubleloop.models import commands as models
+from doubleloop.specs.kinds import values
 from doubleloop.storage import ports as storage
 from doubleloop.tracking import commands as notes
 from doubleloop.tracking import ports as tracking
@@ -31,6 +32,8 @@ from doubleloop.tracking import ports as tracking
 TOPIC = "step"
 # Registers the outputs of batch endpoints, whose callers need not be allowed to write data.
 BATCH = actors.service("batch")
+# Values go into the database and into commands.
+_MAX_VALUE = 64 * 1024
 _MLFLOW = {Status.COMPLETED: "FINISHED", Status.FAILED: "FAILED", Status.CANCELLED: "KILLED"}
 
 
@@ -41,6 +44,8 @@ def finish(contexts: Contexts, job_id: str, name: str, attempt: int, outcome: di
     if step.attempt != attempt or step.status in ENDED:
         return step.status
     status, reason = judge(outcome)
+    if status is Status.CANCELLED and step.stop:
+        reason = step.stop
     note = ""
     outputs: dict[str, dict[str, Any]] = {}
     try:
@@ -132,7 +137,9 @@ def end(
         ctx = anywhere.in_workspace(job.workspace)
         running.revoke(ctx, step)
         store.end_step(ctx, job, step, status, reason=reason, log=log, **found)
-        durable.signal(ctx, job.workflow, TOPIC, {"step": name, "status": status}, key=f"{job_id}/{name}/{attempt}")
+        around = store.step(ctx, job_id, step.task.parent) if step.task.parent else None
+        told = {"step": name, "status": status}
+        durable.signal(ctx, around.workflow if around else job.workflow, TOPIC, told, key=f"{job_id}/{name}/{attempt}")
     return status
 
 
@@ -179,7 +186,10 @@ def _store_outputs(contexts: Contexts, job: Job, step: Step) -> dict[str, dict[s
                 cure=f"Write to ${{{{outputs.{name}}}}} in the command, or take the output out of the file.",
             )
         _check_inside(contexts, step, output.path, f"Output '{name}'")
-        stored[name] = {"type": output.type, "reference": data.store_path(blobs, output.path)}
+        kind = rules.output_type(step.task.outputs[name])
+        stored[name] = {"type": kind, "reference": data.store_path(blobs, output.path)}
+        if kind in values.PRIMITIVES:
+            stored[name]["value"] = _value(name, kind, output.path)
     return stored
 
 
@@ -192,6 +202,20 @@ def _check_inside(contexts: Contexts, step: Step, path: Path, what: str) -> None
     real = path.resolve()
     if not any(real != each and real.is_relative_to(each) for each in own):
         raise errors.InvalidInput(f"{what} is a link to a place outside of the run", cure="Copy the files there.")
+
+
+def _value(name: str, kind: str, path: Path) -> Any:
+    with path.open("rb") as file:
+        written = file.read(_MAX_VALUE + 1)
+    try:
+        if len(written) > _MAX_VALUE:
+            raise errors.InvalidInput(f"it is longer than {_MAX_VALUE} bytes")
+        return rules.value(kind, written.decode("utf-8", "replace"))
+    except errors.InvalidInput as error:
+        raise errors.Failed(
+            f"Output '{name}' ({kind}): {error.what}",
+            cure=f"Write the value, and nothing else, to the file ${{{{outputs.{name}}}}}.",
+        ) from None
 
 
 def _is_written(output: compute_model.Output) -> bool:

@@ -24,16 +24,40 @@ class Status(StrEnum):
 ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.SKIPPED})
 
 
+class Kind(StrEnum):
+    """What a step is. The first are one process of its environment each; the others are made of steps of their own."""
+
+    COMMAND = "command"
+    PARALLEL = "parallel"
+    SPARK = "spark"
+    AUTOML = "automl"
+    PIPELINE = "pipeline"
+    DO_WHILE = "do_while"
+    PARALLEL_FOR = "parallel_for"
+    SWEEP = "sweep"
+
+    @property
+    def is_group(self) -> bool:
+        return self in GROUPS
+
+
+GROUPS = frozenset({Kind.PIPELINE, Kind.DO_WHILE, Kind.PARALLEL_FOR, Kind.SWEEP})
+
+
 @dataclass(frozen=True)
 class Task:
     """What a step is to do: its file with every binding followed to its source.
 
     ``inputs``: name → ``{"type", "value"}`` (literal), ``{"type", "reference", "mode"}`` (data) or ``{"type", "step",
-    "output"}`` (what another step writes); a value of None is an optional input that is not set.
+    "output"}`` (what another step writes); a value of None is an optional input that is not set. In the steps inside a
+    group also ``{"input", "default"}``: the group's own input of that name (see ``growing``).
     ``outputs``: name → ``{"type", "asset", "version", "path", "job_outputs"}``, the last the job's outputs that are it;
     ``service`` names the process that registers it where the job's owner need not be allowed to.
     ``environment`` is a reference or an inline definition, ``code`` a content address or None, ``timeout`` seconds.
     ``minibatches`` is set for a step whose command is ours: see ``jobs.minibatches``.
+    ``settings`` is what its kind needs to know; ``parent`` the group it belongs to; ``launcher`` how its command is
+    started when not as one process; ``when`` its conditions, ``{"source": an input, "is": true or false}``; ``last``:
+    it runs when all others have ended; ``trial`` the values of a search that it tries.
     """
 
     name: str
@@ -49,6 +73,23 @@ class Task:
     display_name: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     minibatches: Mapping[str, Any] | None = None
+    kind: Kind = Kind.COMMAND
+    parent: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    launcher: Mapping[str, Any] = field(default_factory=dict)
+    when: tuple[Mapping[str, Any], ...] = ()
+    last: bool = False
+    trial: Mapping[str, Any] = field(default_factory=dict)
+
+
+def task(stored: Mapping[str, Any]) -> Task:
+    """A task from its JSON."""
+    return Task(
+        **{
+            **stored, "needs": tuple(stored["needs"]), "when": tuple(stored.get("when", ())),
+            "kind": Kind(stored.get("kind", Kind.COMMAND)),
+        }
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,6 +140,8 @@ class Step:
     ``inputs``: name → what was really used (``{"type", "reference" or "value", "asset", "from"}``); ``outputs``:
     name → ``{"type", "reference", "asset"}``. ``reused_from`` is ``job/step`` of the run whose outputs these are.
     ``lost``: the runner was killed, the command did not fail. ``losses`` counts lost attempts of this round.
+    ``stop``: why it is to end before its time, when its group has given it up. ``progress`` is what a group has seen
+    of its steps.
     """
 
     job: str
@@ -119,6 +162,8 @@ class Step:
     token: str | None = None
     log: str | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
+    stop: str = ""
+    progress: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -131,6 +176,11 @@ class Step:
     def run(self) -> str:
         """The name that compute knows this step's runs by."""
         return f"{self.job}.{self.name}"
+
+    @property
+    def workflow(self) -> str:
+        """The id of the durable workflow of its newest attempt."""
+        return f"{self.job}/{self.name}/{self.attempt}"
 
 
 @dataclass(frozen=True)

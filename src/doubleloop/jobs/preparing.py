@@ -99,9 +99,9 @@ def resolve_inputs(contexts: Contexts, job: Job, step: Step, note: Callable[[str
         if "step" in source:
             found[name] = _from_step(contexts, job, source)
         elif "reference" in source:
-            found[name] = pin(
-                contexts, job, owner(job, step), str(source["reference"]), str(source.get("type") or "uri_folder")
-            )
+            written = rules.with_job(str(source["reference"]), job.id)
+            found[name] = pin(contexts, job, owner(job, step), written, str(source.get("type") or "uri_folder"))
+            found[name] |= {"mode": source["mode"]} if source.get("mode") else {}
             note(f"input {name}: {found[name].get('asset') or source['reference']}")
         else:
             found[name] = {"type": source.get("type"), "value": source.get("value")}
@@ -117,6 +117,8 @@ def _from_step(contexts: Contexts, job: Job, source: Mapping[str, Any]) -> dict[
             cure=f"It left: {', '.join(before.outputs) if before and before.outputs else 'nothing'}.",
         )
     output = before.outputs[str(source["output"])]
+    if "value" in output:
+        return {"type": output["type"], "value": output["value"], "from": before.id}
     reference = str(output["reference"])
     return {
         "type": source.get("type") or output["type"],
@@ -194,7 +196,7 @@ def output_of_job(ctx: Ctx, reference: references.JobOutput) -> tuple[str, str |
         raise errors.NotFound(
             f"There is no job {reference.job} in {ctx.workspace}", cure="Look with `doubleloop job list`."
         )
-    steps = store.steps(ctx, job.id)
+    steps = [step for step in store.steps(ctx, job.id) if not step.task.parent]
     outputs = {**(steps[0].outputs if len(steps) == 1 else {}), **job.outputs}
     if reference.output not in outputs:
         raise errors.NotFound(

@@ -7,13 +7,14 @@ for only then.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from doubleloop.base import errors
 from doubleloop.data import queries as data
 from doubleloop.db.context import Ctx
 from doubleloop.environments import queries as environments
-from doubleloop.jobs import ports, rules
+from doubleloop.jobs import model, ports, rules
 from doubleloop.jobs.model import Task
 from doubleloop.models import queries as models
 from doubleloop.specs import model as specs
@@ -25,8 +26,8 @@ def check(ctx: Ctx, document: specs.Document, tasks: Iterable[Task]) -> None:
     """Raises NotFound, NotSupported or InvalidInput, naming the line of the job's file."""
     # Whoever plugs in another builder of environments knows names of its own.
     known = ports.Environments not in ctx.ports
-    for task in tasks:
-        if known and isinstance(task.environment, str):
+    for task in everything(tasks):
+        if known and isinstance(task.environment, str) and task.environment:
             _at(document, task.environment, lambda named=task.environment: environments.resolve(ctx, named))
         for variable in task.environment_variables.values():
             _at(document, variable, lambda text=variable: vault.check(ctx, text))
@@ -35,6 +36,16 @@ def check(ctx: Ctx, document: specs.Document, tasks: Iterable[Task]) -> None:
             if reference:
                 kind = str(source.get("type") or "")
                 _at(document, str(reference), lambda named=str(reference), kind=kind: _resolve(ctx, named, kind))
+
+
+def everything(tasks: Iterable[Task]) -> Iterator[Task]:
+    """The tasks, and all that are inside them."""
+    for task in tasks:
+        yield task
+        inside = [*task.settings.get("steps", ()), task.settings.get("body"), task.settings.get("trial")]
+        yield from everything(model.task(each) for each in inside if each)
+        for item in task.settings.get("items", {}).values():
+            yield replace(task, name="", environment="", inputs=item, settings={})
 
 
 def _resolve(ctx: Ctx, written: str, type_: str) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from doubleloop.base import canonical
+from doubleloop.base import canonical, errors
 from doubleloop.jobs.model import Job, Step, Task
 from doubleloop.specs import expressions
+from doubleloop.specs.kinds import values
 
 # Part of every digest: raise it when the same task would leave other outputs, so that nothing older is reused.
 DIGEST_VERSION = 1
@@ -40,6 +41,7 @@ def digest(task: Task, environment_lock: str, inputs: Mapping[str, Mapping[str, 
             "inputs": seen,
             "outputs": {name: output_type(each) for name, each in task.outputs.items()},
             **({"minibatches": dict(task.minibatches)} if task.minibatches else {}),
+            **({"launcher": dict(task.launcher)} if task.launcher else {}),
         }
     )
 
@@ -50,6 +52,30 @@ def may_reuse(job: Job, task: Task) -> bool:
 
 def output_type(output: Mapping[str, Any]) -> str:
     return str(output.get("type") or "uri_folder")
+
+
+def is_file(type_: str) -> bool:
+    """Whether an output of this type is one file: data of one file, or a value that is written as text."""
+    return type_ == "uri_file" or type_ in values.PRIMITIVES
+
+
+def value(type_: str, written: str) -> Any:
+    """The value that a command wrote to an output of a primitive type. Raises InvalidInput."""
+    text = written.strip()
+    try:
+        if type_ == "boolean":
+            return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
+        if type_ == "integer":
+            return int(text)
+        return float(text) if type_ == "number" else written.rstrip("\n")
+    except (KeyError, ValueError):
+        shown = text if len(text) <= 60 else text[:57] + "..."
+        raise errors.InvalidInput(f"'{shown}' is not a value of type {type_}") from None
+
+
+def with_job(text: str, job: str) -> str:
+    """A path in which the job's name may stand. Raises InvalidInput."""
+    return expressions.render(text, _of_job(job)) if "${{" in text else text
 
 
 def file_name(name: str, reference: str) -> str:
@@ -63,7 +89,7 @@ def output_place(root: Path, name: str, output: Mapping[str, Any], address: str 
 
     A file that has an ``address`` in a datastore is written under the name it will have there.
     """
-    if output_type(output) != "uri_file":
+    if not is_file(output_type(output)):
         return root / name
     there = PurePosixPath(address).name if address and not address.endswith("/") else ""
     return root / name / (there or name)
@@ -76,9 +102,14 @@ def text(value: Any) -> str | None:
 
 def render(task: Task, job: str, inputs: Mapping[str, str | None], outputs: Mapping[str, str]) -> str:
     """The command with the paths and values of this run. Raises InvalidInput."""
+    return render_text(task.command, job, inputs, outputs)
+
+
+def render_text(written: str, job: str, inputs: Mapping[str, str | None], outputs: Mapping[str, str]) -> str:
+    """Any text of a task, with the paths and values of this run. Raises InvalidInput."""
     known = {f"inputs.{name}": value for name, value in inputs.items()}
     known |= {f"outputs.{name}": path for name, path in outputs.items()}
-    return expressions.render(task.command, {**known, **_of_job(job)})
+    return expressions.render(written, {**known, **_of_job(job)})
 
 
 def output_address(output: Mapping[str, Any], job: str) -> str | None:
@@ -105,8 +136,11 @@ def environment_variables(job: Job, step: Step, task: Task, tracking: Mapping[st
     }
 
 
-def run_tags(job: Job, step: str | None, key: str, parent: str | None) -> dict[str, str]:
-    """Tags of an MLflow run, by which a model registered in it is traced to its job. ``key`` is unique to the run."""
+def run_tags(
+    job: Job, step: str | None, key: str, parent: str | None, trial: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """Tags of an MLflow run, by which a model registered in it is traced to its job. ``key`` is unique to the run;
+    ``trial`` are the values of a search that it tries."""
     tags = {
         **job.tags,  # what a file says never stands for what the system knows
         "doubleloop.job": job.id,
@@ -119,6 +153,8 @@ def run_tags(job: Job, step: str | None, key: str, parent: str | None) -> dict[s
         tags["doubleloop.purpose"] = purpose
     if step:
         tags["doubleloop.step"] = step
+    if trial:
+        tags["hyperparameters"] = canonical.dumps(trial)
     if parent:
         tags["mlflow.parentRunId"] = parent
     return tags

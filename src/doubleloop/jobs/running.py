@@ -11,7 +11,7 @@ from doubleloop.compute import model as compute_model
 from doubleloop.compute import ports as compute
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.identity import commands as identity
-from doubleloop.jobs import minibatches, places, rules, store
+from doubleloop.jobs import launching, minibatches, places, rules, store
 from doubleloop.jobs.model import Job, Status, Step
 from doubleloop.jobs.preparing import ACTOR, find, load, owner
 from doubleloop.settings.model import Settings
@@ -35,13 +35,16 @@ def open_run(contexts: Contexts, job_id: str, name: str, attempt: int) -> dict[s
     experiment = contexts.port(tracking.Tracking).experiment_id(job.experiment)
     if step.run_id:
         return {"run": step.run_id, "experiment": experiment}
-    title = job.display_name if job.kind == "command" else step.task.display_name or name
-    parent = job.run_id if job.kind != "command" else None
+    is_whole = job.kind != "pipeline" and not step.task.parent  # the job is this step
+    title = job.display_name if is_whole else step.task.display_name or name
+    with contexts.read(ACTOR) as ctx:
+        around = store.step(ctx, job_id, step.task.parent) if step.task.parent else None
+    parent = around.run_id if around else None if is_whole else job.run_id
     key = f"{job_id}/{name}/{attempt}"
-    run_id = find_or_create(contexts, job, title, rules.run_tags(job, name, key, parent), key)
+    run_id = find_or_create(contexts, job, title, rules.run_tags(job, name, key, parent, step.task.trial), key)
     with contexts.write(ACTOR, job.workspace) as ctx:
         store.note_step(ctx, step, run_id=run_id)
-        if job.kind == "command":
+        if is_whole:
             store.note_job(ctx, job.id, run_id=run_id)
         notes.note_run(ctx, run_id, origins.Origin(job.created_by, job.workspace, job.id, name))
     return {"run": run_id, "experiment": experiment}
@@ -71,7 +74,7 @@ def run(
         secret = _token(contexts, job, step) if before is None else ""
         variables = _tracking_variables(contexts, job, step, experiment, secret)
         machine.start(_asked(contexts, job, step, Path(python), variables))
-    return _outcome(_wait(contexts, machine, job_id, step.run, attempt))
+    return _outcome(_wait(contexts, machine, step, attempt))
 
 
 def _claim(contexts: Contexts, job_id: str, name: str, attempt: int) -> bool:
@@ -80,7 +83,7 @@ def _claim(contexts: Contexts, job_id: str, name: str, attempt: int) -> bool:
         job, step = load(ctx, job_id, name)
         if step.attempt != attempt or step.status not in (Status.PREPARING, Status.RUNNING):
             return False
-        if job.cancelled_by and step.status is Status.PREPARING:
+        if (job.cancelled_by or step.stop) and step.status is Status.PREPARING:
             return False
         store.run_step(ctx.in_workspace(job.workspace), step)
     return True
@@ -103,17 +106,18 @@ def _asked(
     blobs = contexts.port(storage.Blobs)
     inputs = {name: _lay_input(blobs, root / "inputs", name, each) for name, each in step.inputs.items()}
     outputs = outputs_of(root, job, step)
+    paths = {name: str(each.path) for name, each in outputs.items()}
     given = vault.give(contexts, ACTOR, job.created_by, job.workspace, step.task.environment_variables, step.id)
     variables = rules.environment_variables(job, step, step.task, tracking_variables)
     if step.task.minibatches:
         command = minibatches.command(contexts, step, inputs, outputs)
     else:
-        places_of = {name: str(each.path) for name, each in outputs.items()}
-        command = rules.render(step.task, job.id, inputs, places_of)
+        command = rules.render(step.task, job.id, inputs, paths)
     return compute_model.StepRun(
         id=step.run,
         attempt=step.attempt,
         command=command,
+        launcher=launching.told(step, job.id, inputs, paths),
         python=python,
         code=_lay_code(blobs, root / "code", step.task.code) if step.task.code else None,
         env={name: value for name, value in variables.items() if name not in given},
@@ -130,7 +134,7 @@ def outputs_of(root: Path, job: Job, step: Step) -> dict[str, compute_model.Outp
     return {
         name: compute_model.Output(
             rules.output_place(root / "outputs", name, each, rules.output_address(each, job.id)),
-            rules.output_type(each),
+            "uri_file" if rules.is_file(rules.output_type(each)) else rules.output_type(each),
         )
         for name, each in step.task.outputs.items()
     }
@@ -192,21 +196,22 @@ def _tracking_variables(contexts: Contexts, job: Job, step: Step, experiment: st
     }
 
 
-def _wait(contexts: Contexts, machine: compute.Compute, job_id: str, run_id: str, attempt: int) -> compute_model.Status:
+def _wait(contexts: Contexts, machine: compute.Compute, step: Step, attempt: int) -> compute_model.Status:
     told = False
     while True:
-        status = machine.wait(run_id, LOOK_S, attempt)
+        status = machine.wait(step.run, LOOK_S, attempt)
         if status.state.ended:
             return status
-        if not told and _is_cancelled(contexts, job_id):
-            machine.cancel(run_id, attempt)
+        if not told and _is_to_end(contexts, step):
+            machine.cancel(step.run, attempt)
             told = True
 
 
-def _is_cancelled(contexts: Contexts, job_id: str) -> bool:
+def _is_to_end(contexts: Contexts, step: Step) -> bool:
+    """Somebody cancelled the job, or the step's group has given the step up."""
     with contexts.read(ACTOR) as ctx:
-        job = store.get(ctx, job_id)
-    return job is None or job.cancelled_by is not None
+        job, now = store.get(ctx, step.job), store.step(ctx, step.job, step.name)
+    return job is None or job.cancelled_by is not None or now is None or bool(now.stop)
 
 
 def _outcome(status: compute_model.Status) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from doubleloop.base import canonical, paging
 from doubleloop.db import tables
 from doubleloop.db.context import Ctx
 from doubleloop.events import commands as events
+from doubleloop.jobs import model
 from doubleloop.jobs.model import ENDED, Job, Status, Step, Task
 
 JOBS = sa.Table(
@@ -69,6 +70,8 @@ STEPS = sa.Table(
     sa.Column("token", sa.String(40)),
     sa.Column("log", sa.String(64)),
     sa.Column("usage", sa.Text, nullable=False),
+    sa.Column("stop", sa.Text, nullable=False, server_default=""),
+    sa.Column("progress", sa.Text, nullable=False, server_default="{}"),
     sa.Column("created_at", tables.Moment, nullable=False),
     sa.Column("started_at", tables.Moment),
     sa.Column("ended_at", tables.Moment),
@@ -90,12 +93,12 @@ ATTEMPTS = sa.Table(
     sa.Column("ended_at", tables.Moment),
 )
 
-_JSON = frozenset({"purpose", "inputs", "outputs", "tags", "pins", "commits", "usage"})
+_JSON = frozenset({"purpose", "inputs", "outputs", "tags", "pins", "commits", "usage", "progress"})
 # What an attempt finds out; a new attempt begins without it.
 _FRESH: Mapping[str, Any] = {
     "digest": None, "reused_from": None, "run_id": None, "environment_lock": None, "inputs": {}, "outputs": {},
-    "exit_code": None, "reason": "", "lost": False, "token": None, "log": None, "usage": {}, "started_at": None,
-    "ended_at": None,
+    "exit_code": None, "reason": "", "lost": False, "token": None, "log": None, "usage": {}, "stop": "", "progress": {},
+    "started_at": None, "ended_at": None,
 }  # fmt: skip
 
 
@@ -111,18 +114,23 @@ def _job(row: sa.Row[Any]) -> Job:
 def _step(row: sa.Row[Any]) -> Step:
     values = {key: json.loads(value) if key in _JSON else value for key, value in row._mapping.items()}
     del values["workspace"], values["position"]
-    task = json.loads(values["task"])
-    task["needs"] = tuple(task["needs"])
-    return Step(**{**values, "status": Status(values["status"]), "task": Task(**task)})
+    return Step(**{**values, "status": Status(values["status"]), "task": model.task(json.loads(values["task"]))})
 
 
 def insert(ctx: Ctx, job: Job, tasks: Sequence[Task]) -> None:
     ctx.tx.execute(JOBS.insert().values(**_encode(asdict(job))))
-    for position, task in enumerate(tasks):
+    add_steps(ctx, job, tasks)
+
+
+def add_steps(ctx: Ctx, job: Job, tasks: Sequence[Task]) -> None:
+    """More steps, behind those there are; one whose name is there already is left as it is."""
+    known = {each.name: number for number, each in enumerate(steps(ctx, job.id))}
+    fresh_tasks = [task for task in tasks if task.name not in known]
+    for position, task in enumerate(fresh_tasks, len(known)):
         fresh = {**_FRESH, "status": Status.QUEUED, "attempt": 0, "losses": 0}
         ctx.tx.execute(
             STEPS.insert().values(
-                job=job.id, name=task.name, workspace=job.workspace, position=position, created_at=job.created_at,
+                job=job.id, name=task.name, workspace=job.workspace, position=position, created_at=ctx.now,
                 task=canonical.dumps(asdict(task)), **_encode(fresh),
             )
         )  # fmt: skip

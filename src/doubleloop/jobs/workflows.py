@@ -11,7 +11,7 @@ from doubleloop.base import errors
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import commands as durable
 from doubleloop.durable import ports
-from doubleloop.jobs import finishing, planning, preparing, rules, running, store
+from doubleloop.jobs import finishing, groups, preparing, rules, running, store
 from doubleloop.jobs.model import ENDED, Job, Status, Step
 from doubleloop.jobs.preparing import ACTOR
 from doubleloop.tracking import commands as notes
@@ -108,6 +108,21 @@ async def _close(flow: ports.Flow, do: Callable[..., Any], *arguments: Any) -> N
         LOG.warning("the MLflow run of %s stays open: %s", "/".join(map(str, arguments)), error)
 
 
+async def run_group(flow: ports.Flow, argument: dict[str, Any]) -> str:
+    key = (argument["job"], argument["step"], argument["attempt"])
+    try:
+        if await _do(flow, "open", groups.open_group, *key):
+            while not (turn := await _do(flow, "advance", groups.advance, *key))["end"]:
+                await flow.wait(finishing.TOPIC, turn["pause"])
+            if not turn.get("done"):
+                await _do(flow, "finish", groups.finish, *key, turn)
+    except errors.Failed as error:
+        await _do(flow, "fail", finishing.fail, *key, str(error))
+    await _close(flow, finishing.close_run, *key)
+    await _do(flow, "clear", finishing.clear, *key)
+    return f"{key[0]}/{key[1]}/{key[2]}"
+
+
 # -- the job ----------------------------------------------------------------------------------------------------------
 
 
@@ -117,7 +132,7 @@ def open_job(contexts: Contexts, job_id: str) -> None:
         job = _get(anywhere, job_id)
         if job.status is Status.QUEUED:
             job = store.set_job(anywhere.in_workspace(job.workspace), job, Status.RUNNING, started_at=anywhere.now)
-    if job.kind == "command" or job.run_id or job.cancelled_by or job.status in ENDED:
+    if job.kind != "pipeline" or job.run_id or job.cancelled_by or job.status in ENDED:
         return
     run_id = running.find_or_create(contexts, job, job.display_name, rules.run_tags(job, None, job_id, None), job_id)
     with contexts.write(ACTOR, job.workspace) as ctx:
@@ -132,32 +147,14 @@ def advance(contexts: Contexts, job_id: str) -> str | None:
         if job.status in ENDED:
             return job.status
         ctx = anywhere.in_workspace(job.workspace)
-        steps = {step.name: step for step in store.steps(ctx, job_id)}
-        now = planning.turn(
-            [planning.Node(step.name, step.task.needs) for step in steps.values()],
-            {name: planning.State(step.status, step.lost, step.losses) for name, step in steps.items()},
-            cancelled=job.cancelled_by is not None,
-            go_on=job.continue_on_step_failure,
-        )
-        for name in now.start:
-            _begin(ctx, job, steps[name])
-        for name, why in now.skip.items():
-            store.end_step(ctx, job, steps[name], Status.SKIPPED, reason=f"skipped, because {why}")
-        for name in now.cancel:
-            store.end_step(ctx, job, steps[name], Status.CANCELLED, reason=f"cancelled by {job.cancelled_by}")
+        now = groups.turn(ctx, job, "")
         if now.end:
             _end_job(ctx, job, now.end)
         return now.end
 
 
-def _begin(ctx: Ctx, job: Job, step: Step) -> None:
-    attempt = store.begin(ctx, job, step)
-    argument = {"job": job.id, "step": step.name, "attempt": attempt}
-    durable.start(ctx, "jobs.step", f"{job.id}/{step.name}/{attempt}", argument)
-
-
 def _end_job(ctx: Ctx, job: Job, status: Status) -> None:
-    steps = store.steps(ctx, job.id)
+    steps = [each for each in store.steps(ctx, job.id) if not each.task.parent]
     if status is Status.COMPLETED:
         _tell_end(ctx, job, status, "", job_outputs(steps))
     elif status is Status.CANCELLED:
@@ -207,7 +204,7 @@ def close_job(contexts: Contexts, job_id: str) -> None:
     """End the MLflow run of a pipeline. Raises Unavailable."""
     with contexts.read(ACTOR) as ctx:
         job = _get(ctx, job_id, lock=False)
-    if job.kind != "command" and job.run_id and job.status in _MLFLOW:
+    if job.kind == "pipeline" and job.run_id and job.status in _MLFLOW:
         contexts.port(tracking.Tracking).end_run(job.run_id, _MLFLOW[job.status])
 
 
@@ -218,4 +215,4 @@ def _get(ctx: Ctx, job_id: str, *, lock: bool = True) -> Job:
     return job
 
 
-WORKFLOWS: dict[str, ports.Body] = {"jobs.run": run_job, "jobs.step": run_step}
+WORKFLOWS: dict[str, ports.Body] = {"jobs.run": run_job, "jobs.step": run_step, "jobs.group": run_group}

@@ -10,6 +10,8 @@ DEFAULT_GRACE_S = 10.0
 DEFAULT_LOG_CAP_BYTES = 64 * 1024 * 1024
 FOLDER_TYPES = ("uri_folder", "mlflow_model", "custom_model", "triton_model", "mltable")
 FILE_TYPES = ("uri_file",)
+# Files beside this one that start the command in another way than as one process under bash.
+PROGRAMS = ("distributed", "parallel")
 
 
 class BadJob(Exception):
@@ -21,6 +23,7 @@ class Job:
 
     ``code_dir`` is copied, ``env`` is the whole environment of the command, ``outputs`` maps a name to
     ``{"path": absolute path, "type": uri_file | uri_folder | ...}``, times are seconds, sizes bytes; 0 is no limit.
+    ``launcher`` names one of PROGRAMS, with what it needs to know; it is given ``job.json``.
     ``secrets`` are further variables, of which ``job.json`` has the names and the caller hands in the values.
     """
 
@@ -28,9 +31,10 @@ class Job:
         if not isinstance(body, dict):
             raise BadJob("job.json must be an object")
         self.id: str = _text(body, "id")
-        self.command: str = _text(body, "command")
+        self.command: str = _text(body, "command") if not body.get("launcher") else str(body.get("command") or "")
         self.code_dir: str = body.get("code_dir") or ""
         self.env: dict = body.get("env") or {}
+        self.launcher: dict = body.get("launcher") or {}
         self.secret_names: list = body.get("secrets") or []
         self.secrets: dict = {}
         self.inputs: dict = body.get("inputs") or {}
@@ -39,6 +43,8 @@ class Job:
         self.quota_bytes = int(_number(body, "quota_bytes", 0))
         self.grace_s = _number(body, "grace_s", DEFAULT_GRACE_S)
         self.log_cap_bytes = int(_number(body, "log_cap_bytes", DEFAULT_LOG_CAP_BYTES))
+        if self.launcher and self.launcher.get("program") not in PROGRAMS:
+            raise BadJob("'launcher.program' must be one of %s" % ", ".join(PROGRAMS))
         _check_env(self.env)
         _check_names(self.secret_names)
         _check_outputs(self.outputs)

@@ -127,13 +127,19 @@ class Supervisor:
             try:
                 for fd in (output, report, self._lifeline):
                     os.close(fd)
-                argv = [bash, "-c", self.job.command]
+                argv = self._argv(bash, env)
                 keeper.Keeper(lifeline_out, report_in).keep(argv, self.code, env, output_in, limit)
             finally:
                 os._exit(0)
         for fd in (output_in, report_in, lifeline_out):
             os.close(fd)
         return output, report
+
+    def _argv(self, bash: str, env: dict) -> list:
+        if not self.job.launcher:
+            return [bash, "-c", self.job.command]
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "%s.py" % self.job.launcher["program"])
+        return [os.path.join(env["VIRTUAL_ENV"], "bin", "python"), "-u", program, os.path.join(self.rundir, "job.json")]
 
     def _can_limit(self) -> bool:
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]

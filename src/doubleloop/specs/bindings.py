@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.specs.kinds import environment, jobs, values
-from doubleloop.specs.model import Document
+from doubleloop.specs.kinds import distribution, environment, jobs, parallel, spark, sweeps, values
 
 
 @dataclass(frozen=True)
@@ -22,10 +21,11 @@ class Literal:
 
 @dataclass(frozen=True)
 class PipelineInput:
-    """An input of the pipeline around the step."""
+    """An input of the pipeline around the step; ``default`` is the step's own value when that input is not set."""
 
     name: str
     mode: str | None = None
+    default: Literal | Asset | None = None
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,78 @@ class OutputDef:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """What must be so for a step to run: the value of ``binding`` is true, or (``wanted`` False) is not."""
+
+    binding: Binding
+    wanted: bool
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Steps inside a step. ``go_on``: those that need no failed one continue."""
+
+    steps: tuple[Step, ...]
+    go_on: bool = False
+
+
+@dataclass(frozen=True)
+class Loop:
+    """``step`` again and again, while its output ``condition`` is true (always, when None), at most ``limit`` times.
+
+    ``mapping``: output of a round → inputs that it becomes in the next.
+    """
+
+    step: Step
+    condition: str | None
+    mapping: Mapping[str, tuple[str, ...]]
+    limit: int
+
+
+@dataclass(frozen=True)
+class ForEach:
+    """``step`` once for each of ``items`` (name → inputs), at most ``at_once`` at the same time (0: all)."""
+
+    step: Step
+    items: Mapping[str, Mapping[str, Binding]]
+    at_once: int = 0
+
+
+@dataclass(frozen=True)
+class Search:
+    """``trial`` with values from a space; ``settings`` say which, how many, and what is best."""
+
+    trial: Step
+    settings: sweeps.Sweeps
+
+
+@dataclass(frozen=True)
+class Batches:
+    """A script's ``run`` over the mini-batches of the input ``data``; ``rows`` is the output its rows go to."""
+
+    script: str
+    arguments: str
+    data: tuple[str, ...]
+    rows: str | None
+    settings: parallel.Batches
+
+
+@dataclass(frozen=True)
+class Spark:
+    """What is given to spark-submit."""
+
+    settings: spark.Sparks
+
+
+Body = Pipeline | Loop | ForEach | Search | Batches | Spark
+
+
+@dataclass(frozen=True)
 class Step:
-    """One command to run. ``environment`` is a reference or an inline environment; ``pointer`` is where the step
-    stands in its document; ``unset`` are declared inputs that are optional and have no value."""
+    """One thing to run. ``environment`` is a reference, an inline environment or "" (steps that are made of others
+    have none); ``pointer`` is where the step stands in its document; ``unset`` are declared inputs that are optional
+    and have no value; ``body`` is what makes it another kind than a command. ``last``: it runs when all others have
+    ended, however they did."""
 
     name: str
     display_name: str
@@ -85,6 +154,10 @@ class Step:
     unset: frozenset[str] = frozenset()
     tags: Mapping[str, str] = field(default_factory=dict)
     pointer: str = ""
+    distribution: distribution.Distribution | None = None
+    when: tuple[Condition, ...] = ()
+    last: bool = False
+    body: Body | None = None
 
 
 def text(value: bool | int | float | str) -> str:
@@ -110,31 +183,27 @@ def default(declared: values.ComponentInput) -> Literal | Asset | None:
     return Asset(str(declared.default), type_of(declared.type), declared.mode)
 
 
-def own(document: Document, at: str, value: Any) -> Literal | Asset | None:
-    """An input of a job as value or data; None when it has a type only."""
+def own(where: errors.Where, name: str, value: Any) -> Literal | Asset | None:
+    """An input of a job as value or data; None when it has a type only. ``where`` is its place."""
     if not isinstance(value, values.Input):
         return Literal(value)
     if value.path is not None and value.value is not None:
-        raise errors.InvalidInput(
-            f"'{at}' has both a path and a value", where=document.source.where(at), cure="keep one of them"
-        )
+        raise errors.InvalidInput(f"'{name}' has both a path and a value", where=where, cure="keep one of them")
     literal = value.value if value.value is not None else value.default
     if value.path is not None:
         return Asset(value.path, type_of(value.type), value.mode)
     if literal is None:
         return None
     if value.type is None or value.type in values.PRIMITIVES:
-        _check_type(document, at, literal, value.type)
+        _check_type(where, name, literal, value.type)
         return Literal(literal, value.type)
     return Asset(str(literal), type_of(value.type), value.mode)
 
 
-def _check_type(document: Document, at: str, literal: Any, kind: str | None) -> None:
+def _check_type(where: errors.Where, name: str, literal: Any, kind: str | None) -> None:
     problem = mistyped(literal, kind) if "${{" not in str(literal) else None
     if problem:
-        raise errors.InvalidInput(
-            f"the input '{at.rpartition('.')[2]}' {problem}, not {literal!r}", where=document.source.where(at)
-        )
+        raise errors.InvalidInput(f"the input '{name}' {problem}, not {literal!r}", where=where)
 
 
 def output(name: str, value: Any) -> OutputDef:

@@ -134,8 +134,13 @@ def _check_rule(document: Document) -> None:
 CHECKS: dict[str, tuple[Callable[[Document], None], ...]] = {
     "command_job": (pipelines.check,),
     "pipeline_job": (pipelines.check,),
+    "sweep_job": (pipelines.check,),
+    "parallel_job": (pipelines.check,),
+    "spark_job": (pipelines.check,),
     "command_component": (pipelines.check,),
     "pipeline_component": (pipelines.check,),
+    "parallel_component": (pipelines.check,),
+    "spark_component": (pipelines.check,),
     "schedule": (_check_schedule,),
     "setup": (_check_setup,),
     "release": (_check_release,),

@@ -12,13 +12,17 @@ from doubleloop.specs.kinds import (
     batch,
     contracts,
     environment,
+    graphs,
     jobs,
     online,
+    parallel,
     places,
     releases,
     rules,
     schedules,
     setups,
+    spark,
+    sweeps,
 )
 
 MODELS: dict[str, type[fields.Spec]] = {
@@ -29,9 +33,14 @@ MODELS: dict[str, type[fields.Spec]] = {
     "compute": places.Compute,
     "workspace": places.Workspace,
     "command_job": jobs.CommandJob,
-    "pipeline_job": jobs.PipelineJob,
+    "pipeline_job": graphs.PipelineJob,
+    "sweep_job": sweeps.SweepJob,
+    "parallel_job": parallel.ParallelJob,
+    "spark_job": spark.SparkJob,
     "command_component": jobs.CommandComponent,
-    "pipeline_component": jobs.PipelineComponent,
+    "pipeline_component": graphs.PipelineComponent,
+    "parallel_component": parallel.ParallelComponent,
+    "spark_component": spark.SparkComponent,
     "online_endpoint": online.OnlineEndpoint,
     "online_deployment": online.OnlineDeployment,
     "batch_endpoint": batch.BatchEndpoint,
@@ -45,7 +54,10 @@ MODELS: dict[str, type[fields.Spec]] = {
 }
 
 # What a caller may expect: a kind, or one of these families (the nouns of the command line).
-FAMILIES = {"job": ("command_job", "pipeline_job"), "component": ("command_component", "pipeline_component")}
+FAMILIES = {
+    "job": ("command_job", "pipeline_job", "sweep_job", "parallel_job", "spark_job"),
+    "component": ("command_component", "pipeline_component", "parallel_component", "spark_component"),
+}
 FOREIGN = {"kind": "foreign"}  # the details of the error about a file that is none of all these
 OWN = ("setup", "release", "rule", "contract")
 LATER = ("labeling", "package-policy", "policy")
@@ -239,6 +251,10 @@ def _by_shape(data: Data) -> str | None:
     return next((kind for kind, fits in _SHAPES if fits(data)), None)
 
 
+def _runs(data: Data) -> bool:
+    return "command" in data or "jobs" in data or _type(data) in ("parallel", "spark")
+
+
 def _is_component(data: Data) -> bool:
     """Components declare: they have a version, or inputs with a type and without a value."""
     inputs = data.get("inputs")
@@ -282,10 +298,12 @@ _SHAPES: tuple[tuple[str, Callable[[Data], bool]], ...] = (
     ("schedule", lambda data: isinstance(data.get("trigger"), dict)),
     ("release", lambda data: "stages" in data and "model" in data),
     ("rule", lambda data: "on" in data and "do" in data),
-    ("component", lambda data: ("command" in data or "jobs" in data) and _is_component(data)),
+    ("component", lambda data: _runs(data) and _is_component(data)),
     (
         "job",
-        lambda data: "command" in data or "jobs" in data or _type(data) in ("pipeline", "sweep", "automl", "spark"),
+        lambda data: (
+            "command" in data or "jobs" in data or _type(data) in ("pipeline", "sweep", "automl", "spark", "parallel")
+        ),
     ),
     ("job", lambda data: _type(data) in ("finetuning", "distillation", "parallel", "import")),
     ("registry", lambda data: "replication_locations" in data),

@@ -20,6 +20,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("parent.outputs", re.compile(rf"^parent\.outputs\.(?P<name>{_KEY})$")),
     ("parent.jobs.outputs", re.compile(rf"^parent\.jobs\.(?P<step>{_KEY})\.outputs\.(?P<name>{_KEY})$")),
     ("parent.jobs.inputs", re.compile(rf"^parent\.jobs\.(?P<step>{_KEY})\.inputs\.(?P<name>{_KEY})$")),
+    ("parent.jobs", re.compile(rf"^parent\.jobs\.(?P<step>{_KEY})$")),
     ("name", re.compile(r"^(?:parent\.)?name$")),
     ("default_datastore", re.compile(r"^default_datastore$")),
     ("fact", re.compile(rf"^fact\.(?P<name>{_KEY}(?:\.{_KEY})*)$")),
@@ -35,8 +36,8 @@ _CURE = (
 @dataclass(frozen=True)
 class Expression:
     """One ``${{ }}``. ``scope`` is inputs, outputs, parent.inputs, parent.outputs, parent.jobs.outputs,
-    parent.jobs.inputs, search_space, name, default_datastore, fact, secrets or creation_context; ``key`` the text
-    inside without spaces; ``optional`` whether it stands in a ``$[[ ]]`` block."""
+    parent.jobs.inputs, parent.jobs (a whole step), search_space, name, default_datastore, fact, secrets or
+    creation_context; ``key`` the text inside without spaces; ``optional`` whether it stands in a ``$[[ ]]`` block."""
 
     scope: str
     key: str

@@ -89,14 +89,32 @@ class Inliner:
     def command(self, at: pointers.Pointer) -> None:
         self.environment((*at, "environment"))
 
+    def sweep(self, at: pointers.Pointer) -> None:
+        self.environment((*at, "trial", "environment"))
+
+    def parallel(self, at: pointers.Pointer) -> None:
+        self.environment((*at, "task", "environment"))
+
     def pipeline(self, at: pointers.Pointer) -> None:
+        self._component((*at, "component"))
         for step in self._each(at, "jobs"):
             self.environment((*step, "environment"))
-            component = pointers.get(self.data, (*step, "component"))
-            if isinstance(component, str) and references.is_local(component):
-                self._document((*step, "component"), "component")
-            elif isinstance(component, dict):
-                self.environment((*step, "component", "environment"))
+            self.environment((*step, "task", "environment"))
+            self._component((*step, "component"))
+            self._component((*step, "trial"))
+            if isinstance(pointers.get(self.data, (*step, "jobs")), dict):
+                self.pipeline(step)
+
+    def _component(self, at: pointers.Pointer) -> None:
+        """A component of a step: a file to read in, or one written inline, whose own files are read in."""
+        value = pointers.get(self.data, at)
+        if isinstance(value, str) and references.is_local(value):
+            self._document(at, "component")
+        elif isinstance(value, dict):
+            self.environment((*at, "environment"))
+            self.environment((*at, "task", "environment"))
+            if "jobs" in value:
+                self.pipeline(at)
 
     def deployment(self, at: pointers.Pointer) -> None:
         self.environment((*at, "environment"))
@@ -178,7 +196,12 @@ class Inliner:
 _STEPS: dict[str, Callable[[Inliner, pointers.Pointer], None]] = {
     "environment": Inliner.environment,
     "command_job": Inliner.command,
+    "sweep_job": Inliner.sweep,
+    "parallel_job": Inliner.parallel,
+    "spark_job": Inliner.command,
     "command_component": Inliner.command,
+    "parallel_component": Inliner.parallel,
+    "spark_component": Inliner.command,
     "pipeline_job": Inliner.pipeline,
     "pipeline_component": Inliner.pipeline,
     "online_deployment": Inliner.deployment,

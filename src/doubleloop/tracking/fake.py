@@ -48,6 +48,15 @@ class MemoryTracking:
     def metrics(self, run_id: str) -> dict[str, float]:
         return dict(self._run(run_id)["metrics"])
 
+    def metric_history(self, run_id: str, key: str) -> list[tuple[int, float]]:
+        return list(self._run(run_id).get("history", {}).get(key, []))
+
+    def log_metric(self, run_id: str, key: str, value: float) -> None:
+        run = self._run(run_id)
+        run["metrics"][key] = value
+        values = run.setdefault("history", {}).setdefault(key, [])
+        values.append((len(values), value))
+
     def params(self, run_id: str) -> dict[str, str]:
         return dict(self._run(run_id)["params"])
 

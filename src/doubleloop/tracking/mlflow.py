@@ -16,6 +16,7 @@ from doubleloop.tracking import ports
 
 API = "/api/2.0/mlflow/"
 PAGE = 200
+HISTORY = 10_000
 # Model files that did not come from a run: their runs, and the tag by which equal files are found again.
 UPLOADS = "model-create"
 KEY = "doubleloop.key"
@@ -89,6 +90,26 @@ class Mlflow:
 
     def metrics(self, run_id: str) -> dict[str, float]:
         return {each["key"]: float(each["value"]) for each in self._run(run_id).get("metrics", [])}
+
+    def metric_history(self, run_id: str, key: str) -> list[tuple[int, float]]:
+        found: list[dict[str, Any]] = []
+        token = ""
+        while True:
+            page = self._call(
+                "GET", "metrics/get-history", run_id=run_id, metric_key=key, max_results=HISTORY,
+                **({"page_token": token} if token else {}),
+            )  # fmt: skip
+            found += page.get("metrics", [])
+            token = page.get("next_page_token") or ""
+            if not token:
+                break
+        found.sort(key=lambda each: (int(each.get("timestamp", 0)), int(each.get("step", 0))))
+        return [(int(each.get("step", 0)), float(each["value"])) for each in found]
+
+    def log_metric(self, run_id: str, key: str, value: float) -> None:
+        self._call(
+            "POST", "runs/log-metric", run_id=run_id, key=key, value=value, timestamp=time.time_ns() // 1_000_000
+        )
 
     def params(self, run_id: str) -> dict[str, str]:
         return {each["key"]: each["value"] for each in self._run(run_id).get("params", [])}

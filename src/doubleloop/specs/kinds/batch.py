@@ -9,7 +9,8 @@ from pydantic import Discriminator, Field, Tag
 from doubleloop.specs import support
 from doubleloop.specs.fields import Accepted, Fold, Int, LooseText, Name, Spec, Tags, Text, Variables
 from doubleloop.specs.kinds.environment import EnvironmentField
-from doubleloop.specs.kinds.jobs import PipelineComponent, PipelineJob, Resources
+from doubleloop.specs.kinds.graphs import PipelineComponent, PipelineJob
+from doubleloop.specs.kinds.jobs import Resources
 from doubleloop.specs.kinds.online import AuthMode, CodeConfiguration, Count, ModelField
 from doubleloop.specs.kinds.values import JobInput, JobOutput
 

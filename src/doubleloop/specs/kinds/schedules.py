@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from doubleloop.specs import support, timezones
 from doubleloop.specs.fields import Accepted, Fold, Int, LooseText, Many, Moment, Name, Spec, Tags, Text, Variables
 from doubleloop.specs.kinds.environment import EnvironmentField
-from doubleloop.specs.kinds.jobs import CommandJob, Limits, PipelineJob, Resources, Settings
+from doubleloop.specs.kinds.graphs import PipelineJob, Settings
+from doubleloop.specs.kinds.jobs import CommandJob, Limits, Resources
 from doubleloop.specs.kinds.monitors import Monitor
 from doubleloop.specs.kinds.values import JobInput, JobOutput
 

@@ -11,9 +11,6 @@ from doubleloop.specs.fields import Flag, Fold, LooseText, Name, Number, Scalar,
 
 PRIMITIVES = ("string", "number", "integer", "boolean")
 
-AssetType = Annotated[
-    Literal["uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model", "path"], Fold
-]
 ValueType = Annotated[
     Literal[
         "uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model", "path",
@@ -61,11 +58,14 @@ class Output(Spec):
 
     title: ClassVar[str] = "job › output"
 
-    type: AssetType | None = Field(None, description="uri_folder (default), uri_file, mltable or a model type.")
+    type: ValueType | None = Field(
+        None, description="uri_folder (default), uri_file, mltable, a model type, or a primitive."
+    )
     mode: OutputMode | None = Field(None, description="How it is written: upload, rw_mount, mount, direct.")
     path: Text | None = Field(None, description="Where it goes: a datastore path, or ${{parent.outputs.X}}.")
     name: Name | None = Field(None, description="Register the output as an asset of this name.")
     version: Text | None = Field(None, description="Version of that asset; left out, the next number is taken.")
+    is_control: Flag | None = Field(None, description="Whether if_else and do_while may look at its value.")
     description: LooseText | None = Field(None, description="What it is.")
 
 
@@ -101,9 +101,11 @@ class ComponentOutput(Spec):
 
     title: ClassVar[str] = "component › output"
 
-    type: ValueType = Field("uri_folder", description="uri_folder, uri_file, mltable or a model type.")
+    type: ValueType = Field("uri_folder", description="uri_folder, uri_file, mltable, a model type, or a primitive.")
     description: LooseText | None = Field(None, description="What it is.")
     mode: AnyMode | None = Field(None, description="How it is written.")
+    is_control: Flag | None = Field(None, description="Whether if_else and do_while may look at its value.")
+    early_available: Flag | None = Field(None, description="Whether others may read it before the step has ended.")
 
     @classmethod
     def lenient(cls, data: dict[str, Any]) -> bool:
@@ -125,7 +127,10 @@ SUPPORT: dict[type[Spec], support.Rows] = {
         "type path mode value default description optional",
         {"datastore": support.STORE, "path_on_compute": support.AZURE},
     ),
-    Output: support.rows("type mode path name version description"),
+    Output: support.rows("type mode path name version description is_control"),
     ComponentInput: support.rows("type description default optional min max enum mode"),
-    ComponentOutput: support.rows("type description mode"),
+    ComponentOutput: support.rows(
+        "type description mode is_control",
+        {"early_available": "has no effect here: what a step writes is read when it has ended"},
+    ),
 }
