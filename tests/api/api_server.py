@@ -148,6 +148,14 @@ $schema: x/commandJob.schema.json
 command: echo hello
 environment: azureml:thing:1
 """
+COMPONENT = """
+$schema: x/commandComponent.schema.json
+name: thing
+type: command
+command: echo ${{inputs.word}}
+environment: azureml:thing:1
+inputs: {word: {type: string, default: hello}}
+"""
 ENDPOINT = "{$schema: x/managedOnlineEndpoint.schema.json, name: thing, auth_mode: key}"
 DEPLOYMENT = """
 $schema: x/managedOnlineDeployment.schema.json
@@ -207,6 +215,7 @@ def inhabit(served: Served) -> dict[str, str]:
     ws = "/workspaces/dev"
     post(f"{ws}/environments", {"document": wire(ENVIRONMENT)})
     post(f"{ws}/data", {"document": wire(DATA % f"tree:sha256:{tree}/thing.csv")})
+    post(f"{ws}/components", {"document": wire(COMPONENT)})
     post("/principals", {"name": "thing"})
     with served.contexts.write(actors.Actor("admin"), places.REGISTRY) as ctx:
         spec = {"reference": f"tree:sha256:{tree}", "flavor": "mlflow", "authors": ["admin"]}

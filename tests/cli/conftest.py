@@ -6,16 +6,24 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "sdk"))
 
 import small_server
+
+from doubleloop import wiring
+from doubleloop.api import app
+from doubleloop.main import home
+from doubleloop.settings import model as settings_model
 
 DOUBLELOOP = str(Path(sys.executable).with_name("doubleloop"))
 
@@ -96,3 +104,25 @@ def in_sequence() -> Callable[..., Callable[[Any], Any]]:
         return lambda _: left[0] if len(left) == 1 else left.pop(0)
 
     return make
+
+
+@pytest.fixture
+def installed(stranger: Terminal) -> Iterator[Terminal]:
+    """A terminal on an installation whose API runs here; workspaces, users and logins are made by its commands."""
+    settings = settings_model.Settings(home=stranger.home)
+    home.create(settings)
+    home.prepare(settings)
+    server = uvicorn.Server(
+        uvicorn.Config(app.create(wiring.contexts(settings), settings), port=0, log_level="warning")
+    )  # fmt: skip
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    profile = json.loads((stranger.home / "client.json").read_text())
+    profile["url"] = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    (stranger.home / "client.json").write_text(json.dumps(profile))
+    yield stranger
+    server.should_exit = True
+    thread.join()

@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-
-from doubleloop import wiring
-from doubleloop.api import app
-from doubleloop.main import home
-from doubleloop.settings import model as settings_model
 
 BIKES = Path(__file__).parents[2] / "examples" / "bikes"
 
@@ -35,28 +26,6 @@ environment: azureml:plain@latest
 inputs:
   bikes: {type: uri_file, path: "azureml:bikes@latest"}
 """
-
-
-@pytest.fixture
-def installed(stranger: Any) -> Iterator[Any]:
-    """A terminal on an installation whose API runs here; workspaces, users and logins are made by its commands."""
-    settings = settings_model.Settings(home=stranger.home)
-    home.create(settings)
-    home.prepare(settings)
-    server = uvicorn.Server(
-        uvicorn.Config(app.create(wiring.contexts(settings), settings), port=0, log_level="warning")
-    )  # fmt: skip
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    profile = json.loads((stranger.home / "client.json").read_text())
-    profile["url"] = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    (stranger.home / "client.json").write_text(json.dumps(profile))
-    yield stranger
-    server.should_exit = True
-    thread.join()
 
 
 def ok(done: Any) -> Any:

@@ -48,6 +48,7 @@ FILES: dict[str, str] = {
     "schedule": "name: s\ntrigger: {type: cron, expression: '0 3 * * *'}\ncreate_monitor: {}\n",
     "setup": "workspaces:\n- {name: dev, kind: preproduction}\n",
     "release": "name: r\nmodel: azureml:m\nstages:\n- {workspace: dev}\n",
+    "registry": "name: r\nlocation: westeurope\nreplication_locations: [{location: westeurope}]\n",
     "rule": "name: r\non: monitor.alert\ndo: [{retrain: {release: r}}]\n",
     "contract": "columns: {a: {type: number}}\n",
 }
@@ -58,7 +59,7 @@ SCHEMAS = {
     "parallel_component": "parallelComponent", "spark_component": "sparkComponent",
     "online_endpoint": "managedOnlineEndpoint", "online_deployment": "managedOnlineDeployment",
     "batch_endpoint": "batchEndpoint", "batch_deployment": "modelBatchDeployment", "compute": "amlCompute",
-    "datastore": "azureBlob", "workspace": "workspace", "schedule": "Schedule",
+    "datastore": "azureBlob", "workspace": "workspace", "schedule": "Schedule", "registry": "registry",
 }  # fmt: skip
 
 

@@ -42,16 +42,21 @@ def show_workspace(request: Request, ws: str) -> dict[str, Any]:
 
 
 def _local(settings: Settings) -> dict[str, Any]:
-    return {"name": "local", "type": "local", "state": "Running", "slots": settings.slots, "accepted": {}}
+    return {"name": "local", "type": "local", "state": "Running", "provisioning_state": "Succeeded",
+            "slots": settings.slots, "accepted": {}}  # fmt: skip
 
 
 def _declared(settings: Settings, found: dict[str, dict[str, Any]], ws: str) -> dict[str, dict[str, Any]]:
     """The computes that set-ups declare for a workspace; each stands for this machine."""
-    return {
-        name: {**_local(settings), "name": name, "type": spec["type"],
-               "accepted": {key: value for key, value in spec.items() if key not in ("type", "workspaces")}}
+    declared_here = {
+        name: {key: value for key, value in spec.items() if key != "workspaces"}
         for name, spec in found.items()
         if not spec.get("workspaces") or ws in spec["workspaces"]
+    }
+    return {
+        name: {**_local(settings), **spec, "name": name,
+               "accepted": {key: value for key, value in spec.items() if key != "type"}}
+        for name, spec in declared_here.items()
     }  # fmt: skip
 
 
@@ -87,14 +92,14 @@ def put_datastore(request: Request, ws: str, body: dict[str, Any] = Body()) -> d
         )  # fmt: skip
     with requests.writing(request, ws) as ctx:
         data.put_datastore(ctx, document.model.name, spec)
-    return {"name": document.model.name, **spec}
+    return _datastore(document.model.name, spec)
 
 
 @router.get("/workspaces/{ws}/datastores", openapi_extra=needs(Action.STORAGE_READ))
 def list_datastores(request: Request, ws: str) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
         found = datasets.datastores(ctx)
-    return requests.listing(sorted(found.items()), lambda item: {"name": item[0], **item[1]})
+    return requests.listing(sorted(found.items()), lambda item: _datastore(*item))
 
 
 @router.get("/workspaces/{ws}/datastores/{name}", openapi_extra=needs(Action.STORAGE_READ))
@@ -103,7 +108,19 @@ def show_datastore(request: Request, ws: str, name: str) -> dict[str, Any]:
         found = datasets.datastores(ctx)
     if name not in found:
         raise errors.NotFound(f"No datastore is named '{name}' in {ws}", cure=f"There are: {', '.join(found)}.")
-    return {"name": name, **found[name]}
+    return _datastore(name, found[name])
+
+
+def _datastore(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "is_default": name == datasets.DEFAULT_DATASTORE, **spec}
+
+
+@router.delete("/workspaces/{ws}/datastores/{name}", openapi_extra=needs(Action.STORAGE_WRITE))
+def delete_datastore(request: Request, ws: str, name: str) -> dict[str, Any]:
+    """The name goes; what lies there stays."""
+    with requests.writing(request, ws) as ctx:
+        data.remove_datastore(ctx, name)
+    return {}
 
 
 @router.post("/workspaces/{ws}/data", openapi_extra=needs(Action.DATA_WRITE))
@@ -123,7 +140,7 @@ def create_data(request: Request, ws: str, body: dict[str, Any] = Body()) -> dic
 @router.get("/workspaces/{ws}/data", openapi_extra=needs(Action.DATA_READ))
 def list_data(request: Request, ws: str, archived: bool = False) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
-        return requests.listing([each.asset for each in datasets.names(ctx)], render.asset)
+        return requests.listing([each.asset for each in datasets.names(ctx, archived)], render.asset)
 
 
 @router.get("/workspaces/{ws}/data/{name}/versions", openapi_extra=needs(Action.DATA_READ))
@@ -175,7 +192,7 @@ def create_environment(request: Request, ws: str, body: dict[str, Any] = Body())
 @router.get("/workspaces/{ws}/environments", openapi_extra=needs(Action.ENVIRONMENT_READ))
 def list_environments(request: Request, ws: str, archived: bool = False) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
-        return requests.listing(environment_queries.names(ctx), render.environment)
+        return requests.listing(environment_queries.names(ctx, archived), render.environment)
 
 
 @router.get("/workspaces/{ws}/environments/{name}/versions", openapi_extra=needs(Action.ENVIRONMENT_READ))
@@ -188,6 +205,32 @@ def environment_versions(request: Request, ws: str, name: str) -> dict[str, Any]
 def show_environment(request: Request, ws: str, name: str, version: str) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
         return render.environment(environment_queries.show(ctx, _reference(name, version)))
+
+
+@router.put("/workspaces/{ws}/environments/{name}/labels/{label}", openapi_extra=needs(Action.ENVIRONMENT_WRITE))
+def label_environment(
+    request: Request, ws: str, name: str, label: str, body: dict[str, Any] = Body()
+) -> dict[str, Any]:
+    requests.refuse_unknown(body, "version")
+    with requests.writing(request, ws) as ctx:
+        wanted = _reference(name, requests.text(body, "version"))
+        return render.environment(environments.set_label(ctx, wanted, label))
+
+
+@router.post(
+    "/workspaces/{ws}/environments/{name}/versions/{version}/archive", openapi_extra=needs(Action.ENVIRONMENT_WRITE)
+)
+def archive_environment(request: Request, ws: str, name: str, version: str) -> dict[str, Any]:
+    with requests.writing(request, ws) as ctx:
+        return render.environment(environments.archive(ctx, _reference(name, version)))
+
+
+@router.post(
+    "/workspaces/{ws}/environments/{name}/versions/{version}/restore", openapi_extra=needs(Action.ENVIRONMENT_WRITE)
+)
+def restore_environment(request: Request, ws: str, name: str, version: str) -> dict[str, Any]:
+    with requests.writing(request, ws) as ctx:
+        return render.environment(environments.archive(ctx, _reference(name, version), False))
 
 
 @router.post(
@@ -235,7 +278,7 @@ def create_model(request: Request, ws: str, body: dict[str, Any] = Body()) -> di
 @router.get("/workspaces/{ws}/models", openapi_extra=needs(Action.MODEL_READ))
 def list_models(request: Request, ws: str, archived: bool = False) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
-        return requests.listing(model_queries.names(ctx), render.model_version)
+        return requests.listing(model_queries.names(ctx, archived), render.model_version)
 
 
 @router.get("/workspaces/{ws}/models/{name}/versions", openapi_extra=needs(Action.MODEL_READ))
@@ -262,17 +305,3 @@ def restore_model(request: Request, ws: str, name: str, version: str) -> dict[st
     with requests.writing(request, ws) as ctx:
         models.archive(ctx, name, version, False)
         return render.model_version(model_queries.get(ctx, name, version))
-
-
-@router.post("/workspaces/{ws}/components", openapi_extra=needs(Action.ENVIRONMENT_WRITE))
-def create_component(request: Request, ws: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
-    raise errors.NotSupported(
-        "Registered components are not there yet", cure="Refer to the component's file from the pipeline."
-    )
-
-
-@router.get("/workspaces/{ws}/components", openapi_extra=needs(Action.ENVIRONMENT_READ))
-def list_components(request: Request, ws: str) -> dict[str, Any]:
-    with requests.reading(request, ws) as ctx:
-        environment_queries.names(ctx)
-    return {"items": [], "next": None}

@@ -9,6 +9,7 @@ from fastapi import Body, Query, Request, Response
 from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import needs
 from doubleloop.base import errors
+from doubleloop.components import queries as components
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands, mapping, queries
@@ -42,8 +43,11 @@ def validate(request: Request, ws: str, body: dict[str, Any] = Body()) -> dict[s
     requests.refuse_unknown(body, "document")
     with requests.reading(request, ws) as ctx:
         identity.permit(ctx, Action.JOB_SUBMIT)
+        try:
+            document = components.inlined(ctx, requests.document(body, *KINDS))
+        except (errors.InvalidInput, errors.NotSupported, errors.NotFound) as error:
+            return {"ok": False, "steps": [], "problems": [error.to_dict()["error"]], "notes": []}
     try:
-        document = requests.document(body, *KINDS)
         tasks = mapping.tasks(document)
     except (errors.InvalidInput, errors.NotSupported) as error:
         return {"ok": False, "steps": [], "problems": [error.to_dict()["error"]], "notes": []}

@@ -120,6 +120,7 @@ def deployment(value: endpoints.Deployment, traffic: int) -> dict[str, Any]:
         "status": value.status.value, "provisioning_state": _PROVISIONING[value.status.value], "error": value.error,
         "model": value.model_id, "environment_lock": value.environment_lock,
         "instance_count": spec.get("instance_count", 1), "traffic": traffic, "release": value.release,
+        "spec": spec,
         "signed": value.signature is not None, "unchecked": _unchecked(value), "created_by": value.created_by,
         "created_at": plain(value.created_at),
         "ready_at": plain(value.ready_at),

@@ -61,9 +61,9 @@ def versions(ctx: Ctx, kind: str, name: str) -> list[model.Asset]:
     return [asset for workspace in places(ctx) for asset in store.versions(ctx, kind, workspace, name)]
 
 
-def names(ctx: Ctx, kind: str) -> list[model.Asset]:
-    """The newest version of each name that can be seen from the context's workspace."""
-    return store.newest(ctx, kind, places(ctx))
+def names(ctx: Ctx, kind: str, archived: bool = False) -> list[model.Asset]:
+    """The newest version of each name that can be seen from the context's workspace; archived ones when asked for."""
+    return store.newest(ctx, kind, places(ctx), archived)
 
 
 def of_content(ctx: Ctx, digest: str) -> list[model.Asset]:

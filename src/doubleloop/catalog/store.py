@@ -85,13 +85,15 @@ def versions(ctx: Ctx, kind: str, workspace: str, name: str) -> list[model.Asset
     return [_asset(row, tuple(sorted(marks[row.version]))) for row in ctx.tx.execute(query)]
 
 
-def newest(ctx: Ctx, kind: str, workspaces: list[str]) -> list[model.Asset]:
-    """The newest version of every name in these workspaces."""
+def newest(ctx: Ctx, kind: str, workspaces: list[str], archived: bool = False) -> list[model.Asset]:
+    """The newest version of every name in these workspaces, of those that are archived too when asked for."""
     last = (
         sa.select(sa.func.max(ASSETS.c.seq))
-        .where(ASSETS.c.kind == kind, ASSETS.c.workspace.in_(workspaces), ASSETS.c.archived.is_(False))
+        .where(ASSETS.c.kind == kind, ASSETS.c.workspace.in_(workspaces))
         .group_by(ASSETS.c.workspace, ASSETS.c.name)
     )
+    if not archived:
+        last = last.where(ASSETS.c.archived.is_(False))
     query = sa.select(ASSETS).where(ASSETS.c.seq.in_(last)).order_by(ASSETS.c.name)
     return [_asset(row) for row in ctx.tx.execute(query)]
 

@@ -14,13 +14,15 @@ from doubleloop.sdk import routes
 from doubleloop.specs import documents, references
 
 _NOTES = 6
+Sets = tuple[tuple[str, str], ...] | list[tuple[str, str]]
 
 
 def read(
     session: Session,
     file: str | None,
     kind: str,
-    sets: tuple[tuple[str, str], ...] | list[tuple[str, str]] = (),
+    sets: Sets = (),
+    /,
     **given: Any,
 ) -> documents.Document:
     """The document in ``file`` (``-``: standard input), or made of flags alone. ``given`` are fields that flags set;
@@ -43,6 +45,20 @@ def read(
 def empty(kind: str) -> documents.Document:
     """A document of which nothing was said."""
     return documents.parse("{}", "command line", Path.cwd(), kind=kind)
+
+
+def again(
+    session: Session, kind: str, name: str, spec: dict[str, Any], sets: Sets, /, **given: Any
+) -> documents.Document:
+    """What is there already (``spec``: its fields), changed by ``--set`` and flags. Raises InvalidInput."""
+    flags = {key: _absolute(key, value) for key, value in given.items() if value is not None}
+    changes = [*sets, *((key, json.dumps(value)) for key, value in flags.items())]
+    if not changes:
+        raise errors.InvalidInput("There is nothing to change", cure="Give --set PATH=VALUE, or a file with -f FILE.")
+    plain = {key: value for key, value in spec.items() if value is not None}
+    document = documents.parse(json.dumps(plain), f"{kind} {name}", Path.cwd(), sets=changes, kind=kind)
+    _note(session, document)
+    return document
 
 
 def ship(session: Session, document: documents.Document) -> routes.Body:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,17 +16,18 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 _WORKSPACE = "Workspace  [default: $DOUBLELOOP_WORKSPACE, or the one in use]"
-_FORMATS = ("table", "json", "yaml", "tsv", "none")
+_FORMATS = ("table", "json", "jsonc", "yaml", "yamlc", "tsv", "none")
 # Options that take several `key=value` words after one flag, as az's do.
-_SEVERAL = ("--set", "--traffic", "--mirror-traffic", "--tags", "--inputs", "--outputs")
+_SEVERAL = ("--set", "--add", "--remove", "--traffic", "--mirror-traffic", "--tags", "--inputs", "--outputs")
 
 
 class Verb(click.Command):
-    """``--set a=1 b=2`` is read as ``--set a=1 --set b=2``."""
+    """``--set a=1 b=2`` is read as ``--set a=1 --set b=2``, and ``--endpoint`` as ``--endpoint-name``: as az does."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         known = {name for parameter in self.params for name in parameter.opts}
         several = [name for name in _SEVERAL if name in known]
+        args = _whole(args, known)
         spread: list[str] = []
         flag, taken = "", False
         for position, word in enumerate(args):
@@ -43,6 +45,20 @@ class Verb(click.Command):
         return super().parse_args(ctx, spread)
 
 
+def _whole(args: list[str], known: set[str]) -> list[str]:
+    """Long options that were cut short, written out, where only one begins so."""
+    found: list[str] = []
+    for position, word in enumerate(args):
+        if word == "--":
+            return found + args[position:]
+        flag, sign, value = word.partition("=")
+        if flag.startswith("--") and flag not in known and flag != "--help":
+            near = [name for name in known if name.startswith(flag)]
+            word = near[0] + sign + value if len(near) == 1 else word
+        found.append(word)
+    return found
+
+
 def shared(*, workspace: bool = True, user: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Adds the shared options; calls with a ``Session``; prints what is returned (None: nothing)."""
 
@@ -53,6 +69,7 @@ def shared(*, workspace: bool = True, user: bool = True) -> Callable[[Callable[.
             from doubleloop.cli import output, session
 
             flags = {**(ctx.obj or {}), **{key: given.pop(key) for key in list(given) if key in _SHARED}}
+            flags["output"] = flags.get("output") or _format()
             with session.Session(session.flags(**flags)) as opened:
                 shown = function(opened, **given)
                 if shown is not None:
@@ -61,6 +78,16 @@ def shared(*, workspace: bool = True, user: bool = True) -> Callable[[Callable[.
         return _add(run, workspace, user)
 
     return decorate
+
+
+def _format() -> str | None:
+    """The format that ``$DOUBLELOOP_OUTPUT`` asks for where ``-o`` does not. Raises InvalidInput."""
+    wanted = os.environ.get("DOUBLELOOP_OUTPUT") or None
+    if wanted is not None and wanted not in _FORMATS:
+        raise errors.InvalidInput(
+            f"'{wanted}' is not a format", where=errors.Where("$DOUBLELOOP_OUTPUT"), cure=f"Use {', '.join(_FORMATS)}."
+        )
+    return wanted
 
 
 _SHARED = frozenset({"output", "query", "workspace", "registry_name", "acting", "quiet"})

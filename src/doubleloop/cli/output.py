@@ -116,7 +116,10 @@ def _tsv_cell(cell: Any) -> str:
     return "" if isinstance(cell, dict) else str(cell)
 
 
-_WRITERS: dict[str, Callable[[Any], str]] = {"json": as_json, "yaml": as_yaml, "tsv": tsv}
+# az's coloured formats are the plain ones here: colours would only be in the way of a script.
+_WRITERS: dict[str, Callable[[Any], str]] = {
+    "json": as_json, "jsonc": as_json, "yaml": as_yaml, "yamlc": as_yaml, "tsv": tsv,
+}  # fmt: skip
 
 
 def table(shown: Shown) -> str:

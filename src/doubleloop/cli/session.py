@@ -111,7 +111,7 @@ class Session:
     @property
     def machine(self) -> bool:
         """Whether stdout is for a program: then it gets the answer and nothing else."""
-        return self.flags.output in ("json", "yaml", "tsv") or self.flags.query is not None
+        return self.flags.output in ("json", "jsonc", "yaml", "yamlc", "tsv") or self.flags.query is not None
 
     def say(self, text: str) -> None:
         """Text that was asked for as it comes (a log): on stdout, unless that is for a program."""

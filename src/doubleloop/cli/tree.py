@@ -47,6 +47,7 @@ ENTRIES: dict[str, Entry] = {
     "token": _noun("Set up", "token", "Tokens of programs."),
     "principal": _noun("Set up", "principal", "Processes that act under a name of their own."),
     "role": _noun("Set up", "role", "Groups, personas, and who may do what."),
+    "schema": _noun("Set up", "schema", "JSON schemas of files, for editors."),
     "data": _noun("Inner loop", "data", "Data assets and their versions."),
     "environment": _noun("Inner loop", "environment", "Environments jobs and deployments run in."),
     "component": _noun("Inner loop", "component", "Reusable pipeline steps."),
@@ -62,6 +63,8 @@ ENTRIES: dict[str, Entry] = {
     "rule": _noun("Watch and react", "rule", "What happens when something happens."),
     "trace": Entry("Watch and react", "tracing", "trace", "Explain a prediction, release, model or decision."),
     "audit": _noun("Watch and react", "audit", "The record of everything, and proof that it is whole."),
+    "az-shim": Entry("Start", "az", "shim", "Let scripts that call `az ml` reach this system."),
+    "completion": Entry("Start", "completion", "completion", "Completion of these words in your shell."),
     "version": Entry("Start", "running", "version", "The versions of this program and its server."),
 }
 

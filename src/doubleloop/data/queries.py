@@ -33,9 +33,9 @@ def versions(ctx: Ctx, name: str) -> list[model.DataVersion]:
     return [from_asset(asset) for asset in catalog.versions(ctx, "data", name)]
 
 
-def names(ctx: Ctx) -> list[model.DataVersion]:
+def names(ctx: Ctx, archived: bool = False) -> list[model.DataVersion]:
     identity.permit(ctx, Action.DATA_READ)
-    return [from_asset(asset) for asset in catalog.names(ctx, "data")]
+    return [from_asset(asset) for asset in catalog.names(ctx, "data", archived)]
 
 
 def datastores(ctx: Ctx) -> dict[str, dict[str, object]]:

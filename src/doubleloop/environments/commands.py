@@ -38,6 +38,22 @@ def create(ctx: Ctx, name: str, version: str | None, spec: Mapping[str, Any]) ->
     return catalog.add(ctx, "environment", name, version, canonical.sha256(content), dict(spec))
 
 
+def set_label(ctx: Ctx, reference: str, label: str) -> assets.Asset:
+    """Point a label at a version. Raises NotFound, InvalidInput."""
+    asset = queries.show(ctx, reference)
+    identity.permit(ctx, Action.ENVIRONMENT_WRITE, asset.workspace)
+    catalog.label(ctx.in_workspace(asset.workspace), asset, label)
+    return queries.show(ctx, f"{asset.name}:{asset.version}")
+
+
+def archive(ctx: Ctx, reference: str, archived: bool = True) -> assets.Asset:
+    """Leave a version out of listings, or put it back; what uses it goes on. Raises NotFound."""
+    asset = queries.show(ctx, reference)
+    identity.permit(ctx, Action.ENVIRONMENT_WRITE, asset.workspace)
+    catalog.archive(ctx.in_workspace(asset.workspace), asset, archived)
+    return queries.show(ctx, f"{asset.name}:{asset.version}")
+
+
 def permit_build(ctx: Ctx) -> None:
     """Raise unless the actor may have environments built in the context's workspace."""
     identity.permit(ctx, Action.ENVIRONMENT_WRITE)

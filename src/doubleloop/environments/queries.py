@@ -61,9 +61,9 @@ def versions(ctx: Ctx, name: str) -> list[catalog.Asset]:
     return assets.versions(ctx, "environment", name)
 
 
-def names(ctx: Ctx) -> list[catalog.Asset]:
+def names(ctx: Ctx, archived: bool = False) -> list[catalog.Asset]:
     identity.permit(ctx, Action.ENVIRONMENT_READ)
-    return assets.names(ctx, "environment")
+    return assets.names(ctx, "environment", archived)
 
 
 def show(ctx: Ctx, reference: str) -> catalog.Asset:

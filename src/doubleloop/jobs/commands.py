@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from doubleloop.base import errors, ids
+from doubleloop.components import queries as components
 from doubleloop.db.context import Ctx
 from doubleloop.durable import commands as durable
 from doubleloop.events import commands as events
@@ -44,7 +45,7 @@ def submit(
     assert ctx.workspace is not None
     if id is not None and (known := _known(ctx, id)) is not None:
         return known
-    document = mapping.with_inputs(document, inputs or {})
+    document = mapping.with_inputs(components.inlined(ctx, document), inputs or {})
     tasks = mapping.tasks(document)
     references.check(ctx, document, tasks)
     wanted = document.model

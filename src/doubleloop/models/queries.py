@@ -45,10 +45,10 @@ def versions(ctx: Ctx, name: str) -> list[model.ModelVersion]:
     return [from_asset(asset) for asset in assets.versions(ctx.in_workspace(REGISTRY), "model", name)]
 
 
-def names(ctx: Ctx) -> list[model.ModelVersion]:
-    """The newest version of each model."""
+def names(ctx: Ctx, archived: bool = False) -> list[model.ModelVersion]:
+    """The newest version of each model; of archived ones too when asked for."""
     identity.permit(ctx, Action.MODEL_READ, ctx.workspace or REGISTRY)
-    return [from_asset(asset) for asset in assets.names(ctx.in_workspace(REGISTRY), "model")]
+    return [from_asset(asset) for asset in assets.names(ctx.in_workspace(REGISTRY), "model", archived)]
 
 
 def all_versions(ctx: Ctx) -> list[model.ModelVersion]:

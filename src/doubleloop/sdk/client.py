@@ -34,6 +34,9 @@ class Datastores(Computes):
     def create(self, document: routes.Body) -> routes.Body:
         return dict(self._post(body={"document": document}, repeatable=True))
 
+    def delete(self, name: str) -> None:
+        self._delete(name)
+
 
 class Workspace:
     """The routes of one workspace, or of the registry."""

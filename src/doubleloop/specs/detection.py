@@ -32,6 +32,7 @@ MODELS: dict[str, type[fields.Spec]] = {
     "datastore": places.Datastore,
     "compute": places.Compute,
     "workspace": places.Workspace,
+    "registry": places.Registry,
     "command_job": jobs.CommandJob,
     "pipeline_job": graphs.PipelineJob,
     "sweep_job": sweeps.SweepJob,

@@ -166,6 +166,19 @@ def with_paths(document: Document, replaced: Mapping[str, str]) -> Document:
     return _build(document.kind, data, document.source, resolve=False)
 
 
+def with_parts(document: Document, parts_: Mapping[str, Document]) -> Document:
+    """The document with others in place of what stands at the given paths; what is wrong inside them keeps its line.
+
+    Raises as ``load``.
+    """
+    data, source = document.spec(), document.source
+    for pointer, inner in parts_.items():
+        at = pointers.split(pointer)
+        pointers.put(data, at, inner.spec())
+        source = source.mounted(at, inner.source)
+    return _build(document.kind, data, source, resolve=False)
+
+
 def with_commits(document: Document, commits: Iterable[sources.Commit]) -> Document:
     """The document, knowing what its code was taken from."""
     return replace(document, source=replace(document.source, commits=tuple(commits)))

@@ -39,5 +39,4 @@ DOCUMENTS = {
     "data_transfer_component": ("data transfer components", "copy the data with a command component"),
     "data_transfer_job": ("data transfer jobs", "copy the data with a command job"),
     "flow": ("prompt flows", "serve the flow with a score.py of your own"),
-    "registry": ("registries of their own", "name the registry in a doubleloop/setup file: 'registry: {name: ...}'"),
 }

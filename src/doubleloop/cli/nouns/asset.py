@@ -25,14 +25,14 @@ COLUMNS = (
 )
 
 
-ALL = ("list", "show", "label", "archive", "restore")
+ALL = ("list", "show", "label", "archive", "restore", "update")
 
 
 def add(
     group: click.Group, plural: str, verbs: Sequence[str] = ALL, columns: Sequence[output.Column] = COLUMNS
 ) -> None:  # fmt: skip
     """Give ``group`` the ``verbs`` of the assets under the route ``plural``."""
-    made = (_list(plural, columns), _show(plural), _label(plural), _archive(plural), _restore(plural))
+    made = (_list(plural, columns), _show(plural), _label(plural), _archive(plural), _restore(plural), _update(plural))
     for verb in made:
         if verb.name in verbs:
             group.add_command(verb)
@@ -92,9 +92,10 @@ def _archive(plural: str) -> click.Command:
     @options.version()
     @options.shared()
     def archive(session: Session, name: str, version: str | None, label: str | None) -> Any:
-        """Leave a version out of listings; what uses it goes on."""
-        plain, wanted = options.asset(session, name, _needed(name, version, label), label)
-        return assets(session, plural).archive(plain, wanted)
+        """Leave a version (without -v: all of them) out of listings; what uses it goes on."""
+        kind = assets(session, plural)
+        done = [kind.archive(*each) for each in _chosen(session, kind, name, version, label)]
+        return done[0] if len(done) == 1 else done
 
     return archive
 
@@ -105,14 +106,38 @@ def _restore(plural: str) -> click.Command:
     @options.version()
     @options.shared()
     def restore(session: Session, name: str, version: str | None, label: str | None) -> Any:
-        """Undo archive."""
-        plain, wanted = options.asset(session, name, _needed(name, version, label), label)
-        return assets(session, plural).restore(plain, wanted)
+        """Undo archive, of a version or (without -v) of all of them."""
+        kind = assets(session, plural)
+        done = [kind.restore(*each) for each in _chosen(session, kind, name, version, label)]
+        return done[0] if len(done) == 1 else done
 
     return restore
 
 
-def _needed(name: str, version: str | None, label: str | None) -> str | None:
-    if not (version or label or ":" in name.removeprefix("azureml:") or "@" in name):
-        raise errors.InvalidInput("Which version?", cure="Give it with -v VERSION or -l LABEL.")
-    return version
+def _chosen(
+    session: Session, kind: Assets, name: str, version: str | None, label: str | None
+) -> list[tuple[str, str]]:  # fmt: skip
+    """The versions that are meant, by number: one, or all of a name. Raises NotFound."""
+    plain, wanted = options.asset(session, name, version, label)
+    if version or label or plain != name.removeprefix("azureml:"):
+        found = kind.show(plain, wanted)
+        return [(plain, str(found["version"]))]
+    versions = kind.versions(plain)
+    if not versions:
+        raise errors.NotFound(f"Nothing is named {plain} here")
+    return [(plain, str(each["version"])) for each in versions]
+
+
+def _update(plural: str) -> click.Command:
+    noun = plural.removesuffix("s")
+
+    @click.command("update", cls=options.Verb, context_settings={"ignore_unknown_options": True})
+    @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+    def update(words: tuple[str, ...]) -> None:
+        """A version never changes; this says what to do instead."""
+        raise errors.NotSupported(
+            f"A version of a {noun} never changes once it is there: what used it must stay what it was",
+            cure=f"Make a new version with `doubleloop {noun} create`, and move a label to it.",
+        )
+
+    return update

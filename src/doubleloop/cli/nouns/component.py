@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doubleloop.base import errors
-from doubleloop.cli import options, tree
+from doubleloop.cli import options, output, tree
 from doubleloop.cli.nouns import asset
 
 if TYPE_CHECKING:
@@ -19,32 +18,33 @@ def GROUP() -> None:
     """Reusable pipeline steps."""
 
 
-asset.add(GROUP, "components", ("list",))
+asset.add(GROUP, "components")
 
 
 @GROUP.command("create", cls=options.Verb)
 @options.file()
 @options.name(required=False)
 @click.option("-v", "--version", metavar="VERSION", help="Version  [default: the next]")
+@click.option("--label", metavar="LABEL", help="Label the new version at once.")
 @options.shared()
 def create(
-    session: Session, file: str | None, sets: tuple[str, ...], name: str | None, version: str | None
+    session: Session, file: str | None, sets: tuple[str, ...], name: str | None, version: str | None, label: str | None
 ) -> Any:  # fmt: skip
     """A new version of a component, with its code."""
     from doubleloop.cli import files
 
     document = files.read(session, file, "component", options.pairs(sets, "--set"), name=name, version=version)
-    return session.workspace.components.create(files.ship(session, document))
+    return session.workspace.components.create(files.ship(session, document), label)
 
 
-@GROUP.command("show", cls=options.Verb)
-@options.name()
-@options.version()
+@GROUP.command("validate", cls=options.Verb)
+@options.file(required=True)
 @options.shared()
-def show(session: Session, name: str, version: str | None, label: str | None) -> Any:
-    """One version of a component."""
-    plain, wanted = options.asset(session, name, version, label)
-    for found in session.workspace.components.list():
-        if found["name"] == plain and (wanted in ("@latest", f"{found['version']}") or wanted[1:] in found["labels"]):
-            return found
-    raise errors.NotFound(f"There is no component {name} here", cure="See `doubleloop component list`.")
+def validate(session: Session, file: str, sets: tuple[str, ...]) -> output.Shown:
+    """Check a component's file without registering it."""
+    from doubleloop.cli import files
+
+    document = files.read(session, file, "component", options.pairs(sets, "--set"))
+    notes = [str(notice) for notice in document.notices]
+    told = {"result": "Succeeded", "kind": document.kind, "messages": [], "notes": notes}
+    return output.Shown(told, text=lambda _: "The component can be used.")

@@ -29,29 +29,129 @@ def GROUP() -> None:
 
 @GROUP.command("list", cls=options.Verb)
 @click.option("-t", "--type", "type_", metavar="TYPE", help="Of one type.")
+@options.limit()
 @options.shared()
-def list_(session: Session, type_: str | None) -> output.Shown:
+def list_(session: Session, type_: str | None, limit: int | None) -> output.Shown:
     """The computes of the workspace."""
     found = session.workspace.computes.list()
-    return output.Shown(
-        [each for each in found if type_ is None or str(each["type"]).lower() == type_.lower()], _COLUMNS
-    )
+    chosen = [each for each in found if type_ is None or str(each["type"]).lower() == type_.lower()]
+    return output.Shown(chosen[:limit], _COLUMNS)
 
 
 @GROUP.command("show", cls=options.Verb)
 @options.name()
 @options.shared()
 def show(session: Session, name: str) -> Any:
-    """One compute."""
+    """One compute. A name that nobody declared stands for this machine too."""
     return session.workspace.computes.show(name)
 
 
-@GROUP.command("create", cls=options.Verb, context_settings={"ignore_unknown_options": True})
-@click.argument("words", nargs=-1, type=click.UNPROCESSED)
-def create(words: tuple[str, ...]) -> None:
-    """Computes are made by `doubleloop apply -f setup.yml`."""
-    raise errors.NotSupported(
-        "A compute is part of the setup file",
-        cure="Add it under `computes:` and run `doubleloop apply -f setup.yml`. Jobs that name a compute nobody "
-        "declared run on this machine.",
-    )
+@GROUP.command("create", cls=options.Verb)
+@options.file()
+@options.name(required=False)
+@click.option("-t", "--type", "type_", metavar="TYPE", help="amlcompute, computeinstance, … or local.")
+@click.option("--size", metavar="SIZE", help="Azure machine size; recorded.")
+@click.option("--tier", metavar="TIER", help="dedicated or low_priority; recorded.")
+@click.option("--min-instances", metavar="N", help="Recorded.")
+@click.option("--max-instances", metavar="N", help="Steps that may run at the same time.")
+@click.option("--idle-time-before-scale-down", "idle", metavar="SECONDS", help="Recorded.")
+@click.option("--description", metavar="TEXT", help="What it is for.")
+@click.option("-l", "--location", metavar="REGION", help="Azure region; recorded.")
+@click.option("--tags", multiple=True, metavar="KEY=VALUE", help="Free labels.")
+@click.option("--identity-type", hidden=True, expose_value=False)
+@click.option("-i", "--user-assigned-identities", hidden=True, expose_value=False)
+@click.option("--vnet-name", hidden=True, expose_value=False)
+@click.option("--subnet", hidden=True, expose_value=False)
+@click.option("--enable-node-public-ip", hidden=True, expose_value=False)
+@click.option("--ssh-public-access-enabled", hidden=True, expose_value=False)
+@click.option("--ssh-key-value", hidden=True, expose_value=False)
+@click.option("--admin-username", hidden=True, expose_value=False)
+@click.option("--admin-password", hidden=True, expose_value=False)
+@options.no_wait()
+@options.shared()
+def create(
+    session: Session, file: str | None, sets: tuple[str, ...], name: str | None, type_: str | None, size: str | None,
+    tier: str | None, min_instances: str | None, max_instances: str | None, idle: str | None, description: str | None,
+    location: str | None, tags: tuple[str, ...], no_wait: bool,
+) -> Any:  # fmt: skip
+    """Declare a compute for every workspace; an existing one is changed. It stands for this machine."""
+    from doubleloop.cli import files, single
+
+    document = files.read(
+        session, file, "compute", [*options.pairs(sets, "--set"), *options.tags(tags)], name=name,
+        type=type_, size=size, tier=tier, min_instances=min_instances, max_instances=max_instances,
+        idle_time_before_scale_down=idle, description=description, location=location,
+    )  # fmt: skip
+    single.put(session, "compute", {key: value for key, value in document.spec().items() if key != "$schema"})
+    return session.workspace.computes.show(document.model.name)
+
+
+@GROUP.command("update", cls=options.Verb)
+@options.file()
+@options.name(required=False)
+@click.option("--min-instances", metavar="N", help="Recorded.")
+@click.option("--max-instances", metavar="N", help="Steps that may run at the same time.")
+@click.option("--idle-time-before-scale-down", "idle", metavar="SECONDS", help="Recorded.")
+@click.option("--identity-type", hidden=True, expose_value=False)
+@click.option("-i", "--user-assigned-identities", hidden=True, expose_value=False)
+@options.no_wait()
+@options.shared()
+def update(
+    session: Session, file: str | None, sets: tuple[str, ...], name: str | None, min_instances: str | None,
+    max_instances: str | None, idle: str | None, no_wait: bool,
+) -> Any:  # fmt: skip
+    """Change a compute, by a file, by flags or by --set."""
+    from doubleloop.cli import files, single
+
+    given = {"min_instances": min_instances, "max_instances": max_instances, "idle_time_before_scale_down": idle}
+    pairs = options.pairs(sets, "--set")
+    if file is not None or name is None:
+        document = files.read(session, file, "compute", pairs, name=name, **given)
+    else:
+        document = files.again(session, "compute", name, _declared(session, name), pairs, **given)
+    single.put(session, "compute", {key: value for key, value in document.spec().items() if key != "$schema"})
+    return session.workspace.computes.show(document.model.name)
+
+
+def _declared(session: Session, name: str) -> dict[str, Any]:
+    """What was declared of a compute. Raises NotFound for a name that nobody declared."""
+    found = next((each for each in session.workspace.computes.list() if each["name"] == name), None)
+    if found is None or name == "local":
+        raise errors.NotFound(f"No compute '{name}' is declared", cure="`doubleloop compute create` declares one.")
+    return {"name": name, "type": found["type"], **found["accepted"]}
+
+
+@GROUP.command("delete", cls=options.Verb)
+@options.name()
+@options.yes()
+@options.no_wait()
+@options.shared()
+def delete(session: Session, name: str, yes: bool, no_wait: bool) -> None:
+    """Forget a compute that was made by `compute create`."""
+    from doubleloop.cli import single
+
+    session.confirm(f"Delete compute {name}?", yes)
+    single.remove(session, "compute", name)
+    session.note(f"Compute {name} is deleted.")
+
+
+@GROUP.command("list-sizes", cls=options.Verb)
+@options.shared()
+def list_sizes(session: Session) -> Any:
+    """The sizes there are: one, this machine."""
+    found = session.workspace.computes.show("local")
+    return [{"name": "local", "vcpus": found["slots"], "gpus": 0}]
+
+
+def _without_effect(verb: str, text: str) -> None:
+    @GROUP.command(verb, cls=options.Verb, help=text)
+    @options.name()
+    @options.no_wait()
+    @options.shared()
+    def quiet(session: Session, name: str, no_wait: bool) -> Any:
+        session.note(f"Compute {name} is this machine: it runs as long as the server does.")
+        return session.workspace.computes.show(name)
+
+
+for _verb in ("start", "stop", "restart"):
+    _without_effect(_verb, f"Taken as az takes it. There are no machines to {_verb} here.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,7 +29,7 @@ def GROUP() -> None:
     """Environments that jobs and deployments run in."""
 
 
-asset.add(GROUP, "environments", ("list", "show"), _COLUMNS)
+asset.add(GROUP, "environments", columns=_COLUMNS)
 
 
 @GROUP.command("create", cls=options.Verb)
@@ -36,21 +37,32 @@ asset.add(GROUP, "environments", ("list", "show"), _COLUMNS)
 @options.name(required=False)
 @click.option("-v", "--version", metavar="VERSION", help="Version  [default: the next]")
 @click.option("--image", metavar="IMAGE", help="Docker image; recorded.")
-@click.option("--conda-file", metavar="FILE", help="Conda file with the pins.")
+@click.option("-c", "--conda-file", metavar="FILE", help="Conda file with the pins.")
+@click.option("-b", "--build-context", metavar="FOLDER", help="Folder with a Dockerfile.")
+@click.option("-d", "--dockerfile-path", metavar="FILE", help="The Dockerfile in it  [default: Dockerfile]")
+@click.option("--tags", multiple=True, metavar="KEY=VALUE", help="Free labels.")
 @click.option("--description", metavar="TEXT", help="What it is for.")
 @options.shared()
 def create(
     session: Session, file: str | None, sets: tuple[str, ...], name: str | None, version: str | None, image: str | None,
-    conda_file: str | None, description: str | None,
+    conda_file: str | None, build_context: str | None, dockerfile_path: str | None, tags: tuple[str, ...],
+    description: str | None,
 ) -> Any:  # fmt: skip
     """A new version of an environment. It is built when first needed, or by `environment build`."""
     from doubleloop.cli import files
 
     document = files.read(
-        session, file, "environment", options.pairs(sets, "--set"), name=name, version=version, image=image,
-        conda_file=conda_file, description=description,
+        session, file, "environment", [*options.pairs(sets, "--set"), *options.tags(tags)], name=name,
+        version=version, image=image, conda_file=conda_file, build=_build(build_context, dockerfile_path),
+        description=description,
     )  # fmt: skip
     return session.workspace.environments.create(files.ship(session, document))
+
+
+def _build(folder: str | None, dockerfile: str | None) -> dict[str, str] | None:
+    if folder is None:
+        return None
+    return {"path": str(Path(folder).absolute()), **({"dockerfile_path": dockerfile} if dockerfile else {})}
 
 
 @GROUP.command("build", cls=options.Verb)

@@ -29,7 +29,7 @@ def GROUP() -> None:
     """Registered models."""
 
 
-asset.add(GROUP, "models", ("list", "show", "archive", "restore"), _COLUMNS)
+asset.add(GROUP, "models", ("list", "show", "archive", "restore", "update"), _COLUMNS)
 
 
 @GROUP.command("create", cls=options.Verb)

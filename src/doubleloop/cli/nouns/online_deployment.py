@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from doubleloop.base import errors
 from doubleloop.cli import options, output, tree
 
 if TYPE_CHECKING:
     from doubleloop.cli.session import Session
+    from doubleloop.specs import documents
 
 _COLUMNS = (
     output.Column("Name", "name"),
@@ -30,12 +32,26 @@ def GROUP() -> None:
     """Deployments of models behind endpoints."""
 
 
-def _put(session: Session, file: str | None, sets: tuple[str, ...], name: str | None, endpoint: str | None,
-         no_wait: bool, all_traffic: bool, **given: Any) -> Any:  # fmt: skip
-    from doubleloop.cli import files, follow
+def _document(
+    session: Session, file: str | None, sets: tuple[str, ...], name: str | None, endpoint: str | None
+) -> documents.Document:
+    """From a file; without one, the deployment that is there, changed."""
+    from doubleloop.cli import files
 
     pairs = options.pairs(sets, "--set")
-    document = files.read(session, file, "online_deployment", pairs, name=name, endpoint_name=endpoint, **given)
+    if file is not None:
+        return files.read(session, file, "online_deployment", pairs, name=name, endpoint_name=endpoint)
+    if name is None or endpoint is None:
+        raise errors.InvalidInput(
+            "It is not said which deployment", cure="Give -n NAME and -e ENDPOINT, or a file with -f FILE."
+        )
+    found = session.workspace.endpoints.deployment(endpoint, name)
+    return files.again(session, "online_deployment", name, found["spec"], pairs)
+
+
+def _put(session: Session, document: documents.Document, no_wait: bool, all_traffic: bool) -> Any:
+    from doubleloop.cli import files, follow
+
     model = document.model
     found = session.workspace.endpoints.create_deployment(model.endpoint_name, files.ship(session, document))
     if no_wait:
@@ -61,11 +77,11 @@ def create(
     all_traffic: bool, no_wait: bool,
 ) -> Any:  # fmt: skip
     """Deploy a model and wait until it is ready. It gets no traffic unless you say so."""
-    return _put(session, file, sets, name, endpoint, no_wait, all_traffic)
+    return _put(session, _document(session, file, sets, name, endpoint), no_wait, all_traffic)
 
 
 @GROUP.command("update", cls=options.Verb)
-@options.file(required=True)
+@options.file()
 @options.name(required=False)
 @click.option("-e", "--endpoint-name", "--endpoint", "endpoint", metavar="NAME", help="Its endpoint.")
 @options.no_wait()
@@ -73,10 +89,10 @@ def create(
 @click.option("--skip-script-validation", is_flag=True, hidden=True, expose_value=False)
 @options.shared()
 def update(
-    session: Session, file: str, sets: tuple[str, ...], name: str | None, endpoint: str | None, no_wait: bool
+    session: Session, file: str | None, sets: tuple[str, ...], name: str | None, endpoint: str | None, no_wait: bool
 ) -> Any:  # fmt: skip
-    """Change a deployment to what the file says, without a gap in service."""
-    return _put(session, file, sets, name, endpoint, no_wait, False)
+    """Change a deployment to what the file says, or by --set, without a gap in service."""
+    return _put(session, _document(session, file, sets, name, endpoint), no_wait, False)
 
 
 @GROUP.command("list", cls=options.Verb)

@@ -15,6 +15,7 @@ from doubleloop.cli import options, output, tree
 if TYPE_CHECKING:
     from doubleloop.cli.session import Session
     from doubleloop.sdk.transport import Answer
+    from doubleloop.specs import documents
 
 _COLUMNS = (
     output.Column("Name", "name"),
@@ -24,6 +25,8 @@ _COLUMNS = (
     output.Column("Created", "created_at", output.when),
     output.Column("By", "created_by"),
 )
+# What of an endpoint its file says.
+_KEPT = ("name", "description", "auth_mode", "traffic", "mirror_traffic", "tags", "properties")
 _TRAFFIC = click.option("--traffic", "traffic", multiple=True, metavar="SHARES", help='Such as "blue=90 green=10".')
 _MIRROR = click.option(
     "--mirror-traffic", "mirror", multiple=True, metavar="SHARES", help='Copies, such as "green=10".'
@@ -69,8 +72,8 @@ def update(
     from doubleloop.cli import files
 
     found = None
-    if file:
-        document = files.read(session, file, "online_endpoint", options.pairs(sets, "--set"), name=name)
+    if file or sets:
+        document = _changed(session, file, options.pairs(sets, "--set"), name)
         name = document.model.name
         found = session.workspace.endpoints.put(files.ship(session, document))
     shares, mirrored = options.shares(traffic), options.shares(mirror, "--mirror-traffic")
@@ -82,6 +85,17 @@ def update(
     if found is None:
         raise errors.InvalidInput("There is nothing to change", cure='Give --traffic "blue=90 green=10", or -f FILE.')
     return found
+
+
+def _changed(session: Session, file: str | None, pairs: list[tuple[str, str]], name: str | None) -> documents.Document:
+    """From a file; without one, the endpoint that is there, changed. Its traffic is set, never its keys."""
+    from doubleloop.cli import files
+
+    if file is not None or name is None:
+        return files.read(session, file, "online_endpoint", pairs, name=name)
+    found = session.workspace.endpoints.show(name)
+    kept = {key: found[key] for key in _KEPT if found.get(key)}
+    return files.again(session, "online_endpoint", name, kept, pairs)
 
 
 @GROUP.command("list", cls=options.Verb)

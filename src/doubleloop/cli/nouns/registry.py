@@ -55,6 +55,46 @@ def show(session: Session, name: str) -> Any:
     return found
 
 
+@GROUP.command("create", cls=options.Verb)
+@options.file()
+@options.name("registry's name", required=False)
+@click.option("--description", metavar="TEXT", help="What it shares.")
+@click.option("-l", "--location", metavar="REGION", help="Azure region; without effect.")
+@options.no_wait()
+@options.shared(workspace=False)
+def create(
+    session: Session, file: str | None, sets: tuple[str, ...], name: str | None, description: str | None,
+    location: str | None, no_wait: bool,
+) -> Any:  # fmt: skip
+    """Make a registry; an existing one is changed to what is said."""
+    from doubleloop.cli import files, single
+
+    pairs = options.pairs(sets, "--set")
+    spec = files.read(
+        session, file, "registry", pairs, name=name, description=description, location=location
+    ).spec()  # fmt: skip
+    single.put(session, "registry", {key: spec[key] for key in ("name", "description") if key in spec})
+    return session.client.show_workspace(spec["name"])
+
+
+GROUP.add_command(create, "update")
+
+
+@GROUP.command("delete", cls=options.Verb)
+@options.name("registry's name")
+@options.yes()
+@click.option("--all-resources", is_flag=True, help="With everything that it holds.")
+@options.no_wait()
+@options.shared(workspace=False)
+def delete(session: Session, name: str, yes: bool, all_resources: bool, no_wait: bool) -> None:
+    """Delete a registry that was made by `registry create`. One that holds something needs --all-resources."""
+    from doubleloop.cli import single
+
+    session.confirm(f"Delete registry {name}?", yes)
+    single.remove(session, "registry", name, with_data=all_resources)
+    session.note(f"Registry {name} is deleted.")
+
+
 @GROUP.command("bundles", cls=options.Verb)
 @click.option("--model", metavar="NAME", help="Of one model.")
 @click.option("--release", metavar="ID", help="Of one release.")

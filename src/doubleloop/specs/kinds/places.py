@@ -114,6 +114,26 @@ class Workspace(Spec):
     hub_id: Accepted | None = Field(None, description="Azure hub of a project workspace.")
 
 
+class Registry(Spec):
+    """A place that workspaces share assets through."""
+
+    title: ClassVar[str] = "registry"
+
+    schema_: Text | None = Field(None, alias="$schema", description="Names the kind of this file.")
+    name: Name = Field(description="Name in azureml://registries/NAME/...")
+    description: LooseText | None = Field(None, description="What it shares.")
+    tags: Tags = Field(default_factory=dict, description="Free labels: text to text.")
+    properties: Tags = Field(default_factory=dict, description="Free values kept with it.")
+    location: Accepted | None = Field(None, description="Azure region.")
+    replication_locations: Accepted | None = Field(None, description="Azure regions with their stores.")
+    container_registry: Accepted | None = Field(None, description="Azure container registry.")
+    managed_resource_group: Accepted | None = Field(None, description="Azure resource group.")
+    managed_resource_group_tags: Accepted | None = Field(None, description="Labels of that resource group.")
+    intellectual_property: Accepted | None = Field(None, description="Publisher of protected assets.")
+    public_network_access: Accepted | None = Field(None, description="Whether Azure opens it to the internet.")
+    identity: Accepted | None = Field(None, description="Azure identity of the registry.")
+
+
 SUPPORT: dict[type[Spec], support.Rows] = {
     Compute: support.rows(
         "$schema name type description tags properties max_instances",
@@ -137,6 +157,16 @@ SUPPORT: dict[type[Spec], support.Rows] = {
             ),
             "one_lake_workspace_name artifact": support.AZURE,
             "credentials": "is not kept: the datastore stands for a folder of this installation",
+        },
+    ),
+    Registry: support.rows(
+        "$schema name description",
+        {
+            "tags properties": "has no effect here: a registry has a name and a description",
+            "location replication_locations container_registry managed_resource_group": support.AZURE,
+            "managed_resource_group_tags intellectual_property": support.AZURE,
+            "public_network_access": support.NETWORK,
+            "identity": support.IDENTITY,
         },
     ),
     Workspace: support.rows(
