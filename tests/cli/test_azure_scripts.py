@@ -90,7 +90,7 @@ def test_errors_reach_the_script_as_exit_codes(shell: Any) -> None:
     done = shell("if az ml workspace show --name none; then echo there; else echo code $?; fi")
     assert done.stdout == "code 3\n" and "error:" in done.stderr
     assert "Did you mean 'job'?" in shell("az ml jobb create").stderr
-    assert "Did you mean 'create'?" in shell("az ml job creat").stderr
+    assert "Did you mean 'create'" in shell("az ml job creat").stderr
 
 
 def test_json_is_what_az_prints_unless_told_otherwise(shell: Any) -> None:

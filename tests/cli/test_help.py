@@ -124,12 +124,6 @@ def test_nouns_of_later_say_what_to_do_now(noun: str, capsys: pytest.CaptureFixt
     assert err.startswith(f"error: '{noun}' is not served yet\n  cure: ")
 
 
-@pytest.mark.parametrize("words", [["workspace", "create", "-n", "x"], ["compute", "create", "--size", "big"]])
-def test_what_belongs_in_the_setup_file_says_so(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert app.run(words) == 2
-    assert "doubleloop apply -f setup.yml" in capsys.readouterr().err
-
-
 def test_the_version_is_the_packages(terminal: Any) -> None:
     from importlib import metadata
 

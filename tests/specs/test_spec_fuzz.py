@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import random
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,6 +111,8 @@ groups:
   - {name: g, persona: project_lead, members: [ada], workspaces: [dev]}
 """,
 ]
+FOLDER = Path(__file__).parent / "referee" / "cases"
+CASES = [path.read_text() for path in sorted(FOLDER.glob("*.yml"))]
 VALUES = [
     "", "1", "-1", "1e400", ".inf", "true", "off", "null", "[]", "{}", "[1, 2]", "{a: b}", "azureml:x:1", "azureml:",
     "${{parent.inputs.x}}", "${{", "$[[", "./x", "..", "~", "*x", "&a", "!t", '"', "|", ">", "@", "9" * 30, "a: b",
@@ -137,11 +142,20 @@ def broken(text: str, seed: int) -> str:
     return "\n".join(lines)
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.sampled_from(FILES), st.integers(0, 2**32))
-def test_no_fault_ends_in_a_traceback(text: str, seed: int) -> None:
+def bitten(text: str, seed: int) -> str:
+    """Faults that no editor makes: bytes lost, doubled and exchanged."""
+    dice = random.Random(seed)
+    characters = list(text)
+    for _ in range(dice.randint(1, 6)):
+        at = dice.randrange(len(characters))
+        characters[at] = dice.choice(["", characters[at] * 2, *"{}[]:-'%&", '"', "\n", "\u0085"])
+    return "".join(characters)
+
+
+def reads_or_tells(text: str, file: str, folder: Path) -> None:
+    """A document that goes over the wire and back, or an error that says what and where."""
     try:
-        document = documents.parse(broken(text, seed), "f.yml", Path("/nowhere"))
+        document = documents.parse(text, file, folder)
         wire = json.loads(json.dumps(document.to_wire(), allow_nan=False))
         back = documents.from_wire(wire)
         assert back.to_wire() == wire
@@ -149,8 +163,37 @@ def test_no_fault_ends_in_a_traceback(text: str, seed: int) -> None:
         if back.kind in ("command_job", "pipeline_job"):
             pipelines.steps(back)
     except errors.DoubleloopError as error:
-        assert error.where is not None
-        assert error.what
+        assert error.where is not None and error.where.file
+        assert error.what and "\n" not in error.what.strip()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(FILES + CASES), st.integers(0, 2**32))
+def test_no_fault_ends_in_a_traceback(text: str, seed: int) -> None:
+    reads_or_tells(broken(text, seed), "f.yml", Path("/nowhere"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(FILES + CASES), st.integers(0, 2**32))
+def test_lost_and_doubled_characters_end_in_no_traceback(text: str, seed: int) -> None:
+    reads_or_tells(bitten(text, seed), "f.yml", FOLDER)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("DOUBLELOOP_CORPUS" not in os.environ, reason="set DOUBLELOOP_CORPUS to a folder of files")
+@settings(max_examples=1500, deadline=None)
+@given(st.data(), st.integers(0, 2**32))
+def test_no_fault_in_a_corpus_ends_in_a_traceback(data: st.DataObject, seed: int) -> None:
+    path = data.draw(st.sampled_from(corpus()))
+    text = path.read_text(errors="replace")
+    if text.strip():
+        reads_or_tells((broken if seed % 3 else bitten)(text, seed), path.name, path.parent)
+
+
+@functools.cache
+def corpus() -> list[Path]:
+    found = Path(os.environ["DOUBLELOOP_CORPUS"]).rglob("*")
+    return sorted(path for path in found if path.suffix.lower() in (".yml", ".yaml") and path.is_file())
 
 
 def test_the_files_are_right_before_they_are_broken() -> None:

@@ -202,7 +202,7 @@ def schedule(value: automation.Schedule) -> dict[str, Any]:
         "name": value.name, "workspace": value.workspace, "kind": "job", "display_name": body.get("display_name"),
         "description": body.get("description"), "enabled": value.enabled, "trigger": body["trigger"],
         "next_run_at": plain(value.next_at), "last_run_at": plain(value.last_at), "last_run": value.last_run,
-        "created_by": value.created_by, "created_at": plain(value.created_at),
+        "created_by": value.created_by, "created_at": plain(value.created_at), "spec": body,
     }  # fmt: skip
 
 

@@ -91,12 +91,17 @@ def _open(session: Session, found: dict[str, Any]) -> None:
 @click.option("--status", metavar="STATUS", help="queued, running, completed, failed or cancelled.")
 @click.option("-e", "--experiment-name", "experiment", metavar="NAME", help="Of one experiment.")
 @click.option("--created-by", metavar="USER", help="Of one user.")
+@click.option("-p", "--parent-job-name", "parent", metavar="NAME", help="The steps of one job.")
 @options.limit()
 @options.shared()
 def list_(
-    session: Session, status: str | None, experiment: str | None, created_by: str | None, limit: int | None
+    session: Session, status: str | None, experiment: str | None, created_by: str | None, parent: str | None,
+    limit: int | None,
 ) -> output.Shown:  # fmt: skip
-    """Jobs, newest first (50 unless -r says otherwise)."""
+    """Jobs, newest first (50 unless -r says otherwise); with -p the steps of one."""
+    if parent is not None:
+        steps = [{**each, "parent_job_name": parent} for each in session.workspace.jobs.steps(parent)]
+        return output.Shown(steps[:limit], _STEPS)
     found = session.workspace.jobs.list(
         status=status.lower() if status else None, experiment=experiment, created_by=created_by, limit=limit or 50
     )

@@ -10,6 +10,7 @@ from doubleloop.cli import options, output, tree
 
 if TYPE_CHECKING:
     from doubleloop.cli.session import Session
+    from doubleloop.specs import documents
 
 _COLUMNS = (
     output.Column("Name", "name"),
@@ -36,7 +37,12 @@ def create(session: Session, file: str, sets: tuple[str, ...], name: str | None,
     """Keep a schedule of a job or of a monitor; an existing one is changed."""
     from doubleloop.cli import files
 
-    document = files.read(session, file, "schedule", options.pairs(sets, "--set"), name=name)
+    return _put(session, files.read(session, file, "schedule", options.pairs(sets, "--set"), name=name))
+
+
+def _put(session: Session, document: documents.Document) -> Any:
+    from doubleloop.cli import files
+
     wire = files.ship(session, document)
     if document.model.create_monitor is None:
         return session.workspace.schedules.put(wire)
@@ -44,8 +50,20 @@ def create(session: Session, file: str, sets: tuple[str, ...], name: str | None,
     return session.workspace.schedules.show(document.model.name)
 
 
-# az's `schedule update` takes a file too, and means the same.
-GROUP.add_command(create, "update")
+@GROUP.command("update", cls=options.Verb)
+@options.file()
+@options.name(required=False)
+@options.no_wait()
+@options.shared()
+def update(session: Session, file: str | None, sets: tuple[str, ...], name: str | None, no_wait: bool) -> Any:
+    """Change a schedule, by a file or by --set."""
+    from doubleloop.cli import files
+
+    pairs = options.pairs(sets, "--set")
+    if file is not None or name is None:
+        return _put(session, files.read(session, file, "schedule", pairs, name=name))
+    found = session.workspace.schedules.show(name)
+    return _put(session, files.again(session, "schedule", name, found["spec"], pairs))
 
 
 @GROUP.command("list", cls=options.Verb)
