@@ -9,6 +9,7 @@ from typing import Any
 from doubleloop.base import errors, ids
 from doubleloop.batch import mapping, model, queries, rules, store
 from doubleloop.catalog import commands as catalog
+from doubleloop.components import queries as components
 from doubleloop.data import queries as data
 from doubleloop.db.context import Ctx
 from doubleloop.environments import queries as environments
@@ -77,6 +78,8 @@ def put_deployment(ctx: Ctx, document: documents.Document, *, set_default: bool 
     spec = document.model
     identity.permit(ctx, Action.ENDPOINT_WRITE, resource=queries.thing(spec.endpoint_name))
     endpoint = queries.find(ctx, spec.endpoint_name)
+    document = components.inlined(ctx, document)
+    spec = document.model
     kind = model.Kind.PIPELINE if spec.component or spec.job_definition else model.Kind.MODEL
     if spec.type is not None and spec.type != kind:
         raise errors.InvalidInput(
