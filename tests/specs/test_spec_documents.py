@@ -73,6 +73,32 @@ def refused(text: str, **options: object) -> errors.DoubleloopError:
     return caught.value
 
 
+@pytest.mark.parametrize("asked", [None, "component", "job", "data"])
+def test_what_is_not_served_is_told_as_what_it_is_whatever_was_asked_for(asked: str | None) -> None:
+    flow = "$schema: https://azuremlschemas.azureedge.net/promptflow/latest/Flow.schema.json\nnodes: []\noutputs: {}\n"
+    error = refused(flow, kind=asked)
+    assert isinstance(error, errors.NotSupported) and "prompt flows" in error.what
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "cure"),
+    [
+        ("channels: [a]\ndependencies: [python=3.11]\n", "a conda file", "conda_file"),
+        ("paths: [{file: x.csv}]\ntransformations: [read_delimited]\n", "an MLTable file", "type: mltable"),
+        ("flavors: {python_function: {}}\n", "an MLmodel file", "mlflow_model"),
+        ("services: {web: {image: x}}\n", "of another tool", "$schema"),
+    ],
+)
+def test_parts_of_assets_and_other_tools_files_are_told_as_what_they_are(text: str, what: str, cure: str) -> None:
+    error = refused(text)
+    assert what in error.what and cure in error.cure
+
+
+@pytest.mark.parametrize("name", ["<ENDPOINT_NAME>", "< your name >", "'{{NAME}}'"])
+def test_a_placeholder_is_told_as_one(name: str) -> None:
+    assert "has not been filled in" in refused(f"name: {name}\nauth_mode: key\n").what
+
+
 def test_every_kind_has_a_file_in_this_test() -> None:
     assert set(FILES) == set(detection.MODELS)
 

@@ -177,7 +177,8 @@ def find(data: Data, source: sources.Source, expected: str | None = None) -> str
     """
     expected = expected.replace("-", "_") if expected else None
     written = _by_schema(data, source)
-    family = expected if expected in (*MODELS, *FAMILIES) else written or _by_shape(data)
+    is_unserved = written in refusals.DOCUMENTS  # told as what it is, whatever was asked for
+    family = expected if expected in (*MODELS, *FAMILIES) and not is_unserved else written or _by_shape(data)
     if expected and written and written in OWN and written != expected:
         raise errors.InvalidInput(
             f"the file is a {written}, and a {expected.replace('_', ' ')} was expected",
@@ -282,11 +283,6 @@ _FOREIGN: tuple[tuple[Callable[[Data], bool], str, str], ...] = (
         lambda data: isinstance(data.get("flavors"), dict),
         "this is an MLmodel file, not an asset",
         "name its folder in a model: 'type: mlflow_model' and 'path: FOLDER'",
-    ),
-    (
-        lambda data: bool(data) and set(data) <= {"inputs", "outputs", "properties", "$schema"},
-        "these are the inputs and outputs of an invocation, not an asset",
-        "give the file to `batch-endpoint invoke --file FILE`",
     ),
     (
         lambda data: isinstance(data.get("services"), dict) or ("on" in data and isinstance(data.get("jobs"), dict)),
