@@ -166,7 +166,7 @@ def test_a_user_of_no_group_is_refused_everywhere_and_each_time_on_record(served
 
 def test_an_administrator_gets_an_answer_from_every_route_that_reads(served: Served, prepared: Prepared) -> None:
     """Nothing is broken: what is there is shown, what needs a process that does not run says so."""
-    away = {"online-endpoints/{name}/metrics", "online-endpoints/{name}/invoke"}
+    away = {"online-endpoints/{name}/metrics", "online-endpoints/{name}/mirror", "online-endpoints/{name}/invoke"}
     for method, route in ROUTES:
         if method != "GET":
             continue

@@ -15,6 +15,8 @@ from minibatch_runs import Bench
 from mlflow.models import infer_signature
 from sklearn.linear_model import LinearRegression
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -70,7 +72,7 @@ def test_a_large_parquet_file_is_scored_in_parts_and_comes_out_whole_as_parquet(
     table = pyarrow.table({"hours": hours, "age": numpy.ones(rows, dtype="int64")})
     parquet.write_table(table, bench.root / "data" / "big.parquet", row_group_size=100_000)
     out = bench.root / "out" / "scores.parquet"
-    code, said = scored(bench, model, append_to=str(out), size=1, workers=2)
+    code, said = scored(bench, model, append_to=str(out), size=1)
     assert code == 0, said
     assert bench.summary()["mini_batches"] == 2  # 300,000 rows each: the first cut at or above 250,000
     found = pandas.read_parquet(out)

@@ -32,10 +32,11 @@ def _deployment(ctx: Ctx, deployment: model.Deployment) -> dict[str, Any]:
 
 @router.post("", openapi_extra=needs(Action.ENDPOINT_WRITE))
 def put(request: Request, ws: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
-    requests.refuse_unknown(body, "document")
+    requests.refuse_unknown(body, "document", "local")
     document = requests.document(body, "online_endpoint")
+    local = bool(requests.value(body, "local", bool))
     with requests.writing(request, ws) as ctx:
-        return _endpoint(ctx, commands.put_endpoint(ctx, document))
+        return _endpoint(ctx, commands.put_endpoint(ctx, document, local=local))
 
 
 @router.get("", openapi_extra=needs(Action.ENDPOINT_READ))
@@ -79,8 +80,7 @@ def _shares(value: Any) -> dict[str, int]:
 @router.get("/{name}/keys", openapi_extra=needs(Action.ENDPOINT_KEYS))
 def keys(request: Request, ws: str, name: str) -> dict[str, Any]:
     with requests.writing(request, ws) as ctx:
-        primary, secondary = commands.reveal_keys(ctx, name)
-    return {"primaryKey": primary, "secondaryKey": secondary}
+        return commands.reveal(ctx, name)
 
 
 @router.post("/{name}/keys", openapi_extra=needs(Action.ENDPOINT_KEYS))
@@ -139,6 +139,27 @@ def create_deployment(request: Request, ws: str, name: str, body: dict[str, Any]
             ctx, document, id_=requests.identifier(body), all_traffic=bool(requests.value(body, "all_traffic", bool))
         )
         return _deployment(ctx, made)
+
+
+@router.patch("/{name}/deployments/{deployment}", openapi_extra=needs(Action.ENDPOINT_WRITE))
+def change_deployment(
+    request: Request, ws: str, name: str, deployment: str, body: dict[str, Any] = Body()
+) -> dict[str, Any]:
+    requests.refuse_unknown(body, "set", "id")
+    sets = [(str(each[0]), str(each[1])) for each in requests.value(body, "set", list) or [] if len(each) == 2]
+    if not sets:
+        raise errors.InvalidInput("There is nothing to change", cure='Send {"set": [["instance_count", "2"]]}.')
+    with requests.writing(request, ws) as ctx:
+        made = commands.change_deployment(ctx, name, deployment, sets, id_=requests.identifier(body))
+        return _deployment(ctx, made)
+
+
+@router.get("/{name}/mirror", openapi_extra=needs(Action.ENDPOINT_READ))
+def mirror(request: Request, ws: str, name: str, deployment: str | None = None) -> dict[str, Any]:
+    with requests.reading(request, ws) as ctx:
+        queries.get(ctx, name)
+    found = queries.mirrored(requests.contexts(request), ws, name, deployment)
+    return {"deployments": {each: render.plain(value) for each, value in found.items()}}
 
 
 @router.get("/{name}/deployments", openapi_extra=needs(Action.ENDPOINT_READ))

@@ -103,7 +103,8 @@ def endpoint(value: endpoints.Endpoint, url: str, names: list[str]) -> dict[str,
     left_out = ("primary_generation", "secondary_generation")
     return {
         **{key: each for key, each in body.items() if key not in left_out},
-        "scoring_uri": url, "provisioning_state": "Succeeded", "deployments": names,
+        "id": value.id, "scoring_uri": url, "openapi_uri": f"{url.removesuffix('/score')}/swagger.json",
+        "provisioning_state": "Succeeded", "deployments": names,
     }  # fmt: skip
 
 

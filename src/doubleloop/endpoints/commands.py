@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +11,17 @@ from doubleloop.base import errors, ids
 from doubleloop.catalog import commands as catalog
 from doubleloop.db.context import Ctx
 from doubleloop.durable import commands as durable
-from doubleloop.endpoints import model, rules, store, variables
+from doubleloop.endpoints import containers, model, rules, store, variables
 from doubleloop.events import commands as events
+from doubleloop.gateway import tokens
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.models import queries as models
 from doubleloop.secrets import ports as secrets
+from doubleloop.settings.model import Settings
 from doubleloop.specs import documents
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def _publish(ctx: Ctx) -> None:
@@ -25,8 +29,11 @@ def _publish(ctx: Ctx) -> None:
     durable.start(ctx, "endpoints.publish", ids.new_id("publish"), {})
 
 
-def put_endpoint(ctx: Ctx, document: documents.Document) -> model.Endpoint:
-    """Create an endpoint, or change what the file says of one. Raises InvalidInput, Conflict."""
+def put_endpoint(ctx: Ctx, document: documents.Document, *, local: bool = False) -> model.Endpoint:
+    """Create an endpoint, or change what the file says of one. Raises InvalidInput, Conflict.
+
+    ``local`` is Azure's endpoint on one's own machine, which asks for no key; refused where others could reach it.
+    """
     identity.permit(ctx, Action.ENDPOINT_WRITE, resource=f"endpoint/{document.model.name}")
     assert ctx.workspace is not None
     spec = document.model
@@ -34,7 +41,7 @@ def put_endpoint(ctx: Ctx, document: documents.Document) -> model.Endpoint:
     if spec.traffic:
         rules.check_traffic(spec.traffic, _readiness(ctx, spec.name))
     values: dict[str, Any] = {
-        "auth_mode": "key" if spec.auth_mode in ("key", "aml_token", "aad_token") else spec.auth_mode,
+        "auth_mode": _local(ctx) if local else spec.auth_mode,
         "description": spec.description or "",
         "tags": dict(spec.tags),
     }
@@ -59,6 +66,16 @@ def put_endpoint(ctx: Ctx, document: documents.Document) -> model.Endpoint:
         )
         _publish(ctx)
     return after
+
+
+def _local(ctx: Ctx) -> str:
+    host = ctx.port(Settings).host
+    if host not in LOOPBACK:
+        raise errors.Conflict(
+            f"A local endpoint asks for no key, and this installation listens on {host}",
+            cure="Leave --local out and use the endpoint's key.",
+        )
+    return model.OPEN
 
 
 def ensure_endpoint(ctx: Ctx, name: str) -> model.Endpoint:
@@ -119,8 +136,9 @@ def create_deployment(
         raise errors.Conflict(f"There is a deployment {id_} elsewhere already", cure="Use another id.")
     if known:
         return known
-    get_endpoint(ctx, spec.endpoint_name)
+    place = get_endpoint(ctx, spec.endpoint_name)
     variables.check(ctx, document)
+    containers.check(document)
     reference = model_reference or (spec.model if isinstance(spec.model, str) else None)
     version = models.resolve(ctx, reference) if reference and reference.startswith("azureml:") else None
     if version is None and spec.model is None:
@@ -135,7 +153,7 @@ def create_deployment(
         id_, ctx.workspace, spec.endpoint_name, name or spec.name, model.Status.PREPARING, "",
         version.name if version else "", version.version if version else "", version.id if version else "",
         document.to_wire(), dict(signature) if signature else version.signature if version else None, lock, "", {},
-        release, all_traffic, notify, ctx.actor.id, ctx.now,
+        release, all_traffic or _alone(ctx, place), notify, ctx.actor.id, ctx.now,
     )  # fmt: skip
     store.insert_deployment(ctx, made)
     if version:
@@ -146,6 +164,43 @@ def create_deployment(
     )  # fmt: skip
     durable.start(ctx, "endpoints.deploy", f"deploy-{id_}", {"deployment": id_})
     return made
+
+
+def _alone(ctx: Ctx, place: model.Endpoint) -> bool:
+    """The first deployment of a local endpoint answers at once, as in Azure: there is no traffic to share."""
+    return place.auth_mode == model.OPEN and not place.traffic
+
+
+def change_deployment(
+    ctx: Ctx, endpoint: str, name: str, sets: Sequence[tuple[str, str]], *, id_: str | None = None
+) -> model.Deployment:
+    """A deployment like the one there is, with fields set: ``("instance_count", "2")``.
+
+    Raises NotFound, InvalidInput.
+    """
+    identity.permit(ctx, Action.ENDPOINT_WRITE, resource=f"endpoint/{endpoint}")
+    get_endpoint(ctx, endpoint)
+    found = [
+        each
+        for each in store.deployments(ctx, ctx.workspace, endpoint, name)
+        if each.status not in (model.Status.DELETED, model.Status.REPLACED)
+    ]
+    if not found:
+        raise errors.NotFound(f"Endpoint {endpoint} has no deployment '{name}'")
+    before = found[-1]
+    document = documents.with_sets(documents.from_wire(before.spec), sets)
+    for path in documents.local_paths(document):
+        raise errors.InvalidInput(
+            f"'{path.path}' is a path of another machine", cure="Give the whole file with -f FILE, and --set beside it."
+        )
+    if document.model.name != before.name or document.model.endpoint_name != endpoint:
+        raise errors.InvalidInput("A deployment keeps its name and its endpoint", cure="Create another one.")
+    same = (
+        not isinstance(document.model.model, str)
+        or document.model.model == documents.from_wire(before.spec).model.model
+    )
+    kept = f"azureml:{before.model_name}:{before.model_version}" if same and before.model_name else None
+    return create_deployment(ctx, document, id_=id_, model_reference=kept)
 
 
 def set_traffic(
@@ -212,17 +267,44 @@ def keys(ctx: Ctx, name: str) -> tuple[str, str]:
     return keys_of(ctx, get_endpoint(ctx, name))
 
 
-def reveal_keys(ctx: Ctx, name: str) -> tuple[str, str]:
-    """As ``keys``, for somebody who is to see them: that is on record."""
-    found = keys(ctx, name)
+def reveal(ctx: Ctx, name: str) -> dict[str, Any]:
+    """As ``credentials``, for somebody who is to see them: that is on record."""
+    found = credentials(ctx, name)
     events.record(ctx, "endpoint.keys_read", get_endpoint(ctx, name).id)
     return found
+
+
+def credentials(ctx: Ctx, name: str) -> dict[str, Any]:
+    """What callers of the endpoint show: its keys, or a token for the actor, in Azure's words."""
+    identity.permit(ctx, Action.ENDPOINT_KEYS, resource=f"endpoint/{name}")
+    endpoint = get_endpoint(ctx, name)
+    if endpoint.auth_mode not in model.TOKEN_MODES:
+        primary, secondary = keys_of(ctx, endpoint)
+        return {"primaryKey": primary, "secondaryKey": secondary}
+    expires = int(ctx.now.timestamp()) + model.TOKEN_HOURS * 3600
+    return {
+        "accessToken": tokens.make(_token_seed(ctx, endpoint), ctx.actor.id, expires), "expiryTimeUtc": expires,
+        "refreshAfterTimeUtc": expires - 3600, "tokenType": "Bearer",
+    }  # fmt: skip
+
+
+def _token_seed(ctx: Ctx, endpoint: model.Endpoint) -> bytes:
+    """Another key of the endpoint is another seed: tokens end when the primary key is made anew."""
+    name = f"{endpoint.id}/token/{endpoint.primary_generation}"
+    return hashlib.sha256(ctx.port(secrets.Keys).derive(name).encode()).digest()
+
+
+def token_key(ctx: Ctx, endpoint: model.Endpoint) -> str:
+    return tokens.public(_token_seed(ctx, endpoint))
 
 
 def permit_invoke(ctx: Ctx, name: str) -> str:
     """The key to call an endpoint with, for an actor who may call it. Raises NotPermitted, NotFound."""
     identity.permit(ctx, Action.ENDPOINT_INVOKE, resource=f"endpoint/{name}")
-    return keys_of(ctx, get_endpoint(ctx, name))[0]
+    endpoint = get_endpoint(ctx, name)
+    if endpoint.auth_mode in model.TOKEN_MODES:
+        return tokens.make(_token_seed(ctx, endpoint), ctx.actor.id, int(ctx.now.timestamp()) + 600)
+    return keys_of(ctx, endpoint)[0]
 
 
 def keys_of(ctx: Ctx, endpoint: model.Endpoint) -> tuple[str, str]:

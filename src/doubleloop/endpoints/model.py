@@ -17,6 +17,11 @@ class Status(StrEnum):
     DELETED = "deleted"
 
 
+# The auth mode of an endpoint that asks for no key: one of this machine alone.
+OPEN = "none"
+# Those whose callers show a token that ends, instead of a key.
+TOKEN_MODES = ("aml_token", "aad_token")
+TOKEN_HOURS = 12
 LIVE = (Status.STARTING, Status.READY)
 
 

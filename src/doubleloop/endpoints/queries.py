@@ -8,7 +8,7 @@ import polars as pl
 
 from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts, Ctx
-from doubleloop.endpoints import commands, model, ports, store
+from doubleloop.endpoints import commands, mirrors, model, ports, store
 from doubleloop.gateway import protocol
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
@@ -95,6 +95,18 @@ def inferences(
     serving = contexts.port(ports.Serving)
     serving.flush()
     return serving.inferences(workspace, endpoint, since=since, until=until, deployment=deployment)
+
+
+def mirrored(
+    contexts: Contexts, workspace: str, endpoint: str, deployment: str | None = None
+) -> dict[str, mirrors.Comparison]:
+    """For each deployment that was sent copies, how its answers compare with those that callers got."""
+    serving = contexts.port(ports.Serving)
+    serving.flush()
+    served = serving.inferences(workspace, endpoint, mirrored=False)
+    copies = serving.inferences(workspace, endpoint, mirrored=True)
+    found = mirrors.compare(served, copies)
+    return {name: each for name, each in found.items() if deployment in (None, name)}
 
 
 def labels(

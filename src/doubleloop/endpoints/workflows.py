@@ -158,8 +158,9 @@ def desired(ctx: Ctx) -> dict[str, protocol.Endpoint]:
             deployments={name: _served(each) for name, each in chosen.items()},
             traffic={name: float(share) for name, share in endpoint.traffic.items() if name in chosen},
             mirror_traffic={name: float(share) for name, share in endpoint.mirror_traffic.items() if name in chosen},
-            auth="key",
-            keys_sha256=commands.key_digests(ctx, endpoint),
+            auth="none" if endpoint.auth_mode == model.OPEN else "key",
+            keys_sha256=commands.key_digests(ctx, endpoint) if endpoint.auth_mode not in model.TOKEN_MODES else (),
+            token_key=commands.token_key(ctx, endpoint) if endpoint.auth_mode in model.TOKEN_MODES else "",
         )
     return wanted
 
@@ -178,6 +179,7 @@ def _served(deployment: model.Deployment) -> protocol.Deployment:
         more = {key: value for key, value in chosen.items() if value is not None}
     named = deployment.files.get("secrets", {})
     plain = {name: text for name, text in spec.environment_variables.items() if name not in named}
+    masking = collector.column_masking if collector else {}
     inputs, outputs = collections.get("model_inputs"), collections.get("model_outputs")
     return protocol.Deployment(
         id=deployment.id, python=deployment.python, model_dir=deployment.files["model_dir"],
@@ -189,9 +191,19 @@ def _served(deployment: model.Deployment) -> protocol.Deployment:
         collect=protocol.Collect(
             inputs=inputs.enabled if inputs else True, outputs=outputs.enabled if outputs else True,
             sampling_rate=collector.sampling_rate if collector and collector.sampling_rate is not None else 1.0,
+            collections={name: each.enabled for name, each in collections.items()} if collections else None,
+            headers=_captured(collector),
+            drop=tuple(name for name, how in masking.items() if how == "drop"),
+            hash=tuple(name for name, how in masking.items() if how == "hash"),
         ),
         **more,
     )  # fmt: skip
+
+
+def _captured(collector: Any) -> tuple[str, ...]:
+    """Header names as the gateway sees them; a key must not get into the log."""
+    wanted = collector.request_logging.capture_headers if collector and collector.request_logging else ()
+    return tuple(name.lower() for name in wanted if name.lower() not in ("authorization", "cookie"))
 
 
 def publish(contexts: Contexts) -> int:

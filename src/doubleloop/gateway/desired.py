@@ -20,6 +20,13 @@ class Collect:
     inputs: bool = True
     outputs: bool = True
     sampling_rate: float = 1.0
+    # What a script may collect by itself (``azureml-ai-monitoring``): name to wanted; None is everything.
+    collections: Mapping[str, bool] | None = None
+    # Request headers that are kept with each logged request, in lower case.
+    headers: tuple[str, ...] = ()
+    # Columns whose values are left out, or replaced by a digest that is the same for the same value.
+    drop: tuple[str, ...] = ()
+    hash: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,18 +64,21 @@ class Deployment:
             self.id, self.python, self.model_dir, self.kind, self.code_dir, self.scoring_script,
             tuple(sorted(self.environment_variables.items())), tuple(sorted(self.sealed.items())),
             orjson.dumps(self.signature, option=orjson.OPT_SORT_KEYS), self.unsigned_reason,
+            tuple(sorted((self.collect.collections or {}).items())), self.collect.collections is None,
         )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """``traffic`` and ``mirror_traffic``: deployment name to percent. ``keys_sha256``: hex digests of the keys."""
+    """``traffic`` and ``mirror_traffic``: deployment name to percent. ``keys_sha256``: hex digests of the keys.
+    ``token_key``: the public key, in hex, of tokens that are good here, too; empty for none."""
 
     deployments: Mapping[str, Deployment]
     traffic: Mapping[str, float] = field(default_factory=dict)
     mirror_traffic: Mapping[str, float] = field(default_factory=dict)
     auth: Literal["key", "none"] = "key"
     keys_sha256: tuple[str, ...] = ()
+    token_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,7 @@ def _endpoint(key: str, value: Any) -> Endpoint:
         mirror_traffic=reader.take("mirror_traffic", _shares, {}),
         auth=reader.take("auth", _choice("key", "none"), "key"),
         keys_sha256=tuple(reader.take("keys_sha256", _list_of_text, [])),
+        token_key=reader.take("token_key", _text, ""),
     )  # fmt: skip
     reader.finish()
     for field_name, shares in (("traffic", endpoint.traffic), ("mirror_traffic", endpoint.mirror_traffic)):
@@ -161,6 +172,10 @@ def _collect(place: str, value: Mapping[str, Any]) -> Collect:
         inputs=reader.take("inputs", _flag, True),
         outputs=reader.take("outputs", _flag, True),
         sampling_rate=reader.take("sampling_rate", _share, 1.0),
+        collections=reader.take("collections", _flags, None),
+        headers=tuple(reader.take("headers", _list_of_text, [])),
+        drop=tuple(reader.take("drop", _list_of_text, [])),
+        hash=tuple(reader.take("hash", _list_of_text, [])),
     )
     reader.finish()
     return collect
@@ -216,6 +231,10 @@ def _flag(value: Any, place: str) -> bool:
     if not isinstance(value, bool):
         raise _wrong(place, "must be true or false")
     return value
+
+
+def _flags(value: Any, place: str) -> dict[str, bool]:
+    return {name: _flag(item, f"{place}.{name}") for name, item in _mapping(value, place).items()}
 
 
 def _share(value: Any, place: str) -> float:

@@ -23,6 +23,7 @@ class Request:
     body: bytes
     arrived: float
     arrived_us: int
+    query: str = ""
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)

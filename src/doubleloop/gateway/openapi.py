@@ -20,6 +20,18 @@ SCALARS: dict[str, dict[str, Any]] = {
 
 
 def describe(route: Route, running: Running) -> dict[str, Any]:
+    told = (running.description or {}).get("openapi") or {}
+    if "document" in told:  # the script brings its own
+        return dict(told["document"])
+    document = _describe(route, running)
+    if told:
+        operation = document["paths"][f"/{route.workspace}/{route.name}/score"]["post"]
+        operation["requestBody"]["content"]["application/json"]["schema"] = told["input"]
+        operation["responses"]["200"]["content"]["application/json"]["schema"] = told["output"]
+    return document
+
+
+def _describe(route: Route, running: Running) -> dict[str, Any]:
     signature = running.contract.signature if running.contract is not None else None
     path = f"/{route.workspace}/{route.name}/score"
     operation: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 Lines are JSON with short keys: i request id, t event time and r arrival (microseconds since 1970), s status,
 l latency in ms, n rows, m mirrored, c columns sent to the model, k their names (only where the segment's header
-does not know them), o output, e error text. A label line: i, w row, v value, t, r.
+does not know them), o output, e error text, h request headers that are kept. A label line: i, w row, v value, t, r.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Record:
     names: list[str] | None = None
     output: bytes | None = None
     error: str | None = None
+    headers: dict[str, str] | None = None
 
 
 def encode_header(header: Header) -> bytes:
@@ -77,6 +78,8 @@ def encode(record: Record) -> bytes:
         parts += [b',"o":', record.output]
     if record.error is not None:
         parts += [b',"e":', orjson.dumps(record.error)]
+    if record.headers:
+        parts += [b',"h":', orjson.dumps(record.headers)]
     parts.append(b"}\n")
     return b"".join(parts)
 

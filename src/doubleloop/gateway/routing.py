@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
 from doubleloop.base import errors
-from doubleloop.gateway import desired, failures, wal
+from doubleloop.gateway import desired, failures, tokens, wal
 from doubleloop.gateway.running import Running
+
+# Tokens that are remembered as good, so that their signature is checked once.
+TOKENS = 1000
 
 
 class Route:
@@ -23,6 +27,8 @@ class Route:
         self.serving: dict[str, Running] = {}
         self.traffic: dict[str, float] = {}
         self.refused: Counter[int] = Counter()
+        self._tokens: dict[str, int] = {}
+        self._token_key = ""
 
     def authenticate(self, authorization: str | None) -> None:
         """Raises errors.NotAuthenticated. All keys are compared, each in constant time."""
@@ -31,10 +37,23 @@ class Route:
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not key:
             raise errors.NotAuthenticated("no key", cure="send the header 'Authorization: Bearer KEY'")
+        if self.endpoint.token_key and key.startswith(tokens.PREFIX):
+            self._check_token(key.strip())
+            return
         digest = hashlib.sha256(key.strip().encode()).hexdigest()
         right = [hmac.compare_digest(digest, known.lower()) for known in self.endpoint.keys_sha256]
         if not any(right):
             raise errors.NotAuthenticated("the key is not one of this endpoint's", cure="list the endpoint's keys")
+
+    def _check_token(self, token: str) -> None:
+        """Raises errors.NotAuthenticated. A signature is looked at once; then its end is what counts."""
+        now = time.time()
+        if self._tokens.get(token, 0) > now and self._token_key == self.endpoint.token_key:
+            return
+        if self._token_key != self.endpoint.token_key or len(self._tokens) >= TOKENS:
+            self._tokens.clear()
+            self._token_key = self.endpoint.token_key
+        self._tokens[token] = tokens.check(token, self.endpoint.token_key, now)
 
     def pick(self, wanted: str | None, chance: Callable[[], float] = random.random) -> Running:
         """Raises errors.NotFound for an unknown name, failures.NotReady when nothing can answer."""

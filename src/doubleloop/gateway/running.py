@@ -12,7 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.gateway import checkers, counting, desired, paths, pool, protocol, records, scorers, wal
+from doubleloop.gateway import (
+    checkers,
+    collected,
+    counting,
+    desired,
+    masks,
+    paths,
+    pool,
+    protocol,
+    records,
+    scorers,
+    wal,
+)
 from doubleloop.gateway import limits as limit
 
 logger = logging.getLogger(__name__)
@@ -52,10 +64,12 @@ class Running:
         self.contract: checkers.Contract | None = None
         self.counts = counting.Counts()
         self.log: wal.Log | None = None
+        self._collected: collected.Collected | None = None
         self._around = around
         self._keepers: dict[int, asyncio.Task[None]] = {}
         self._scorers: dict[int, scorers.Scorer] = {}
         self._shrinking: set[asyncio.Task[None]] = set()
+        self._masker = masks.Masker(around.home, deployment.collect)
         self.pool = pool.Pool(
             deployment.max_concurrent_requests_per_instance,
             around.limits.queue_per_instance,
@@ -70,6 +84,7 @@ class Running:
     def adjust(self, deployment: desired.Deployment) -> None:
         """Takes over settings that need no new process: instances, times, queue, collecting, names."""
         self.deployment = deployment
+        self._masker = masks.Masker(self._around.home, deployment.collect)
         self.pool.depth = deployment.max_concurrent_requests_per_instance
         self.pool.queue_wait = deployment.max_queue_wait_ms / 1000
         for number in range(deployment.instances):
@@ -95,8 +110,44 @@ class Running:
         deadline = time.monotonic() + timeout
         while self.counts.in_flight and time.monotonic() < deadline:  # answers that are just being logged
             await asyncio.sleep(0.005)
+        if self._collected is not None:
+            self._collected.look(everything=True)
         if self.log is not None:
             self.log.rotate()
+
+    def _take_collected(self, header: dict[str, Any], body: bytes) -> None:
+        if self.log is None:  # collected while it loads: a trial of the script's own
+            return
+        if self._collected is None:
+            folder = paths.deployment_log(self._around.home, self.workspace, self.endpoint, self.name) / "collected"
+            self._collected = collected.Collected(self.deployment, folder, self.append)
+        self._collected.take(header, body)
+
+    def look_collected(self) -> None:
+        """Now and then: halves of pairs that nothing came for are written."""
+        if self._collected is not None:
+            self._collected.look()
+
+    def append(self, record: records.Record) -> None:
+        """One record into the log, masked and sampled as the deployment says. Raises OSError."""
+        assert self.log is not None
+        collect = self.deployment.collect
+        if record.error is None and not masks.sampled(record.request_id, collect.sampling_rate):
+            return
+        assert self.contract is not None
+        inputs = (self.contract.signature or {}).get("inputs", [])
+        names = [str(each.get("name", index)) for index, each in enumerate(inputs)]
+        self.log.append(records.encode(self._masker.record(record, self.contract.layout, names)))
+
+    @property
+    def collects(self) -> bool:
+        """Whether the script says by itself what its model was given and answered."""
+        return bool(self.description and self.description.get("collects"))
+
+    @property
+    def raw(self) -> bool:
+        """Whether it is a script that takes the whole HTTP request, whatever it holds."""
+        return bool(self.description and self.description.get("raw"))
 
     @property
     def state(self) -> protocol.State:
@@ -113,7 +164,12 @@ class Running:
         delay = FIRST_DELAY
         while True:
             scorer = scorers.Scorer(
-                self._around.home, self.deployment, self._around.hub, self.pool.answered, self.pool.died
+                self._around.home,
+                self.deployment,
+                self._around.hub,
+                self.pool.answered,
+                self.pool.died,
+                self._take_collected,
             )
             self._scorers[number] = scorer
             if await self._start(scorer):

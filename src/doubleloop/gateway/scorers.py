@@ -83,12 +83,13 @@ class Scorer:
     def __init__(
         self, home: Path, deployment: desired.Deployment, hub: Hub,
         answered: Callable[[int, dict[str, Any], bytes], None], died: Callable[[Scorer], None],
+        collected: Callable[[dict[str, Any], bytes], None] = lambda header, body: None,
     ) -> None:  # fmt: skip
         self.token = secrets.token_hex(16)
         self.in_flight: dict[int, None] = {}
         self.ended = asyncio.Event()
         self._home, self._deployment, self._hub = home, deployment, hub
-        self._answered, self._died = answered, died
+        self._answered, self._died, self._collected = answered, died, collected
         self._secrets: dict[str, str] = {}
         self._pump: asyncio.Task[None] | None = None
         self._told = False
@@ -136,6 +137,7 @@ class Scorer:
             "model_dir": self._deployment.model_dir, "code_dir": self._deployment.code_dir,
             "scoring_script": self._deployment.scoring_script,
             "signature": checkers.normal(self._deployment.signature),
+            "collections": self._deployment.collect.collections,
         }  # fmt: skip
         self._spec = folder / f"spec-{self.token[:8]}.json"
         self._spec.write_bytes(orjson.dumps(spec))
@@ -202,6 +204,8 @@ class Scorer:
             if "error" in header:
                 header["error"] = self._masked(header["error"])
             self._answered(header["id"], header, body)
+        elif op == "collected":
+            self._collected(header, body)
         elif op == "ready" and not self._loaded.done():
             self._loaded.set_result(header["description"])
         elif op == "failed" and not self._loaded.done():

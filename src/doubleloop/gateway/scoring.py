@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import zlib
 from typing import Any
 
 import orjson
@@ -30,9 +29,12 @@ class Scoring:
         request_id = self._ids.choose(request.headers)
         try:
             route.authenticate(request.header(b"authorization"))
-            if request.method != "POST":
+            running = None if request.method != "POST" else route.pick(request.header(b"azureml-model-deployment"))
+            if running is None and request.method == "GET":
+                picked = route.pick(request.header(b"azureml-model-deployment"))
+                running = picked if picked.raw else None
+            if running is None:
                 raise failures.WrongMethod(f"{request.method} is not allowed here", cure="send a POST")
-            running = route.pick(request.header(b"azureml-model-deployment"))
         except errors.DoubleloopError as error:
             route.refused[error.status] += 1
             return _identified(messages.failure(error, request_id), request, request_id)
@@ -84,12 +86,14 @@ class _Attempt:
         return (time.perf_counter() - self._request.arrived) * 1000
 
     async def run(self, limits: limit.Limits) -> messages.Response:
-        check_content_type(self._request)
         contract = self._running.contract
         assert contract is not None
-        if contract.checker is None:
+        if self._running.raw:
+            response = await self._raw()
+        elif check_content_type(self._request) and contract.checker is None:
             response = await self._script(limits)
         else:
+            assert contract.checker is not None
             response = await self._model(payloads.parse(self._request.body, limits), contract.checker)
         self._log(response.status, None if response.status < 400 else "the script answered with this status")
         return response
@@ -111,9 +115,32 @@ class _Attempt:
             "rows": self._rows, "headers": {"Content-Type": "application/json", "X-Request-Id": self._id},
         }  # fmt: skip
         answer, body = await self._send(header, self._request.body)
+        return self._replied(answer, body)
+
+    async def _raw(self) -> messages.Response:
+        """The request as it came, for a script that reads all of it; only JSON can be kept in columns."""
+        request = self._request
+        self._inputs = request.body if _is_json(request.body) else None
+        header: dict[str, Any] = {
+            "rows": 1, "method": request.method, "path": "/score", "query": request.query,
+            "raw_headers": [
+                [name.decode("latin-1"), value.decode("latin-1")]
+                for name, value in request.headers.items()
+                if name not in (b"authorization", b"content-length", b"transfer-encoding")
+            ],
+        }  # fmt: skip
+        answer, body = await self._send(header, request.body)
+        return self._replied(answer, body)
+
+    def _replied(self, answer: dict[str, Any], body: bytes) -> messages.Response:
+        """What a script answered, with the status, type and headers it chose."""
         response = messages.Response(int(answer.get("status", 200)), body)
         if answer.get("content_type"):
             response.content_type = str(answer["content_type"]).encode("latin-1", "replace")
+        response.headers += [
+            (name.lower().encode("latin-1", "replace"), value.encode("latin-1", "replace"))
+            for name, value in answer.get("headers", ())
+        ]
         self._output = body if response.content_type.startswith(messages.JSON) and _is_json(body) else None
         return response
 
@@ -136,28 +163,31 @@ class _Attempt:
             return messages.failure(worse, self._id)
         return response
 
+    def _headers(self, wanted: tuple[str, ...]) -> dict[str, str] | None:
+        found = {name: self._request.headers.get(name.encode()) for name in wanted}
+        return {name: value.decode("latin-1") for name, value in found.items() if value is not None} or None
+
     def _log(self, status: int, error: str | None) -> None:
         """Raises errors.Unavailable when the disk refuses: an answer that is not logged is not given."""
         running = self._running
         collect = running.deployment.collect
-        if error is None and not _sampled(self._id, collect.sampling_rate):
+        if error is None and running.collects:  # the script tells the rows itself, under ids of its own
             return
         record = records.Record(
             request_id=self._id, event_us=event_time(self._request), received_us=self._request.arrived_us,
             status=status, latency_ms=self.milliseconds(), rows=self._rows, mirrored=self._mirrored,
             inputs=self._inputs if collect.inputs else None, names=self._names if collect.inputs else None,
-            output=self._output if collect.outputs else None, error=error,
+            output=self._output if collect.outputs else None, error=error, headers=self._headers(collect.headers),
         )  # fmt: skip
-        assert running.log is not None
         try:
-            running.log.append(records.encode(record))
+            running.append(record)
         except OSError as problem:
             logger.error("the inference log cannot be written: %s", problem)
             raise errors.Unavailable("the answer cannot be logged, so it is not given", cure=str(problem)) from None
 
 
-def check_content_type(request: messages.Request) -> None:
-    """Raises failures.WrongMediaType unless the body is declared as JSON in UTF-8."""
+def check_content_type(request: messages.Request) -> bool:
+    """True. Raises failures.WrongMediaType unless the body is declared as JSON in UTF-8."""
     given = request.headers.get(b"content-type", b"").lower()
     kind, _, parameters = given.partition(b";")
     if kind.strip() != messages.JSON:
@@ -168,6 +198,7 @@ def check_content_type(request: messages.Request) -> None:
         raise failures.WrongMediaType(f"charset {charset.decode('latin-1')}", cure="send UTF-8")
     if b"content-encoding" in request.headers and request.headers[b"content-encoding"] != b"identity":
         raise failures.WrongMediaType("compressed bodies are not read", cure="send the body without Content-Encoding")
+    return True
 
 
 def event_time(request: messages.Request) -> int:
@@ -179,11 +210,6 @@ def event_time(request: messages.Request) -> int:
         except (ValueError, OverflowError):
             pass
     return request.arrived_us
-
-
-def _sampled(request_id: str, rate: float) -> bool:
-    """By the id, so that a request and its copies are kept or left out together."""
-    return rate >= 1 or zlib.crc32(request_id.encode()) < rate * 2**32
 
 
 def _is_json(body: bytes) -> bool:

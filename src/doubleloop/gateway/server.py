@@ -166,10 +166,10 @@ class Connection(asyncio.Protocol):
         if self._refused:
             return
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        path = self._url.partition(b"?")[0].decode("latin-1")
+        path, _, query = self._url.decode("latin-1").partition("?")
         request = messages.Request(
             self._parser.get_method().decode("latin-1"), path, self._headers, body,
-            time.perf_counter(), time.time_ns() // 1000,
+            time.perf_counter(), time.time_ns() // 1000, query,
         )  # fmt: skip
         self._waiting.append((request, self._parser.should_keep_alive()))
         if len(self._waiting) >= PIPELINED and self._transport is not None:

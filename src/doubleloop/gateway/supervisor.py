@@ -183,6 +183,8 @@ class Supervisor:
     async def _rotate(self) -> None:
         while True:
             await asyncio.sleep(min(1.0, self._limits.rotate_seconds / 4))
+            for running in list(self._current.values()):
+                running.look_collected()
             for log in self._logs():
                 if log.old():
                     log.rotate()

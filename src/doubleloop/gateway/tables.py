@@ -87,6 +87,10 @@ def _build(header: records.Header, lines: Sequence[dict[str, Any]]) -> pyarrow.T
         for name, values in sheet.columns.items():
             names.append(prefix + name)
             arrays.append(_array(values, types.get(name)))
+    for name in dict.fromkeys(name for line in lines for name in line.get("h") or ()):
+        names.append(f"header.{name}")
+        kept = _spread([(line.get("h") or {}).get(name) for line in lines], counts)
+        arrays.append(pyarrow.array(kept, type=pyarrow.string()))
     return pyarrow.table(arrays, names=names)
 
 

@@ -1,8 +1,8 @@
 """The scorer's process: connect, load, then answer one request at a time until the gateway goes.
 
 Frames to the gateway: ``hello`` (token, pid), ``ready`` (description) or ``failed`` (error), ``answer`` (id, ok,
-ms; the body is the result as JSON), ``pong``. Frames from it: ``score`` (id, rows, ...), ``cancel`` (id: drop it
-if it has not begun), ``ping``, ``stop``.
+ms; the body is the result as JSON), ``pong``, ``collected`` (collection, correlation, time, rows; the body is the
+records). Frames from it: ``score`` (id, rows, ...), ``cancel`` (id: drop it if it has not begun), ``ping``, ``stop``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 import traceback
 from typing import Any, Dict, List
 
-from . import answers, mlflow_model, script_model, wire
+from . import answers, collecting, mlflow_model, script_model, wire
 
 ONE_THREAD = (
     "OMP_NUM_THREADS",
@@ -56,8 +56,11 @@ def main(arguments: List[str]) -> int:
 def _serve(connection: wire.Connection, spec: Dict[str, Any]) -> int:
     connection.send({"op": "hello", "token": spec.get("token", ""), "pid": os.getpid()})
     try:
+        if spec["kind"] == "script":
+            collecting.start(spec.get("collections"), os.getcwd(), connection.send)
         model = _load(spec)
         description = model.describe()
+        description["collects"] = collecting.in_use()
     except BaseException as error:
         traceback.print_exc()
         connection.send({"op": "failed", "error": _report(error)})
@@ -104,6 +107,7 @@ def _score(model: Any, header: Dict[str, Any], body: bytes) -> wire.Frame:
         result = model.predict(header, body)
         if isinstance(result, script_model.Reply):
             answer["status"], answer["content_type"], content = result.status, result.content_type, result.body
+            answer["headers"] = result.headers
         else:
             content = answers.encode(result)
     except (Exception, SystemExit) as error:

@@ -12,7 +12,9 @@ import json
 import os
 import sys
 from types import ModuleType
-from typing import Any, Dict
+from typing import Any, Dict, List, Optional
+
+from . import raw_http
 
 MODULE = "entry_module"
 
@@ -26,12 +28,13 @@ class BadRequest(Exception):
 
 
 class Reply:
-    """What ``run`` answered through an AMLResponse: its own status and body."""
+    """What ``run`` answered through an AMLResponse: its own status, body and headers."""
 
-    def __init__(self, status: int, body: bytes, content_type: str) -> None:
+    def __init__(self, status: int, body: bytes, content_type: str, headers: List[List[str]]) -> None:
         self.status = status
         self.body = body
         self.content_type = content_type
+        self.headers = headers
 
 
 class ScriptModel:
@@ -47,18 +50,18 @@ class ScriptModel:
         script_folder = os.path.dirname(os.path.abspath(path))
         if script_folder != os.path.abspath(folder):
             sys.path.insert(1, script_folder)
+        raw_http.offer()
         module = _load(path)
         for name in ("init", "run"):
             if not callable(getattr(module, name, None)):
                 raise BadScript("%s does not define a function %s()" % (path, name))
         self._run = module.run
         self._read_parameters(path)
+        self._swagger = _swagger(folder, script_folder)
         module.init()
 
     def _read_parameters(self, path: str) -> None:
-        for name in ("azureml_inference_server_http.api.aml_request", "azureml.contrib.services.aml_request"):
-            if getattr(sys.modules.get(name), "_rawHttpRequested", False):
-                raise BadScript("%s decorates run() with @rawhttp, which is not supported; take the JSON text" % path)
+        self._raw = raw_http.wanted()
         parameters = list(inspect.signature(self._run).parameters.values())
         self._headers = any(parameter.name == "request_headers" for parameter in parameters)
         self._parameters = [parameter for parameter in parameters if parameter.name != "request_headers"]
@@ -74,18 +77,36 @@ class ScriptModel:
             "n_features": None,
             "signature": None,
             "decorated": self._decorated,
+            "raw": self._raw,
+            "openapi": self._swagger or self._schemas(),
         }
 
     def predict(self, header: Dict[str, Any], body: bytes) -> Any:
         """Calls ``run``. Raises whatever it raises, and BadRequest when a declared field is missing."""
+        if self._raw:
+            return self._reply(self._run(raw_http.request(header, body)))
         text = body.decode("utf-8")
         arguments = self._fields(text) if self._decorated else {self._parameters[0].name: text}  # type: Dict[str, Any]
         if self._headers:
             arguments["request_headers"] = header.get("headers") or {}
-        result = self._run(**arguments)
+        return self._reply(self._run(**arguments))
+
+    def _reply(self, result: Any) -> Any:
         if hasattr(result, "status_code") and hasattr(result, "get_data"):
-            return Reply(int(result.status_code), result.get_data(), str(result.headers.get("Content-Type", "")))
+            kind = str(result.headers.get("Content-Type", ""))
+            return Reply(int(result.status_code), result.get_data(), kind, raw_http.headers(result))
         return result
+
+    def _schemas(self) -> Optional[Dict[str, Any]]:
+        """What ``inference_schema`` decorators say of input and output, as parts of an OpenAPI document."""
+        if not self._decorated:
+            return None
+        util = sys.modules["inference_schema.schema_util"]
+        try:
+            return {"input": util.get_input_schema(self._run), "output": util.get_output_schema(self._run)}
+        except Exception as error:  # their schema is for show: it must not keep the model from answering
+            print("the schema of run() cannot be shown: %s" % error, file=sys.stderr)
+            return None
 
     def _fields(self, text: str) -> Dict[str, Any]:
         value = json.loads(text)
@@ -97,6 +118,17 @@ class ScriptModel:
                 raise BadRequest("a value is missing for the field '%s' of run()" % parameter.name)
             fields[parameter.name] = value.get(parameter.name, parameter.default)
         return fields
+
+
+def _swagger(*folders: str) -> Optional[Dict[str, Any]]:
+    """A description that lies beside the script (``swagger3.json``, ``swagger2.json``, ``swagger.json``)."""
+    for folder in folders:
+        for name in ("swagger3.json", "swagger2.json", "swagger.json"):
+            path = os.path.join(folder, name)
+            if os.path.isfile(path):
+                with open(path, encoding="utf-8") as file:
+                    return {"document": json.load(file)}
+    return None
 
 
 def _load(path: str) -> ModuleType:

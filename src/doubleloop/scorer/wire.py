@@ -10,6 +10,7 @@ import json
 import select
 import socket
 import struct
+import threading
 from typing import Any, Dict, List, Optional, Tuple
 
 LENGTHS = struct.Struct(">II")
@@ -28,11 +29,13 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._buffer = bytearray()
+        self._sending = threading.Lock()  # what a script collects is sent by a thread of its own
 
     def send(self, header: Dict[str, Any], body: bytes = b"") -> None:
         head = json.dumps(header, separators=(",", ":")).encode("utf-8")
         try:
-            self._sock.sendall(LENGTHS.pack(len(head), len(body)) + head + body)
+            with self._sending:
+                self._sock.sendall(LENGTHS.pack(len(head), len(body)) + head + body)
         except OSError as error:
             raise Closed(str(error)) from error
 

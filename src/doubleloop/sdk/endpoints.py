@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from doubleloop.sdk import routes, transport
 
 SETTLED = frozenset({"ready", "failed", "deleted", "replaced"})
@@ -10,8 +12,10 @@ INVOKE_SILENCE = 300.0
 
 
 class Endpoints(routes.Routes):
-    def put(self, document: routes.Body) -> routes.Body:
-        return dict(self._post(body={"document": document}, repeatable=True))
+    def put(self, document: routes.Body, local: bool = False) -> routes.Body:
+        """``local``: an endpoint of this machine alone, which asks for no key."""
+        body = {"document": document, **({"local": True} if local else {})}
+        return dict(self._post(body=body, repeatable=True))
 
     def list(self, limit: int | None = None) -> routes.Bodies:
         return self._list(limit=limit)
@@ -50,6 +54,17 @@ class Endpoints(routes.Routes):
         """Begin a deployment; look at it until its status is in ``SETTLED``."""
         body = {"document": document, "id": id_ or routes.new_id("deployment")}
         return dict(self._post(endpoint, "deployments", body=body, repeatable=True))
+
+    def change_deployment(
+        self, endpoint: str, name: str, sets: Sequence[tuple[str, str]], id_: str | None = None
+    ) -> routes.Body:
+        """Begin a deployment like the one there is, with fields set; look at it as after ``create_deployment``."""
+        body = {"set": [list(each) for each in sets], "id": id_ or routes.new_id("deployment")}
+        return dict(self._patch(endpoint, "deployments", name, body=body))
+
+    def mirror(self, name: str, deployment: str | None = None) -> routes.Body:
+        """How the answers to mirrored requests compare with those that callers got."""
+        return dict(self._get(name, "mirror", deployment=deployment))
 
     def deployments(self, endpoint: str, limit: int | None = None) -> routes.Bodies:
         return self._list(endpoint, "deployments", limit=limit)

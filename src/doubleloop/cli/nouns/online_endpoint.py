@@ -43,17 +43,18 @@ def GROUP() -> None:
 @options.name(required=False)
 @click.option("--auth-mode", metavar="MODE", help="key or aml_token  [default: key]")
 @options.no_wait()
-@click.option("--local", is_flag=True, hidden=True, expose_value=False)
+@click.option("--local", is_flag=True, help="For this machine alone: asks for no key.")
 @options.shared()
 def create(
-    session: Session, file: str | None, sets: tuple[str, ...], name: str | None, auth_mode: str | None, no_wait: bool
+    session: Session, file: str | None, sets: tuple[str, ...], name: str | None, auth_mode: str | None, no_wait: bool,
+    local: bool,
 ) -> Any:  # fmt: skip
     """Make an endpoint. An existing one is changed to what the file says."""
     from doubleloop.cli import files
 
     pairs = options.pairs(sets, "--set")
     document = files.read(session, file, "online_endpoint", pairs, name=name, auth_mode=auth_mode)
-    return session.workspace.endpoints.put(files.ship(session, document))
+    return session.workspace.endpoints.put(files.ship(session, document), local)
 
 
 @GROUP.command("update", cls=options.Verb)
@@ -208,3 +209,12 @@ def regenerate_keys(session: Session, name: str, key_type: str, no_wait: bool) -
 def metrics(session: Session, name: str, deployment: str | None) -> Any:
     """Requests, errors and latency."""
     return session.workspace.endpoints.metrics(name, deployment)
+
+
+@GROUP.command("mirror", cls=options.Verb)
+@options.name()
+@click.option("-d", "--deployment-name", "deployment", metavar="NAME", help="Of one deployment.")
+@options.shared()
+def mirror(session: Session, name: str, deployment: str | None) -> Any:
+    """How answers to mirrored requests compare with those that callers got."""
+    return session.workspace.endpoints.mirror(name, deployment)

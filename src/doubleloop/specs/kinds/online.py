@@ -129,6 +129,9 @@ class DataCollector(Spec):
     )
     sampling_rate: Share | None = Field(None, description="Share of requests to log, 0 to 1.")
     request_logging: RequestLogging | None = Field(None, description="Headers to log.")
+    column_masking: dict[str, Annotated[Literal["hash", "drop"], Fold]] = Field(
+        default_factory=dict, description="Columns that the log must not show: drop, or hash (Doubleloop's own field)."
+    )
 
 
 def _model_shape(value: Any) -> str:
@@ -194,9 +197,9 @@ SUPPORT: dict[type[fields.Spec], support.Rows] = {
     Collection: support.rows(
         "enabled", {"data": "has no effect here: the log has a place of its own", "client_id": support.IDENTITY}
     ),
-    RequestLogging: support.rows("", {"capture_headers": "has no effect here: headers are not logged"}),
+    RequestLogging: support.rows("capture_headers"),
     DataCollector: support.rows(
-        "collections sampling_rate request_logging",
+        "collections sampling_rate request_logging column_masking",
         {"rolling_rate": "has no effect here: log files are closed by size and time"},
     ),
     OnlineDeployment: support.rows(
