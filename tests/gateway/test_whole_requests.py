@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,14 @@ def run(data):
     post("notes", [{"note": "seen"}], "correlation-1")
     return len(rows)
 """
+SUMS = """
+import json
+def init(): pass
+def run(data):
+    given = json.loads(data)["input_data"]
+    rows = list(zip(*given.values())) if isinstance(given, dict) else given
+    return {"total": [sum(row) for row in rows], "word": ["w%d" % len(row) for row in rows]}
+"""
 PLAIN = "def init(): pass\ndef run(data): return [1]\n"
 
 
@@ -82,6 +91,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     try:
         gateway.want({
             "shop/raw": endpoint({"blue": raw}), "shop/collecting": endpoint({"blue": collecting}),
+            "shop/sums": endpoint({"blue": script("sums", SUMS)}),
             "shop/plain": protocol.Endpoint({"blue": plain}, {"blue": 100}, token_key=tokens.public(SEED)),
         })  # fmt: skip
         yield gateway
@@ -162,6 +172,52 @@ def test_what_a_script_collects_is_its_log_under_the_correlation_id_without_drop
     assert (event["type"], event["correlationid"]) == ("azureml.inference.notes", "correlation-1")
     assert event["data"] == [{"note": "seen"}]
     assert "2023/11/14/22" in str(files[0])
+
+
+def test_the_open_inference_protocol_takes_tensors_as_json_and_as_bytes(client: Client) -> None:
+    auth = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    assert client.send("GET", "/shop/sums/v2/health/live").json == {"live": True}
+    assert client.send("GET", "/shop/sums/v2/health/ready").json == {"ready": True}
+    assert client.send("GET", "/shop/sums/v2", None, auth).json["extensions"] == ["binary_tensor_data"]
+    assert client.send("GET", "/shop/sums/v2/models/sums", None, auth).json["name"] == "sums"
+    columns = {"id": "7", "inputs": [
+        {"name": "a", "shape": [2], "datatype": "FP64", "data": [1, 2]},
+        {"name": "b", "shape": [2, 1], "datatype": "INT64", "data": [[10], [20]]},
+    ]}  # fmt: skip
+    answer = client.send("POST", "/shop/sums/v2/models/sums/infer", json.dumps(columns).encode(), auth)
+    assert answer.json == {"model_name": "sums", "model_version": "3", "id": "7", "outputs": [
+        {"name": "total", "datatype": "INT64", "shape": [2], "data": [11, 22]},
+        {"name": "word", "datatype": "BYTES", "shape": [2], "data": ["w2", "w2"]},
+    ]}  # fmt: skip
+    raw = struct.pack("<4f", 1, 2, 3, 4)
+    head = json.dumps({
+        "inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "parameters": {"binary_data_size": len(raw)}}],
+        "outputs": [{"name": "total", "parameters": {"binary_data": True}}],
+    }).encode()  # fmt: skip
+    sent = {**auth, "Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
+    answer = client.send("POST", "/shop/sums/v2/models/blue/infer", head + raw, sent)
+    length = int(answer.headers["inference-header-content-length"])
+    assert json.loads(answer.body[:length])["outputs"][0]["parameters"] == {"binary_data_size": 16}
+    assert struct.unpack("<2d", answer.body[length:]) == (3.0, 7.0)
+    for method, path, headers, body, status in [
+        ("POST", "models/sums/infer", {}, b"{}", 401), ("POST", "models/none/infer", auth, b"{}", 404),
+        ("POST", "models/sums/infer", auth, b"{}", 400), ("GET", "models/sums/infer", auth, None, 405),
+        ("POST", "models/sums/infer", {**auth, "Inference-Header-Content-Length": "99"}, b"{}", 400),
+    ]:  # fmt: skip
+        refused = client.send(method, f"/shop/sums/v2/{path}", body, headers)
+        assert refused.status == status, refused.body
+        assert isinstance(refused.json["error"], str)
+
+
+def test_metrics_tell_queue_time_memory_and_processor_time_of_each_deployment(client: Client) -> None:
+    client.score("shop/sums", {"input_data": [[1, 2]]})
+    text = client.send("GET", "/metrics").body.decode()
+    label = '{endpoint="shop/sums",deployment="blue",deployment_id="dep-sums"}'
+    values = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in text.splitlines() if label in line}
+    assert values["doubleloop_instances" + label] == values["doubleloop_ready_instances" + label] == 1
+    assert values["doubleloop_scorer_memory_bytes" + label] > 1e6
+    assert values["doubleloop_scorer_cpu_seconds_total" + label] >= 0
+    assert values["doubleloop_queue_seconds_count" + label] >= 1
 
 
 def test_values_are_hashed_the_same_each_time_and_are_not_guessable(tmp_path: Path) -> None:

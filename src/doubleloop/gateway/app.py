@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from doubleloop.base import errors
-from doubleloop.gateway import counting, failures, labels, messages, openapi, scoring, supervisor
+from doubleloop.gateway import counting, failures, inference_v2, labels, messages, openapi, scoring, supervisor
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway.routing import Route
 
@@ -16,13 +16,19 @@ class App:
     def __init__(self, state: supervisor.Supervisor, limits: limit.Limits) -> None:
         self._state, self._limits = state, limits
         self._scoring = scoring.Scoring(limits)
+        self._v2 = inference_v2.Protocol(self._scoring, limits)
 
     async def handle(self, request: messages.Request) -> messages.Response:
         """Never raises but for cancellation."""
         parts = request.path.split("/")[1:]
-        if len(parts) == 4 and parts[0] == "endpoints":
+        if len(parts) >= 4 and parts[0] == "endpoints" and (len(parts) == 4 or parts[3] == "v2"):
             parts = parts[1:]
         try:
+            if len(parts) >= 3 and parts[2] == "v2":
+                found = self._state.routes.get(f"{parts[0]}/{parts[1]}")
+                if found is None:
+                    raise errors.NotFound(f"there is no endpoint '{parts[0]}/{parts[1]}'")
+                return await self._v2.answer(request, found, [part for part in parts[3:] if part])
             if len(parts) == 3:
                 route = self._state.routes.get(f"{parts[0]}/{parts[1]}")
                 if route is None:
@@ -65,14 +71,14 @@ class App:
         )
 
     def _metrics(self) -> str:
-        entries, refused = [], []
+        entries, refused, gauges = [], [], []
         for key, route in self._state.routes.items():
             for name, running in route.serving.items():
-                entries.append(
-                    ({"endpoint": key, "deployment": name, "deployment_id": running.deployment.id}, running.counts)
-                )
+                labels_ = {"endpoint": key, "deployment": name, "deployment_id": running.deployment.id}
+                entries.append((labels_, running.counts))
+                gauges.append((labels_, running.gauges()))
             refused += [({"endpoint": key, "code": str(code)}, count) for code, count in route.refused.items()]
-        return counting.render(entries, refused)
+        return counting.render(entries, refused, gauges)
 
 
 def _only(request: messages.Request, *methods: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from doubleloop.gateway import histogram, protocol
 
@@ -16,12 +16,19 @@ class Counts:
         self.in_flight = 0
         self.latency = histogram.empty()
         self.latency_sum_ms = 0.0
+        self.queue = histogram.empty()
+        self.queue_sum_ms = 0.0
 
     def answered(self, status: int, milliseconds: float) -> None:
         self.by_status[status] += 1
         self.throttled += status == 429
         self.latency_sum_ms += milliseconds
         histogram.add(self.latency, milliseconds)
+
+    def waited(self, milliseconds: float) -> None:
+        """How long a request was in the queue before a scorer had it."""
+        self.queue_sum_ms += milliseconds
+        histogram.add(self.queue, milliseconds)
 
     def snapshot(self) -> protocol.Counters:
         return protocol.Counters(
@@ -36,10 +43,25 @@ class Counts:
 
 
 Labelled = tuple[dict[str, str], Counts]
+# Of one deployment now: name of the sample to its value.
+Gauges = tuple[dict[str, str], Mapping[str, float]]
+_GAUGES = {
+    "doubleloop_instances": ("gauge", "Scorer processes that are wanted."),
+    "doubleloop_ready_instances": ("gauge", "Scorer processes that can answer."),
+    "doubleloop_scorer_restarts_total": ("counter", "Scorer processes that ended and were started again."),
+    "doubleloop_scorer_memory_bytes": ("gauge", "Resident memory of the scorer processes."),
+    "doubleloop_scorer_cpu_seconds_total": ("counter", "Processor time of the scorer processes that run."),
+    "doubleloop_queued": ("gauge", "Requests that wait for a scorer now."),
+}
 
 
-def render(entries: Iterable[Labelled], refused: Iterable[tuple[dict[str, str], int]]) -> str:
+def render(
+    entries: Iterable[Labelled],
+    refused: Iterable[tuple[dict[str, str], int]],
+    gauges: Iterable[Gauges] = (),
+) -> str:
     """Prometheus text. ``refused``: requests that never reached a deployment (401, 404, no traffic)."""
+    gauges = list(gauges)
     entries = list(entries)
     lines = _family("doubleloop_requests_total", "counter", "Answered requests by status code.")
     for labels, counts in entries:
@@ -54,20 +76,26 @@ def render(entries: Iterable[Labelled], refused: Iterable[tuple[dict[str, str], 
     ):
         lines += _family(name, kind, text)
         lines += [_sample(name, labels, getattr(counts, field)) for labels, counts in entries]
+    for name, (kind, text) in _GAUGES.items():
+        lines += _family(name, kind, text)
+        lines += [_sample(name, labels, values[name]) for labels, values in gauges if name in values]
     lines += _family("doubleloop_request_seconds", "histogram", "From the request's last byte to its answer.")
     for labels, counts in entries:
-        lines += _histogram(labels, counts)
+        lines += _histogram("doubleloop_request_seconds", labels, counts.latency, counts.latency_sum_ms)
+    lines += _family("doubleloop_queue_seconds", "histogram", "From the queue to a scorer.")
+    for labels, counts in entries:
+        lines += _histogram("doubleloop_queue_seconds", labels, counts.queue, counts.queue_sum_ms)
     return "\n".join(lines) + "\n"
 
 
-def _histogram(labels: dict[str, str], counts: Counts) -> list[str]:
-    name, total, lines = "doubleloop_request_seconds", 0, []
-    for bound, count in zip(histogram.BOUNDS_MS, counts.latency, strict=False):
+def _histogram(name: str, labels: dict[str, str], counts: Sequence[int], sum_ms: float) -> list[str]:
+    total, lines = 0, []
+    for bound, count in zip(histogram.BOUNDS_MS, counts, strict=False):
         total += count
         lines.append(_sample(f"{name}_bucket", {**labels, "le": f"{bound / 1000:g}"}, total))
-    total += counts.latency[-1]
+    total += counts[-1]
     lines.append(_sample(f"{name}_bucket", {**labels, "le": "+Inf"}, total))
-    lines.append(_sample(f"{name}_sum", labels, counts.latency_sum_ms / 1000))
+    lines.append(_sample(f"{name}_sum", labels, sum_ms / 1000))
     lines.append(_sample(f"{name}_count", labels, total))
     return lines
 

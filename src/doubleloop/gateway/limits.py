@@ -21,6 +21,8 @@ class Limits:
     # Seconds a scorer may take to load its model, and to answer after its caller has been told 504.
     start_timeout: float = 180.0
     stuck_after: float = 30.0
+    # Resident bytes that one scorer may hold; beyond it is ended and started anew. 0 is no limit.
+    max_scorer_bytes: int = 0
     # Seconds in-flight requests get when the gateway or a deployment stops.
     drain_timeout: float = 30.0
     # The log's segments become Parquet after this many rows, bytes or seconds, whichever is first.

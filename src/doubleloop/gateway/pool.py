@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from doubleloop.gateway import failures
@@ -19,22 +21,27 @@ Answer = tuple[dict[str, Any], bytes]
 
 
 class _Job:
-    __slots__ = ("body", "future", "header", "number", "queue_timer", "scorer", "timer", "tries")
+    __slots__ = ("body", "future", "header", "number", "queue_timer", "scorer", "since", "timer", "tries")
 
     def __init__(self, number: int, header: dict[str, Any], body: bytes, future: asyncio.Future[Answer]) -> None:
         self.number, self.header, self.body, self.future = number, header, body, future
         self.tries = 0
+        self.since = time.monotonic()
         self.scorer: Scorer | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.queue_timer: asyncio.TimerHandle | None = None
 
 
 class Pool:
-    """``depth``: requests in flight per scorer (it works on one, the others wait in it). Times in seconds."""
+    """``depth``: requests in flight per scorer (it works on one, the others wait in it). Times in seconds.
+    ``waited`` is told the milliseconds that each request was queued."""
 
-    def __init__(self, depth: int, queue_length: int, queue_wait: float, stuck_after: float) -> None:
+    def __init__(
+        self, depth: int, queue_length: int, queue_wait: float, stuck_after: float,
+        waited: Callable[[float], None] = lambda milliseconds: None,
+    ) -> None:  # fmt: skip
         self.depth, self.queue_length, self.queue_wait = depth, queue_length, queue_wait
-        self._stuck_after = stuck_after
+        self._stuck_after, self._waited = stuck_after, waited
         self._scorers: list[Scorer] = []
         self._queue: deque[_Job] = deque()
         self._jobs: dict[int, _Job] = {}  # sent and unanswered, also those whose caller has gone
@@ -45,6 +52,10 @@ class Pool:
     @property
     def ready(self) -> int:
         return len(self._scorers)
+
+    @property
+    def queued(self) -> int:
+        return len(self._queue)
 
     @property
     def busy(self) -> bool:
@@ -132,6 +143,8 @@ class Pool:
         if job.queue_timer is not None:
             job.queue_timer.cancel()
             job.queue_timer = None
+        if job.tries == 0:
+            self._waited((time.monotonic() - job.since) * 1000)
         job.scorer = scorer
         self._jobs[job.number] = job
         scorer.send(job.number, job.header, job.body)

@@ -23,6 +23,7 @@ from doubleloop.gateway import (
     protocol,
     records,
     scorers,
+    usage,
     wal,
 )
 from doubleloop.gateway import limits as limit
@@ -75,6 +76,7 @@ class Running:
             around.limits.queue_per_instance,
             deployment.max_queue_wait_ms / 1000,
             around.limits.stuck_after,
+            self.counts.waited,
         )
 
     def start(self) -> None:
@@ -138,6 +140,23 @@ class Running:
         inputs = (self.contract.signature or {}).get("inputs", [])
         names = [str(each.get("name", index)) for index, each in enumerate(inputs)]
         self.log.append(records.encode(self._masker.record(record, self.contract.layout, names)))
+
+    def gauges(self) -> dict[str, float]:
+        used = [usage.of(scorer.pid) for scorer in self._scorers.values() if not scorer.ended.is_set()]
+        return {
+            "doubleloop_instances": self.deployment.instances, "doubleloop_ready_instances": self.pool.ready,
+            "doubleloop_scorer_restarts_total": self.restarts, "doubleloop_queued": self.pool.queued,
+            "doubleloop_scorer_memory_bytes": sum(each.memory for each in used),
+            "doubleloop_scorer_cpu_seconds_total": round(sum(each.cpu for each in used), 2),
+        }  # fmt: skip
+
+    def check_memory(self) -> None:
+        """End scorers that hold more than one may; others are started in their place."""
+        most = self._around.limits.max_scorer_bytes
+        for scorer in list(self._scorers.values()):
+            if most and not scorer.ended.is_set() and (found := usage.of(scorer.pid).memory) > most:
+                logger.warning("%s: a scorer holds %d bytes, more than %d, and is ended", self._place(), found, most)
+                scorer.lost()
 
     @property
     def collects(self) -> bool:

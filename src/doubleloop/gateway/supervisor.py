@@ -185,6 +185,7 @@ class Supervisor:
             await asyncio.sleep(min(1.0, self._limits.rotate_seconds / 4))
             for running in list(self._current.values()):
                 running.look_collected()
+                running.check_memory()
             for log in self._logs():
                 if log.old():
                     log.rotate()

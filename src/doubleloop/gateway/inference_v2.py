@@ -1,0 +1,126 @@
+"""The Open Inference Protocol under an endpoint: ``/<workspace>/<endpoint>/v2/...``.
+
+A model's name is the endpoint's, the model's own, or a deployment's, which picks that deployment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from doubleloop import __version__
+from doubleloop.base import errors
+from doubleloop.gateway import failures, messages, scoring, tensors_v2
+from doubleloop.gateway import limits as limit
+from doubleloop.gateway.routing import Route
+from doubleloop.gateway.running import Running
+
+LENGTH = b"inference-header-content-length"
+EXTENSIONS = ["binary_tensor_data"]
+_DEPLOYMENT = b"azureml-model-deployment"
+
+
+class Protocol:
+    def __init__(self, scored: scoring.Scoring, limits: limit.Limits) -> None:
+        self._scoring, self._limits = scored, limits
+
+    async def answer(self, request: messages.Request, route: Route, parts: list[str]) -> messages.Response:
+        """``parts``: the path behind ``v2``. Errors have the protocol's form, ``{"error": text}``."""
+        try:
+            return await self._answer(request, route, parts)
+        except errors.DoubleloopError as error:
+            route.refused[error.status] += 1
+            return _failure(messages.failure(error))
+
+    async def _answer(self, request: messages.Request, route: Route, parts: list[str]) -> messages.Response:
+        if parts in (["health", "live"], ["health", "ready"]):
+            _only(request, "GET")
+            good = parts[1] == "live" or bool(route.serving)
+            return messages.as_json({parts[1]: good}, 200 if good else 503)
+        if not parts:
+            _only(request, "GET")
+            return messages.as_json({"name": "doubleloop", "version": __version__, "extensions": EXTENSIONS})
+        if parts[0] != "models" or len(parts) < 2:
+            raise errors.NotFound("this is not known here", cure="GET v2/models/NAME, POST v2/models/NAME/infer")
+        name, rest = parts[1], parts[2:]
+        version = rest[1] if rest[:1] == ["versions"] and len(rest) > 1 else None
+        rest = rest[2:] if version is not None else rest
+        if rest == ["infer"]:
+            _only(request, "POST")
+            return await self._infer(request, route, name, version)
+        _only(request, "GET")
+        route.authenticate(request.header(b"authorization"))
+        running = _picked(route, name, version, request.header(_DEPLOYMENT))
+        if rest == ["ready"]:
+            return messages.as_json(
+                {"name": name, "ready": bool(running.pool.ready)}, 200 if running.pool.ready else 503
+            )
+        if not rest:
+            return messages.as_json(_metadata(route, name, running))
+        raise errors.NotFound(f"'{'/'.join(rest)}' is not known of a model", cure="infer, ready, or nothing")
+
+    async def _infer(
+        self, request: messages.Request, route: Route, name: str, version: str | None
+    ) -> messages.Response:  # fmt: skip
+        route.authenticate(request.header(b"authorization"))
+        wanted = request.header(_DEPLOYMENT) or (name if name in route.serving else None)
+        running = _picked(route, name, version, wanted)
+        contract = running.contract
+        takes_tensors = contract is not None and contract.layout == "tensor"
+        asked = tensors_v2.read(request.body, request.header(LENGTH), takes_tensors, self._limits)
+        headers = {key: value for key, value in request.headers.items() if key != LENGTH}
+        headers |= {b"content-type": messages.JSON}
+        if wanted is not None or version is not None:
+            headers[_DEPLOYMENT] = running.name.encode()
+        ours = replace(request, headers=headers, body=orjson.dumps({"input_data": asked.value}))
+        response = await self._scoring.answer(ours, route)
+        if response.status >= 400:
+            return _failure(response)
+        outputs = (contract.signature or {}).get("outputs", []) if contract is not None else []
+        names = [str(spec["name"]) for spec in outputs if spec.get("name") is not None]
+        served = dict(response.headers).get(b"x-model-version", b"").decode("latin-1")
+        body, length = tensors_v2.answer(response.body, asked, names, name, served)
+        response.body = body
+        if length is not None:
+            response.content_type = b"application/octet-stream"
+            response.headers.append((LENGTH, str(length).encode()))
+        return response
+
+
+def _picked(route: Route, name: str, version: str | None, wanted: str | None) -> Running:
+    """Raises errors.NotFound for a model or version that does not answer here."""
+    running = route.pick(wanted if wanted is not None else name if name in route.serving else None, lambda: 0.0)
+    known = {route.name, *(each.deployment.model for each in route.serving.values()), *route.serving}
+    if name not in known:
+        raise errors.NotFound(f"no model is named '{name}' here", cure=f"one of {', '.join(sorted(known - {''}))}")
+    if version is None or running.deployment.model_version == version:
+        return running
+    for each in route.serving.values():
+        if each.deployment.model_version == version:
+            return each
+    raise errors.NotFound(f"version {version} of '{name}' does not answer here")
+
+
+def _metadata(route: Route, name: str, running: Running) -> dict[str, Any]:
+    signature = (running.contract.signature if running.contract is not None else None) or {}
+    versions = {each.deployment.model_version for each in route.serving.values() if each.deployment.model_version}
+    return {
+        "name": name, "versions": sorted(versions), "platform": f"doubleloop_{running.deployment.kind}",
+        "inputs": tensors_v2.describe(signature.get("inputs", [])),
+        "outputs": tensors_v2.describe(signature.get("outputs", [])),
+    }  # fmt: skip
+
+
+def _failure(response: messages.Response) -> messages.Response:
+    """Our error in the protocol's form: one text."""
+    told = orjson.loads(response.body)["error"]
+    cure = f" ({told['cure']})" if told.get("cure") else ""
+    response.body = orjson.dumps({"error": f"{told['message']}{cure}"})
+    return response
+
+
+def _only(request: messages.Request, method: str) -> None:
+    if request.method != method:
+        raise failures.WrongMethod(f"{request.method} is not allowed here", cure=f"send a {method}")
