@@ -37,7 +37,8 @@ def task(
         display_name=deployment.name,
         minibatches={
             "entry": entry, "over": list(data), "model": MODEL, "size": wanted.mini_batch_size,
-            "workers": wanted.workers, "max_retries": wanted.max_retries, "timeout_s": wanted.timeout_s,
+            "workers": wanted.max_concurrency_per_instance, "max_retries": wanted.max_retries,
+            "timeout_s": wanted.timeout_s,
             "error_threshold": wanted.error_threshold, "level": wanted.logging_level, "folder": "score",
             "append_to": {"output": "score", "file": wanted.output_file_name} if wanted.append_row else None,
         },

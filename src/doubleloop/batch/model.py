@@ -68,7 +68,10 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a model deployment scores, once its file and the invocation have been heard; times in seconds."""
+    """How a model deployment scores, once its file and the invocation have been heard; times in seconds.
+
+    ``instance_count`` is kept and shown: everything runs on this machine.
+    """
 
     mini_batch_size: int = 10
     max_concurrency_per_instance: int = 1
@@ -79,7 +82,3 @@ class Settings:
     timeout_s: int = 0
     error_threshold: int = -1
     logging_level: str = "info"
-
-    @property
-    def workers(self) -> int:
-        return self.max_concurrency_per_instance * self.instance_count

@@ -129,7 +129,8 @@ def _unpacked(name: str, kind: str, count: int, raw: bytes) -> list[Any]:
 
 
 def _texts(name: str, count: int, raw: bytes) -> list[str]:
-    found, place = [], 0
+    found: list[bytes] = []
+    place = 0
     while place + 4 <= len(raw) and len(found) < count:
         length = int.from_bytes(raw[place : place + 4], "little")
         found.append(raw[place + 4 : place + 4 + length])

@@ -118,7 +118,7 @@ def list_jobs(session: Session, name: str) -> output.Shown:
 @click.option("--output-path", metavar="PATH", help="azureml://datastores/STORE/paths/PATH for what is scored.")
 @click.option("--output-file-name", metavar="NAME", help="File that rows are appended to.")
 @click.option("--mini-batch-size", type=click.IntRange(1), metavar="N", help="Files per call of run().")
-@click.option("--instance-count", "-c", type=click.IntRange(1), metavar="N", help="Here: times the processes.")
+@click.option("--instance-count", "-c", type=click.IntRange(1), metavar="N", help="Has no effect here.")
 @click.option("--experiment-name", "-e", "experiment", metavar="NAME", help="Experiment of the run.")
 @click.option("--job-name", metavar="NAME", help="Name of the job.")
 @click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change any setting for this call.")

@@ -129,7 +129,7 @@ class BatchInvocation(Spec):
     experiment_name: Text | None = Field(None, description="Experiment that the run is recorded in.")
     display_name: LooseText | None = Field(None, description="Name that pages show.")
     mini_batch_size: Count | None = Field(None, description="Files per call of run().")
-    instance_count: Count | None = Field(None, description="Machines; here they multiply the processes.")
+    instance_count: Count | None = Field(None, description="Machines.")
     max_concurrency_per_instance: Count | None = Field(None, description="Processes per machine.")
     output_action: OutputAction | None = Field(None, description="append_row or summary_only.")
     output_file_name: Text | None = Field(None, description="File that rows are appended to.")
@@ -148,12 +148,13 @@ SUPPORT: dict[type[Spec], support.Rows] = {
     Retry: support.rows("max_retries timeout"),
     BatchSettings: support.rows(
         "mini_batch_size max_concurrency_per_instance output_action output_file_name retry_settings error_threshold "
-        "logging_level environment_variables continue_on_step_failure force_rerun instance_count",
-        {"default_compute default_datastore": support.HOST},
+        "logging_level environment_variables continue_on_step_failure force_rerun",
+        {"default_compute default_datastore instance_count": support.HOST},
     ),
     BatchInvocation: support.rows(
-        "$schema inputs outputs deployment_name experiment_name display_name mini_batch_size instance_count "
-        "max_concurrency_per_instance output_action output_file_name retry_settings error_threshold logging_level tags"
+        "$schema inputs outputs deployment_name experiment_name display_name mini_batch_size "
+        "max_concurrency_per_instance output_action output_file_name retry_settings error_threshold logging_level tags",
+        {"instance_count": support.HOST},
     ),
     BatchDeployment: support.rows(
         "$schema name endpoint_name type description model component job_definition code_configuration environment "
