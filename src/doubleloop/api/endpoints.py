@@ -141,19 +141,6 @@ def create_deployment(request: Request, ws: str, name: str, body: dict[str, Any]
         return _deployment(ctx, made)
 
 
-@router.patch("/{name}/deployments/{deployment}", openapi_extra=needs(Action.ENDPOINT_WRITE))
-def change_deployment(
-    request: Request, ws: str, name: str, deployment: str, body: dict[str, Any] = Body()
-) -> dict[str, Any]:
-    requests.refuse_unknown(body, "set", "id")
-    sets = [(str(each[0]), str(each[1])) for each in requests.value(body, "set", list) or [] if len(each) == 2]
-    if not sets:
-        raise errors.InvalidInput("There is nothing to change", cure='Send {"set": [["instance_count", "2"]]}.')
-    with requests.writing(request, ws) as ctx:
-        made = commands.change_deployment(ctx, name, deployment, sets, id_=requests.identifier(body))
-        return _deployment(ctx, made)
-
-
 @router.get("/{name}/mirror", openapi_extra=needs(Action.ENDPOINT_READ))
 def mirror(request: Request, ws: str, name: str, deployment: str | None = None) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:

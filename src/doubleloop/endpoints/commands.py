@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -169,38 +169,6 @@ def create_deployment(
 def _alone(ctx: Ctx, place: model.Endpoint) -> bool:
     """The first deployment of a local endpoint answers at once, as in Azure: there is no traffic to share."""
     return place.auth_mode == model.OPEN and not place.traffic
-
-
-def change_deployment(
-    ctx: Ctx, endpoint: str, name: str, sets: Sequence[tuple[str, str]], *, id_: str | None = None
-) -> model.Deployment:
-    """A deployment like the one there is, with fields set: ``("instance_count", "2")``.
-
-    Raises NotFound, InvalidInput.
-    """
-    identity.permit(ctx, Action.ENDPOINT_WRITE, resource=f"endpoint/{endpoint}")
-    get_endpoint(ctx, endpoint)
-    found = [
-        each
-        for each in store.deployments(ctx, ctx.workspace, endpoint, name)
-        if each.status not in (model.Status.DELETED, model.Status.REPLACED)
-    ]
-    if not found:
-        raise errors.NotFound(f"Endpoint {endpoint} has no deployment '{name}'")
-    before = found[-1]
-    document = documents.with_sets(documents.from_wire(before.spec), sets)
-    for path in documents.local_paths(document):
-        raise errors.InvalidInput(
-            f"'{path.path}' is a path of another machine", cure="Give the whole file with -f FILE, and --set beside it."
-        )
-    if document.model.name != before.name or document.model.endpoint_name != endpoint:
-        raise errors.InvalidInput("A deployment keeps its name and its endpoint", cure="Create another one.")
-    same = (
-        not isinstance(document.model.model, str)
-        or document.model.model == documents.from_wire(before.spec).model.model
-    )
-    kept = f"azureml:{before.model_name}:{before.model_version}" if same and before.model_name else None
-    return create_deployment(ctx, document, id_=id_, model_reference=kept)
 
 
 def set_traffic(

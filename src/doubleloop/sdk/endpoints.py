@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from doubleloop.sdk import routes, transport
 
 SETTLED = frozenset({"ready", "failed", "deleted", "replaced"})
@@ -54,13 +52,6 @@ class Endpoints(routes.Routes):
         """Begin a deployment; look at it until its status is in ``SETTLED``."""
         body = {"document": document, "id": id_ or routes.new_id("deployment")}
         return dict(self._post(endpoint, "deployments", body=body, repeatable=True))
-
-    def change_deployment(
-        self, endpoint: str, name: str, sets: Sequence[tuple[str, str]], id_: str | None = None
-    ) -> routes.Body:
-        """Begin a deployment like the one there is, with fields set; look at it as after ``create_deployment``."""
-        body = {"set": [list(each) for each in sets], "id": id_ or routes.new_id("deployment")}
-        return dict(self._patch(endpoint, "deployments", name, body=body))
 
     def mirror(self, name: str, deployment: str | None = None) -> routes.Body:
         """How the answers to mirrored requests compare with those that callers got."""

@@ -31,9 +31,6 @@ class Routes:
     def _put(self, *parts: str, body: Body) -> Any:
         return self._link.json("PUT", self._path(*parts), body)
 
-    def _patch(self, *parts: str, body: Body) -> Any:
-        return self._link.json("PATCH", self._path(*parts), body, repeatable=True)
-
     def _delete(self, *parts: str) -> None:
         self._link.json("DELETE", self._path(*parts))
 

@@ -184,12 +184,6 @@ def with_commits(document: Document, commits: Iterable[sources.Commit]) -> Docum
     return replace(document, source=replace(document.source, commits=tuple(commits)))
 
 
-def with_sets(document: Document, sets: Sets) -> Document:
-    """A document that came over the wire with ``--set`` pairs applied. Raises as ``load``."""
-    data, source = _apply_sets(copy.deepcopy(document.spec()), document.source, sets)
-    return _build(document.kind, data, source, resolve=False)
-
-
 def _apply_sets(data: dict[str, Any], source: sources.Source, sets: Sets) -> tuple[dict[str, Any], sources.Source]:
     places = dict(source.places)
     for path, text in sets:

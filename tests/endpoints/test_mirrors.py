@@ -1,4 +1,4 @@
-"""Copies compared with what callers got; deployments changed field by field; what only a container could answer."""
+"""Copies compared with what callers got; tokens; local endpoints; what only a container could answer."""
 
 from __future__ import annotations
 
@@ -64,24 +64,6 @@ model: {path: "tree:sha256:%s"}
 instance_count: 1
 environment: {image: "mcr.microsoft.com/azureml/minimal-py312-inference:latest"}
 """ % ("a" * 64)
-
-
-def test_single_fields_of_a_deployment_are_changed_and_the_rest_stays(placed: Any) -> None:
-    with placed.write("grace") as ctx:
-        first = commands.create_deployment(ctx, document(DEPLOYMENT, "online_deployment"))
-        changed = commands.change_deployment(ctx, "place", "blue", [("instance_count", "3")])
-    assert changed.id != first.id
-    assert documents.from_wire(changed.spec).model.instance_count == 3
-    assert changed.spec["spec"]["environment"] == first.spec["spec"]["environment"]
-    for sets, words in [
-        ([("instance_count", "many")], "instance_count"),
-        ([("nosuch", "1")], "nosuch"),
-        ([("name", "green")], "keeps its name"),
-    ]:
-        with placed.write("grace") as ctx, pytest.raises(errors.InvalidInput, match=words):
-            commands.change_deployment(ctx, "place", "blue", sets)
-    with placed.write("grace") as ctx, pytest.raises(errors.NotFound):
-        commands.change_deployment(ctx, "place", "red", [("instance_count", "3")])
 
 
 def test_an_endpoint_of_tokens_gives_one_to_who_may_have_it_until_its_key_is_new(placed: Any) -> None:
