@@ -164,3 +164,53 @@ def test_a_pipeline_whose_worker_is_killed_again_and_again_ends_as_if_nothing_ha
         assert events.verify(ctx).whole
     counted = [fact.type for fact in shop.facts()]
     assert (counted.count("step.completed"), counted.count("job.completed")) == (6, 1)
+
+
+@pytest.mark.slow
+def test_loops_and_sweeps_whose_worker_is_killed_again_and_again_run_each_round_and_trial_once(
+    shop: Workshop, worker: Worker, tmp_path: Path
+) -> None:
+    chance = random.Random(11)
+    metrics = shop.house.home / "metrics"
+    metrics.mkdir()
+    text = """
+    type: pipeline
+    jobs:
+      body:
+        command: echo round >> RUNS; sleep 0.3; echo $(( ${{inputs.n}} + 1 )) > ${{outputs.n}}
+        environment: azureml:base@latest
+        inputs: {n: 0}
+        outputs: {n: {type: integer}}
+      loop:
+        type: do_while
+        body: ${{parent.jobs.body}}
+        mapping: {n: n}
+        limits: {max_iteration_count: 3}
+      tune:
+        type: sweep
+        trial:
+          command: echo trial >> RUNS; sleep 0.3; echo ${{inputs.x}} > METRICS/$MLFLOW_RUN_ID
+          environment: azureml:base@latest
+          inputs: {x: {type: integer}, after: {type: integer}}
+        inputs: {after: "${{parent.jobs.loop.outputs.n}}"}
+        search_space: {x: {type: choice, values: [4, 2, 3]}}
+        sampling_algorithm: grid
+        objective: {goal: minimize, primary_metric: loss}
+        limits: {max_total_trials: 3, max_concurrent_trials: 2}
+    """
+    worker.start()
+    job = shop.submit(text.replace("RUNS", str(tmp_path / "runs")).replace("METRICS", str(metrics)))
+    for _ in range(6):
+        pause = time.monotonic() + chance.uniform(0.2, 1.5)
+        while time.monotonic() < pause and not ended(shop, job)():
+            time.sleep(0.01)
+        worker.kill()
+        worker.start()
+    until(worker, ended(shop, job))
+    job = shop.job(job.id)
+    assert (job.status, job.error) == (Status.COMPLETED, "")
+    assert sorted((tmp_path / "runs").read_text().split()) == ["round"] * 3 + ["trial"] * 3
+    steps = shop.steps(job.id)
+    assert {step.attempt for step in steps.values()} == {1}
+    assert steps["loop"].outputs["n"]["value"] == 3
+    assert runs(shop)[str(steps["tune"].run_id)]["tags"]["best_child"] == "tune.1"  # type: ignore[index]

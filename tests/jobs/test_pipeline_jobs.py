@@ -374,3 +374,25 @@ def test_an_unknown_input_is_refused_with_the_nearest_name(shop: Workshop) -> No
     with pytest.raises(errors.InvalidInput, match="no input 'strat'") as caught:
         shop.submit(STOP, inputs={"strat": 4})
     assert "start" in caught.value.cure
+
+
+def test_a_declared_output_named_artifacts_is_what_the_command_leaves_in_outputs_and_logs(shop: Workshop) -> None:
+    job = shop.run("""
+    type: pipeline
+    jobs:
+      hello:
+        command: echo world > ./outputs/world.txt
+        environment: azureml:base@latest
+        outputs: {artifacts: }
+      world:
+        command: cat ${{inputs.left}}/outputs/world.txt
+        environment: azureml:base@latest
+        inputs: {left: "${{parent.jobs.hello.outputs.artifacts}}"}
+      own:
+        command: echo mine > ${{outputs.artifacts}}/mine.txt; echo other > ./outputs/other.txt
+        environment: azureml:base@latest
+        outputs: {artifacts: }
+    """)
+    assert (job.status, job.error) == (Status.COMPLETED, "")
+    assert "world" in shop.log(job.id, "world").splitlines()
+    assert shop.text(shop.steps(job.id)["own"].outputs["artifacts"], "mine.txt") == "mine\n"

@@ -180,6 +180,10 @@ def _store_outputs(contexts: Contexts, job: Job, step: Step) -> dict[str, dict[s
     blobs = contexts.port(storage.Blobs)
     stored = {}
     for name, output in running.outputs_of(root, job, step).items():
+        if name == rules.ARTIFACTS and not rules.names_output(step.task, name):
+            tree = _artifacts(contexts, step) or blobs.put_entries(())
+            stored[name] = {"type": "uri_folder", "reference": f"tree:sha256:{tree.sha256}"}
+            continue
         if not _is_written(output):
             raise errors.Failed(
                 f"Output '{name}' ({output.type}) is missing: the command ended well and wrote nothing there",
@@ -226,10 +230,15 @@ def _is_written(output: compute_model.Output) -> bool:
 
 def _store_artifacts(contexts: Contexts, step: Step) -> dict[str, dict[str, Any]]:
     """What the command left in ./outputs and ./logs: the output ``artifacts`` that every job has."""
+    tree = None if rules.ARTIFACTS in step.task.outputs else _artifacts(contexts, step)
+    return {rules.ARTIFACTS: {"type": "uri_folder", "reference": f"tree:sha256:{tree.sha256}"}} if tree else {}
+
+
+def _artifacts(contexts: Contexts, step: Step) -> storage.Tree | None:
     try:
         code = contexts.port(compute.Compute).code(step.run, step.attempt)
     except errors.NotFound:
-        return {}
+        return None
     blobs = contexts.port(storage.Blobs)
     for name in ("outputs", "logs"):
         if (code / name).is_dir():
@@ -240,10 +249,7 @@ def _store_artifacts(contexts: Contexts, step: Step) -> dict[str, dict[str, Any]
         if (code / name).is_dir()
         for entry in blobs.put_tree(code / name).entries
     ]
-    if not entries or rules.ARTIFACTS in step.task.outputs:
-        return {}
-    tree = blobs.put_entries(tuple(entries))
-    return {rules.ARTIFACTS: {"type": "uri_folder", "reference": f"tree:sha256:{tree.sha256}"}}
+    return blobs.put_entries(tuple(entries)) if entries else None
 
 
 def register(contexts: Contexts, job: Job, step: Step, outputs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

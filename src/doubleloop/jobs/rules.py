@@ -105,6 +105,17 @@ def render(task: Task, job: str, inputs: Mapping[str, str | None], outputs: Mapp
     return render_text(task.command, job, inputs, outputs)
 
 
+def names_output(task: Task, name: str) -> bool:
+    """Whether the command is told where this output is. One named ``artifacts`` that it does not ask for is the folder
+    of what it leaves in ./outputs and ./logs, as in Azure ML."""
+    if task.minibatches:
+        return True
+    texts = (task.command, str(task.launcher.get("arguments", "")))
+    return any(
+        each.scope == "outputs" and each.name == name for text in texts for each in expressions.references(text)
+    ) or name == task.launcher.get("rows")
+
+
 def render_text(written: str, job: str, inputs: Mapping[str, str | None], outputs: Mapping[str, str]) -> str:
     """Any text of a task, with the paths and values of this run. Raises InvalidInput."""
     known = {f"inputs.{name}": value for name, value in inputs.items()}
