@@ -9,6 +9,7 @@ from jobs_workshop import Workshop
 
 from doubleloop.base import errors
 from doubleloop.catalog import queries as catalog
+from doubleloop.components import commands as components
 from doubleloop.jobs import commands, queries
 from doubleloop.jobs.model import Job, Status
 
@@ -140,6 +141,41 @@ def test_a_step_inside_is_found_with_its_log_and_its_edges(shop: Workshop, folde
     with shop.house.read() as ctx:
         edges = {(edge.source, edge.target) for edge in queries.graph(ctx, job.id).edges}
     assert {("top", "first"), ("top", "first.multiply"), ("first.multiply", "first.say"), ("first", "read")} <= edges
+
+
+def test_registered_components_are_pipelines_and_trials_too(shop: Workshop, folder: Path) -> None:
+    trial = """
+    name: tried
+    version: 1
+    type: command
+    command: echo ${{inputs.x}} > ${{outputs.o}}; exit 3
+    environment: azureml:base@latest
+    inputs: {x: {type: integer}}
+    outputs: {o: {type: uri_file}}
+    """
+    for text in (INNER, trial):
+        with shop.house.write() as ctx:
+            components.create(ctx, shop.document(text, folder))
+    job = shop.run("""
+    type: pipeline
+    settings: {continue_on_step_failure: true}
+    jobs:
+      top: {command: "echo 4 > ${{outputs.n}}", environment: "azureml:base@latest", outputs: {n: {type: uri_file}}}
+      untyped: {component: "azureml:doubled:1", inputs: {number: "${{parent.jobs.top.outputs.n}}"}}
+      typed:
+        type: pipeline
+        component: azureml:doubled@latest
+        inputs: {number: "${{parent.jobs.untyped.outputs.result}}"}
+      tune:
+        type: sweep
+        trial: azureml:tried@latest
+        search_space: {x: {type: choice, values: [1]}}
+        objective: {goal: minimize, primary_metric: loss}
+        limits: {max_total_trials: 1}
+    """)
+    steps = shop.steps(job.id)
+    assert shop.text(steps["typed"].outputs["result"]) == "16\n", job.error
+    assert steps["tune.0"].exit_code == 3 and "no trial was completed" in str(steps["tune"].reason)
 
 
 CHOICE = """

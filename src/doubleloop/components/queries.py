@@ -11,7 +11,7 @@ from doubleloop.identity.actions import Action
 from doubleloop.specs import documents, fields, pointers, references
 
 # A component uses components that were settled when it was registered, so one pass is enough; a second finds nothing.
-_FIELD = "component"
+_FIELDS = ("component", "trial")
 
 
 def resolve(ctx: Ctx, reference: str) -> assets.Asset:
@@ -42,7 +42,7 @@ def inlined(ctx: Ctx, outer: documents.Document) -> documents.Document:
     """
     found: dict[str, documents.Document] = {}
     for visit in fields.walk(outer.model):
-        if visit.name == _FIELD and isinstance(visit.value, str):
+        if visit.name in _FIELDS and isinstance(visit.value, str):
             found[pointers.join(visit.pointer)] = _component(ctx, outer, visit)
     return documents.with_parts(outer, found) if found else outer
 
