@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from console_scene import PASSWORD, Browser, Scene
 
 from doubleloop.console import login, pages, rendering
 from doubleloop.events import queries as events
+from doubleloop.identity import limits
 
 
 @pytest.fixture
@@ -43,24 +42,13 @@ def test_a_wrong_password_is_told_and_recorded(visitor: Browser, scene: Scene, u
 
 def test_who_guesses_has_to_wait(scene: Scene) -> None:
     visitor = Browser(pages.create(scene.contexts, scene.settings))
-    for _ in range(login.TRIES):
+    for _ in range(limits.TRIES):
         assert visitor.send_form("/login", "/login", user="eve", password="guess").status_code == 401
     answer = visitor.send_form("/login", "/login", user="eve", password=PASSWORD)
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 200
     # Another name is not kept out by it.
     assert visitor.send_form("/login", "/login", user="grace", password=PASSWORD).status_code == 303
-
-
-def test_the_wait_ends_and_a_login_forgets_it() -> None:
-    limiter, now, key = login.Limiter(), datetime(2026, 1, 1, tzinfo=UTC), ("eve", "host")
-    for second in range(login.TRIES):
-        assert limiter.wait(key, now) is None
-        limiter.failed(key, now + timedelta(seconds=second))
-    assert limiter.wait(key, now + timedelta(seconds=10)) == login.WITHIN - timedelta(seconds=10)
-    assert limiter.wait(key, now + login.WITHIN) is None
-    limiter.forget(key)
-    assert limiter.wait(key, now + timedelta(seconds=10)) is None
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil", "/login", "x", "/a\r\nb: c"])

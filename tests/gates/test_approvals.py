@@ -237,3 +237,42 @@ def test_one_person_cannot_break_it_twice_and_other_evidence_does_not_count(owne
     decide(owners, "linus", asked, "break_glass", REASON)
     with pytest.raises(errors.Conflict, match="already"):
         decide(owners, "linus", asked, "break_glass", REASON)
+
+
+def test_a_process_never_decides_nor_breaks_the_glass(house: Any) -> None:
+    asked = ask(house)
+    for decision in ("approve", "reject", rules.BREAK_GLASS):
+        with pytest.raises(errors.NotPermitted, match="only a person approves"):
+            decide(house, "service:releases", asked, decision, "a reason that others understand")
+
+
+def test_the_glass_is_not_broken_with_a_limited_token(house: Any) -> None:
+    asked = ask(house)
+    limited = actors.Actor("linus", via="robot", actions=frozenset({"identity.write"}))
+    with house.contexts.write(limited) as ctx, pytest.raises(errors.NotPermitted):
+        commands.decide(ctx, asked.id, rules.BREAK_GLASS, "a reason that others understand", asked.evidence_digest)
+
+
+def test_a_token_that_an_author_made_for_somebody_else_does_not_decide(house: Any) -> None:
+    asked = ask(house, not_author={"linus": "wrote the release definition"})
+    with house.write("service:setup", None) as ctx:
+        identity.create_user(ctx, "eva")
+        identity.put_group(ctx, identities.Group("more-leads", identities.Persona.PROJECT_LEAD, ("eva",), ()))
+    with house.write("linus", None) as ctx:
+        _, secret = identity.create_token(ctx, "eva", "robot")
+    with house.read("service:setup") as ctx:
+        eve = identity.authenticate(ctx, secret)
+    with house.contexts.write(eve) as ctx, pytest.raises(errors.NotPermitted, match="linus made the token in use"):
+        commands.decide(ctx, asked.id, "approve", "ok", asked.evidence_digest)
+
+
+def test_an_approval_of_who_lost_the_persona_no_longer_counts(house: Any) -> None:
+    asked = ask(house, count=2)
+    with house.write("service:setup", None) as ctx:
+        for user in ("eva", "zoe"):
+            identity.create_user(ctx, user)
+        identity.put_group(ctx, identities.Group("more-leads", identities.Persona.PROJECT_LEAD, ("eva", "zoe"), ()))
+    decide(house, "eva", asked)
+    with house.write("service:setup", None) as ctx:
+        identity.put_group(ctx, identities.Group("more-leads", identities.Persona.PROJECT_LEAD, ("zoe",), ()))
+    assert decide(house, "zoe", asked).status is model.ApprovalStatus.OPEN

@@ -83,7 +83,8 @@ def test_a_process_gets_no_more_than_it_is_given(house: Any) -> None:
         ("user:ada", "R", {"kind": "throne"}, errors.InvalidInput, "throne"),
         ("user:ada", "R", {"workspace": "nowhere"}, errors.NotFound, "nowhere"),
         ("user:ada", "R", {"resource": "endpoint/x"}, errors.InvalidInput, "one thing of a workspace"),
-        ("user:ada", "R", {"workspace": "dev", "resource": "model/x"}, errors.InvalidInput, "one thing of a workspace"),
+        ("user:ada", "R", {"workspace": "dev", "resource": "cake/x"}, errors.InvalidInput, "one thing of a workspace"),
+        ("user:ada", "EU", {"workspace": "dev", "resource": "model/x"}, errors.InvalidInput, "nothing on model/x"),
         ("user:ada", "R", {"until": datetime(2020, 1, 1, tzinfo=UTC)}, errors.InvalidInput, "passed"),
     ],
 )  # fmt: skip

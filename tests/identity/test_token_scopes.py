@@ -75,7 +75,7 @@ def test_a_token_for_one_thing_is_good_for_nothing_else(house: Any) -> None:
     "limits",
     [
         {"actions": []}, {"actions": ["data.reed"]}, {"actions": ["*"]}, {"actions": ["read-only", ""]},
-        {"resource": "endpoint/bikes"}, {"resource": "model/x", "workspace": "dev"},
+        {"resource": "endpoint/bikes"}, {"resource": "cake/x", "workspace": "dev"},
         {"resource": "endpoint/../x", "workspace": "dev"}, {"resource": "", "workspace": "dev"},
     ],
 )  # fmt: skip

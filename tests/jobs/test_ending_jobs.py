@@ -179,8 +179,8 @@ def test_a_lost_signal_does_not_hang_the_job(shop: Workshop, monkeypatch: pytest
     assert job.status is Status.COMPLETED
 
 
-def test_a_tracking_server_that_comes_late_is_waited_for(shop: Workshop) -> None:
-    original, calls = shop.tracking.create_run, []
+def test_a_tracking_server_that_comes_late_is_waited_for(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, calls = type(shop.tracking).create_run, []
 
     def create_run(*arguments, **options):  # type: ignore[no-untyped-def]
         calls.append(1)
@@ -188,7 +188,7 @@ def test_a_tracking_server_that_comes_late_is_waited_for(shop: Workshop) -> None
             raise errors.Unavailable("MLflow's server does not answer")
         return original(*arguments, **options)
 
-    shop.tracking.create_run = create_run  # type: ignore[method-assign]
+    monkeypatch.setattr(type(shop.tracking), "create_run", create_run)
     assert shop.run("{type: command, command: echo hi, environment: azureml:base@latest}").status is Status.COMPLETED
     assert len(calls) == 3
 
@@ -215,7 +215,7 @@ def test_an_error_of_our_own_fails_the_step_and_never_hangs_the_job(shop: Worksh
 
 def test_a_run_that_its_code_ended_already_is_no_matter(shop: Workshop) -> None:
     shop.house.ports[compute_ports.Compute] = FakeCompute(
-        lambda run: Play(act=lambda each: shop.tracking.end_run(each.env["MLFLOW_RUN_ID"], "FINISHED"))
+        lambda run: Play(act=lambda each: shop.tracking.of("dev").end_run(each.env["MLFLOW_RUN_ID"], "FINISHED"))
     )
     job = shop.run("{type: command, command: echo hi, environment: azureml:base@latest}")
     assert job.status is Status.COMPLETED

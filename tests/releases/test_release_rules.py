@@ -135,7 +135,7 @@ def test_everybody_who_had_a_hand_in_it_is_an_author() -> None:
     job = SimpleNamespace(id="job-1", created_by="omar")
     started = release(1, created_by="service:automation", trigger={"type": "rule", "author": "rita"})
     wrote = {"gus": "f" * 40, "omar": "f" * 40}
-    found = rules.authors(started, definition, [version], [job], wrote)  # type: ignore[arg-type]
+    found = rules.authors(started, [definition], [version], [job], wrote)  # type: ignore[arg-type]
     assert found == {
         "dora": "wrote the release definition",
         "rita": "wrote the rule that started the release",

@@ -41,7 +41,7 @@ def mlflow_home() -> Iterator[tuple[Settings, dict[str, str]]]:
 
 
 def _wait(settings: Settings, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while time.monotonic() < deadline:
         assert process.poll() is None, (settings.home / "logs" / "mlflow.log").read_text()[-3000:]
         try:

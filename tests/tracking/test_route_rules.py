@@ -64,7 +64,8 @@ TABLE = [
     ("DELETE", "/api/2.0/mlflow/registered-models/delete", None),
     ("POST", "/api/2.0/mlflow/registered-models/rename", None),
     ("POST", "/api/2.0/mlflow/webhooks", None),
-    ("POST", "/graphql", None),
+    ("POST", "/graphql", "tracking.read"),
+    ("GET", "/graphql", None),
     ("POST", "/ajax-api/3.0/jobs/", None),
     ("POST", "/ajax-api/3.0/mlflow/assistant/message", None),
     ("POST", "/gateway/openai/v1/chat/completions", None),
@@ -110,6 +111,9 @@ def test_every_route_of_the_installed_mlflow_is_named_by_a_rule() -> None:
     found = json.loads(done.stdout)
     assert len(found) > 400
     unknown = [f"{method} {path}" for method, path in found if routes.classify(method, path) is routes.UNKNOWN]
+    stale = [rule.path.pattern for rule in routes.RULES
+             if not any(routes.classify(method, path) is rule for method, path in found)]  # fmt: skip
+    assert stale == [], "no route of MLflow comes to these lines: take them out of tracking/routes.py"
     assert unknown == [], "MLflow has new routes: say in tracking/routes.py what they need, or why they are closed"
     # What only reads is asked with GET or is a search: a writing method that needs a right to read is looked at here.
     reading = {path for method, path in found if method not in ("GET", "HEAD", "OPTIONS")

@@ -130,4 +130,4 @@ def test_without_a_server_it_is_unavailable_and_nothing_else(tmp_path: Path) -> 
 def test_a_source_outside_the_artifacts_is_refused(tmp_path: Path, uri: str) -> None:
     server = Mlflow(tmp_path / "nobody.sock", tmp_path / "artifacts")
     with pytest.raises((errors.NotSupported, errors.InvalidInput)):
-        server._place(uri)
+        server._folder(uri)

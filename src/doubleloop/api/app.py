@@ -37,6 +37,7 @@ from doubleloop.api import (
 )
 from doubleloop.base import errors, sockets
 from doubleloop.db.context import Contexts
+from doubleloop.identity.limits import Limiter
 from doubleloop.settings.model import Settings
 
 LOG = logging.getLogger("doubleloop.api")
@@ -77,6 +78,7 @@ def create(contexts: Contexts, settings: Settings) -> FastAPI:
     app.state.contexts = contexts
     app.state.settings = settings
     app.state.readings = readings.Memory()
+    app.state.limiter = Limiter()
     for module in ROUTERS:
         app.include_router(module.router)
     app.add_exception_handler(errors.DoubleloopError, _on_error)
@@ -95,12 +97,14 @@ def create(contexts: Contexts, settings: Settings) -> FastAPI:
 
 def _answer(error: errors.DoubleloopError) -> JSONResponse:
     headers = {"retry-after": "2"} if isinstance(error, errors.Unavailable) else None
+    if isinstance(error, errors.TooManyTries):
+        headers = {"retry-after": str(error.seconds)}
     return JSONResponse(error.to_dict(), status_code=error.status, headers=headers)
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.DoubleloopError)
-    if isinstance(error, errors.NotPermitted | errors.NotAuthenticated):
+    if isinstance(error, errors.NotPermitted | errors.NotAuthenticated | errors.TooManyTries):
         actor = getattr(request.state, "actor", None)
         await anyio.to_thread.run_sync(requests.record_denial, request, error, actor)
     return _answer(error)

@@ -10,12 +10,13 @@ from fastapi import Body, Request
 
 from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import OPEN, OWN, needs
-from doubleloop.base import errors
+from doubleloop.base import actors, errors
 from doubleloop.identity import commands as identity
 from doubleloop.identity import federation, oidc, principals
 from doubleloop.identity import queries as identities
 from doubleloop.identity import store as users
 from doubleloop.identity.actions import Action
+from doubleloop.identity.limits import Limiter
 from doubleloop.identity.model import Persona
 from doubleloop.workspaces import queries as workspaces
 
@@ -27,11 +28,21 @@ LONGEST_LIFETIME = 100 * 366 * 86400
 @router.post("/login", openapi_extra=needs(OPEN))
 def login(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "user", "password")
-    lifetime = timedelta(hours=requests.settings(request).session_hours)
-    name = request.state.claimed = requests.text(body, "user")
-    with requests.contexts(request).write(requests.gate(request)) as ctx:
-        actor, secret = identity.login(ctx, name, requests.text(body, "password"), lifetime)
-        return {"token": secret, "user": actor.id, "expires_at": render.plain(ctx.now + lifetime)}
+    user = request.state.claimed = requests.text(body, "user")
+    lifetime, contexts = _session(request), requests.contexts(request)
+    check_password(request, user, requests.text(body, "password"))
+    with contexts.write(requests.gate(request)) as ctx:
+        secret = identity.open_session(ctx, user, lifetime)
+        return {"token": secret, "user": user, "expires_at": render.plain(ctx.now + lifetime)}
+
+
+def check_password(request: Request, user: str, password: str) -> actors.Actor:
+    """Outside of any writing: a guess must not make others wait. Raises NotAuthenticated, TooManyTries."""
+    contexts = requests.contexts(request)
+    limiter: Limiter = request.app.state.limiter
+    gate = requests.gate(request)
+    with limiter.counting(user, requests.address(request), contexts.now()), contexts.read(gate) as ctx:
+        return identity.check_password(ctx, user, password)
 
 
 @router.post("/login/oidc", openapi_extra=needs(OPEN))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import dataclasses
 import json
 import logging
 import re
@@ -11,15 +13,19 @@ from urllib.parse import quote, unquote
 
 import httpx
 from fastapi import Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from doubleloop.api import readings, requests
 from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts
 from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
+from doubleloop.identity.limits import Limiter
 from doubleloop.models import commands as models
 from doubleloop.tracking import commands as tracking
-from doubleloop.tracking import routes
+from doubleloop.tracking import graphql, routes
+from doubleloop.tracking import ports as tracking_port
+from doubleloop.tracking.mlflow import HEADER
 from doubleloop.workspaces.model import REGISTRY
 
 LOG = logging.getLogger("doubleloop.mlflow")
@@ -30,7 +36,7 @@ MOST_NAME = 500
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f]*\Z")
 _NOT_PASSED = {
     "host", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "authorization", "cookie",
-    "proxy-authorization", "content-length",
+    "proxy-authorization", "content-length", "origin", "referer", HEADER,
 }  # fmt: skip
 
 
@@ -48,21 +54,34 @@ class Proxy:
 
     async def __call__(self, request: Request) -> Response:
         workspace, path, raw = _split(request)
-        actor = await asyncio.to_thread(requests.actor, request)
-        await asyncio.to_thread(_permit, requests.contexts(request), actor, workspace, request.method, path)
-        noted = request.method == "POST" and (routes.REGISTERS.match(path) or routes.CREATES_RUN.match(path))
-        answer = await self._pass_on(request, raw)
+        if raw == b"/" and not request.url.path.endswith("/"):
+            return RedirectResponse(f"{request.url.path}/", 307)  # the page's files are named from where it is
+        if path == "/" and _is_stranger(request):
+            return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+        actor = await asyncio.to_thread(_actor, request)
+        contexts = requests.contexts(request)
+        content: bytes | AsyncIterator[bytes] | None = _content(request)
+        if path == routes.GRAPHQL and request.method == "POST":
+            content, asked = await _graphql(request)
+            await asyncio.to_thread(_permit, contexts, actor, workspace, request.method, path, asked)
+        else:
+            await asyncio.to_thread(_permit, contexts, actor, workspace, request.method, path)
+        place = await asyncio.to_thread(contexts.port(tracking_port.Tracking).of(workspace or REGISTRY).prepare)
+        answer = await self._pass_on(request, raw, place, content)
         if request.method == "GET" and answer.status_code < 300 and routes.DOWNLOADS.match(path):
             await self._note_reading(request, answer, workspace, path)
-        if not noted:
+        if _NOTED.match(path) is None or request.method not in ("GET", "POST"):
             return StreamingResponse(
-                _stream(answer), status_code=answer.status_code, headers=_headers(answer.headers),
+                _stream(answer), status_code=answer.status_code, headers=_headers(answer.headers, path),
             )  # fmt: skip
         body = await answer.aread()
         await answer.aclose()
         if answer.status_code == 200:
-            await asyncio.to_thread(_note, requests.contexts(request), actor, workspace, path, body)
-        return Response(body, status_code=answer.status_code, headers=_headers(answer.headers, decoded=True))
+            if routes.SERVER_INFO.match(path):
+                body = _told(body)
+            elif request.method == "POST":
+                await asyncio.to_thread(_note, contexts, actor, workspace, path, body)
+        return Response(body, status_code=answer.status_code, headers=_headers(answer.headers, path, decoded=True))
 
     async def _note_reading(self, request: Request, answer: httpx.Response, workspace: str | None, path: str) -> None:
         """On record before the first byte is passed on; without that none is."""
@@ -75,16 +94,20 @@ class Proxy:
             await answer.aclose()
             raise
 
-    async def _pass_on(self, request: Request, path: bytes) -> httpx.Response:
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_PASSED}
+    async def _pass_on(
+        self, request: Request, path: bytes, place: str, content: bytes | AsyncIterator[bytes] | None
+    ) -> httpx.Response:
+        headers = {
+            name: value for name, value in request.headers.items()
+            if name.lower() not in _NOT_PASSED and not name.lower().startswith("x-forwarded")
+        }  # fmt: skip
+        headers[HEADER] = place
         length = request.headers.get("content-length")
-        if length is not None:
+        if length is not None and not isinstance(content, bytes):
             headers["content-length"] = length
-        has_body = length not in (None, "0") or "transfer-encoding" in request.headers
         # To the byte what was classified: nothing between here and MLflow may read the path in another way.
         target = path + (b"?" + request.scope["query_string"] if request.scope["query_string"] else b"")
         url = httpx.URL("http://localhost").copy_with(raw_path=target)
-        content = request.stream() if has_body else None
         outgoing = self._http.build_request(request.method, url, headers=headers, content=content)
         try:
             return await self._http.send(outgoing, stream=True)
@@ -92,6 +115,71 @@ class Proxy:
             raise errors.Unavailable(
                 f"MLflow's server does not answer ({type(error).__name__})", cure="Try again in a moment."
             ) from error
+
+
+_NOTED = re.compile("|".join(each.pattern for each in (routes.SERVER_INFO, routes.REGISTERS, routes.CREATES_RUN)))
+
+
+def _content(request: Request) -> AsyncIterator[bytes] | None:
+    length = request.headers.get("content-length")
+    return request.stream() if length not in (None, "0") or "transfer-encoding" in request.headers else None
+
+
+def _is_stranger(request: Request) -> bool:
+    """A browser that shows the page to somebody who is not logged in."""
+    return (
+        request.method == "GET"
+        and "text/html" in request.headers.get("accept", "")
+        and "authorization" not in request.headers
+        and requests.SESSION_COOKIE not in request.cookies
+    )
+
+
+def _actor(request: Request) -> actors.Actor:
+    """By a token, by the console's session, or by basic authentication: a user's name, and their password or a token
+    of theirs (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD). Raises NotAuthenticated, TooManyTries."""
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        return requests.actor(request)
+    try:
+        user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
+    except ValueError as error:
+        raise errors.NotAuthenticated("This is not basic authentication") from error
+    request.state.claimed = user
+    contexts = requests.contexts(request)
+    if password.startswith(identity.TOKENS_BEGIN):
+        found = identity.admit(contexts, requests.GATE, password)
+        if user not in ("", found.id):
+            raise errors.NotAuthenticated("The token is unknown or has expired")
+    else:
+        limiter: Limiter = request.app.state.limiter
+        with limiter.counting(user, requests.address(request), contexts.now()), contexts.read(requests.GATE) as ctx:
+            found = identity.check_password(ctx, user, password, again=True)
+    request.state.actor = found = dataclasses.replace(found, origin=requests.origin(request))
+    return found
+
+
+async def _graphql(request: Request) -> tuple[bytes, frozenset[Action]]:
+    """What is asked, written anew so that MLflow reads what was read here, and the actions that it needs."""
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > graphql.LARGEST:
+            raise errors.TooLarge(f"A GraphQL document has at most {graphql.LARGEST} bytes")
+        pieces.append(piece)
+    try:
+        body = json.loads(b"".join(pieces))
+    except (ValueError, RecursionError) as error:
+        raise errors.InvalidInput("The body is not JSON") from error
+    if not isinstance(body, dict) or not isinstance(body.get("query"), str):
+        raise errors.InvalidInput("The body has no 'query'")
+    asked = await asyncio.to_thread(graphql.needed, body["query"])
+    return json.dumps({key: body.get(key) for key in ("query", "variables", "operationName")}).encode(), asked
+
+
+def _told(body: bytes) -> bytes:
+    """Which workspace one is in is said by the address: pages and clients are not to ask for another."""
+    return json.dumps({**json.loads(body), "workspaces_enabled": False}).encode()
 
 
 def _split(request: Request) -> tuple[str | None, str, bytes]:
@@ -114,12 +202,16 @@ def _split(request: Request) -> tuple[str | None, str, bytes]:
     return workspace, path, raw
 
 
-def _permit(contexts: Contexts, actor: actors.Actor, workspace: str | None, method: str, path: str) -> None:
+def _permit(
+    contexts: Contexts, actor: actors.Actor, workspace: str | None, method: str, path: str,
+    asked: frozenset[Action] = frozenset(),
+) -> None:  # fmt: skip
     rule = routes.classify(method, path)
     if rule.action is None:
         raise errors.NotPermitted(f"MLflow's {method} {path} is closed: {rule.why}")
     with contexts.read(actor, workspace or REGISTRY) as ctx:
-        identity.permit(ctx, rule.action)
+        for action in sorted(asked or {rule.action}):
+            identity.permit(ctx, action)
 
 
 async def _stream(answer: httpx.Response) -> AsyncIterator[bytes]:
@@ -130,11 +222,16 @@ async def _stream(answer: httpx.Response) -> AsyncIterator[bytes]:
         await answer.aclose()
 
 
-def _headers(headers: httpx.Headers, decoded: bool = False) -> dict[str, str]:
+def _headers(headers: httpx.Headers, path: str, decoded: bool = False) -> dict[str, str]:
     left_out = {"connection", "transfer-encoding", "server", "date"}
     if decoded:
         left_out |= {"content-encoding", "content-length"}
-    return {name: value for name, value in headers.items() if name.lower() not in left_out}
+    found = {name: value for name, value in headers.items() if name.lower() not in left_out}
+    found["x-content-type-options"] = "nosniff"
+    if not routes.PAGES.match(path):
+        # Anybody's file may be a page with a script, which is not to act for who looks at it.
+        found["content-security-policy"] = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    return found
 
 
 def _note(contexts: Contexts, actor: actors.Actor, workspace: str | None, path: str, body: bytes) -> None:

@@ -58,6 +58,11 @@ def gate(request: Request) -> actors.Actor:
     return dataclasses.replace(GATE, origin=origin(request))
 
 
+def address(request: Request) -> str:
+    """Where a request comes from, as the server that took it says."""
+    return request.client.host if request.client else ""
+
+
 def actor(request: Request) -> actors.Actor:
     """Who asks. Raises NotAuthenticated. Found once per request."""
     known: actors.Actor | None = getattr(request.state, "actor", None)

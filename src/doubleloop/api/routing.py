@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,6 +15,7 @@ from starlette.types import Message, Receive
 from doubleloop.api import requests
 from doubleloop.base import errors
 from doubleloop.identity import commands as identity
+from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 
 KEY = "x-action"
@@ -60,15 +63,40 @@ def router(prefix: str) -> APIRouter:
 def _admit(request: Request, action: str | None, path: str) -> None:
     actor = requests.actor(request)
     workspace = request.path_params.get("ws")
-    if workspace is not None and action not in (None, OWN):
-        with requests.contexts(request).read(actor, workspace) as ctx:
-            identity.permit(ctx, Action(action), resource=_thing(request, path))
+    if workspace is None or action in (None, OWN):
+        return
+    thing, several = _thing(request, path), _several(path)
+    if thing is not None:
+        # What is asked further in, of this actor, is asked about the same thing.
+        actor = request.state.actor = dataclasses.replace(actor, about=thing)
+    with requests.contexts(request).read(actor, workspace) as ctx:
+        if several is not None:
+            things.permit_some(ctx, Action(action), several)
+        else:
+            identity.permit(ctx, Action(action))
+
+
+# The last word of a collection's path, and what one of its members is called where roles and tokens name it.
+COLLECTIONS = {
+    "batch-endpoints": "endpoint", "data": "data", "datastores": "datastore", "environments": "environment",
+    "jobs": "job", "models": "model", "monitors": "monitor", "online-endpoints": "endpoint", "rules": "rule",
+    "schedules": "schedule", "secrets": "secret",
+}  # fmt: skip
+_BELOW_WORKSPACE = re.compile(r"/api/v1/workspaces/\{ws\}/([a-z-]+)(?:/\{(\w+)\}(?:/.*)?)?")
 
 
 def _thing(request: Request, path: str) -> str | None:
-    """The one thing that a route is about, where roles may be given for one thing: ``endpoint/bikes``."""
-    of_endpoint = "/online-endpoints/{name}" in path or "/batch-endpoints/{name}" in path
-    return f"endpoint/{request.path_params['name']}" if of_endpoint else None
+    """The one thing that a route is about: ``endpoint/bikes``."""
+    found = _BELOW_WORKSPACE.fullmatch(path)
+    if found is None or found[2] is None or found[1] not in COLLECTIONS:
+        return None
+    return f"{COLLECTIONS[found[1]]}/{request.path_params[found[2]]}"
+
+
+def _several(path: str) -> str | None:
+    """What a list shows, or what a new one is added to: its command asks about each, or about the one."""
+    found = _BELOW_WORKSPACE.fullmatch(path)
+    return COLLECTIONS.get(found[1]) if found and found[2] is None else None
 
 
 def _limited(request: Request) -> Receive:

@@ -21,7 +21,7 @@ from doubleloop.workspaces import queries as workspaces
 
 def put_schedule(ctx: Ctx, document: documents.Document) -> model.Schedule:
     """Create or replace a job's schedule. Raises InvalidInput for one that starts no job."""
-    identity.permit(ctx, Action.SCHEDULE_WRITE)
+    identity.permit(ctx, Action.SCHEDULE_WRITE, resource=f"schedule/{document.model.name}")
     identity.permit(ctx, Action.JOB_SUBMIT)  # what it starts is started for its author
     assert ctx.workspace is not None
     spec = document.model
@@ -116,7 +116,7 @@ def _kind(user: str) -> actors.ActorKind:
 
 def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
     """Create or replace a rule. The system does what it says, as long as its author may do it by hand."""
-    identity.permit(ctx, Action.RULE_WRITE)
+    identity.permit(ctx, Action.RULE_WRITE, resource=f"rule/{document.model.name}")
     assert ctx.workspace is not None
     spec = document.model
     for index, action in enumerate(spec.do):

@@ -63,7 +63,8 @@ class Actor:
     ``via`` is the name of the token that was used: ``job:<job>/<step>`` says that a job's code acts for its user.
     ``workspace`` is the only one (beside registries) that the token is good for, ``actions`` and ``resource``
     (``endpoint/bikes``) likewise; None means all. ``token`` is its id, ``login`` its kind (``session``, ``token``,
-    ``job``). ``origin`` is None for what the system does by itself.
+    ``job``). ``origin`` is None for what the system does by itself,
+    ``about`` the one thing that is asked about.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Actor:
     token: str = field(default="", compare=False)
     login: str = field(default="", compare=False)
     origin: Origin | None = field(default=None, compare=False, repr=False)
+    about: str | None = field(default=None, compare=False)
 
     @property
     def limited(self) -> bool:

@@ -96,6 +96,17 @@ class Unavailable(DoubleloopError):
     code, status, exit_code = "unavailable", 503, 6
 
 
+class TooManyTries(DoubleloopError):
+    """Wrong passwords: the next try has to wait ``seconds``."""
+
+    code, status, exit_code = "too_many_tries", 429, 4
+
+    def __init__(self, what: int | str, **more: Any) -> None:
+        self.seconds = what if isinstance(what, int) else 0
+        words = f"Too many wrong passwords. Try again in {what} s" if isinstance(what, int) else what
+        super().__init__(words, **more)
+
+
 class Failed(DoubleloopError):
     """Work that was started came to a bad end (a job, an environment build, a release)."""
 
@@ -105,7 +116,7 @@ class Failed(DoubleloopError):
 BY_CODE: dict[str, type[DoubleloopError]] = {
     kind.code: kind
     for kind in (InvalidInput, NotAuthenticated, NotPermitted, NotFound, Conflict, TooLarge, NotSupported,
-                 Unavailable, Failed)
+                 Unavailable, TooManyTries, Failed)
 }  # fmt: skip
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import threading
-from collections import OrderedDict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request, Response
@@ -16,39 +14,9 @@ from doubleloop.console import rendering, requests
 from doubleloop.console.requests import OPEN, OWN, needs
 from doubleloop.identity import commands as identity
 from doubleloop.identity import federation, oidc
+from doubleloop.identity.limits import Limiter
 
 router = APIRouter()
-
-# After so many wrong passwords for one name from one address, within so long, the next try has to wait.
-TRIES = 5
-WITHIN = timedelta(minutes=5)
-REMEMBERED = 10_000
-
-
-class Limiter:
-    """Wrong passwords per user name and address, in this process's memory; the oldest are forgotten first."""
-
-    def __init__(self) -> None:
-        self._failures: OrderedDict[tuple[str, str], list[datetime]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def wait(self, key: tuple[str, str], now: datetime) -> timedelta | None:
-        """How long until the next try, or None."""
-        with self._lock:
-            recent = [each for each in self._failures.get(key, []) if now - each < WITHIN]
-        return recent[-TRIES] + WITHIN - now if len(recent) >= TRIES else None
-
-    def failed(self, key: tuple[str, str], now: datetime) -> None:
-        with self._lock:
-            recent = [each for each in self._failures.pop(key, []) if now - each < WITHIN]
-            self._failures[key] = [*recent, now]
-            while len(self._failures) > REMEMBERED:
-                self._failures.popitem(last=False)
-
-    def forget(self, key: tuple[str, str]) -> None:
-        with self._lock:
-            self._failures.pop(key, None)
-
 
 def safe_next(path: str) -> str:
     """The path to go on to: one of ours, whatever the address line said."""
@@ -138,23 +106,22 @@ def log_in(
     requests.check_form(request, csrf)
     limiter: Limiter = request.app.state.limiter
     contexts = requests.contexts(request)
-    key = (user, request.client.host if request.client else "")
-    pause = limiter.wait(key, contexts.now())
-    if pause is not None:
-        seconds = int(pause.total_seconds()) + 1
-        answer = _form(request, next, 429, user, f"Too many wrong passwords. Try again in {seconds} s.")
-        answer.headers["retry-after"] = str(seconds)
-        return answer
     lifetime = timedelta(hours=requests.settings(request).session_hours)
     request.state.claimed = user
+    address = request.client.host if request.client else ""
     try:
-        with contexts.write(requests.gate(request)) as ctx:
-            _, secret = identity.login(ctx, user, password, lifetime)
+        with limiter.counting(user, address, contexts.now()), contexts.read(requests.gate(request)) as ctx:
+            identity.check_password(ctx, user, password)
+    except errors.TooManyTries as error:
+        requests.record_denial(request, error)
+        answer = _form(request, next, 429, user, f"{error.what}.")
+        answer.headers["retry-after"] = str(error.seconds)
+        return answer
     except errors.NotAuthenticated as error:
-        limiter.failed(key, contexts.now())
         requests.record_denial(request, error)
         return _form(request, next, 401, user, f"{error.what}. Nothing was logged in.")
-    limiter.forget(key)
+    with contexts.write(requests.gate(request)) as ctx:
+        secret = identity.open_session(ctx, user, lifetime)
     return _logged_in(request, secret, lifetime, next)
 
 

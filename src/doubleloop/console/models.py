@@ -72,7 +72,7 @@ def _measured(request: Request, versions: list[model.ModelVersion]) -> tuple[_Me
     for each in versions[:MEASURED]:
         if each.run_id:
             try:
-                port = requests.contexts(request).port(tracking.Tracking)
+                port = requests.contexts(request).port(tracking.Tracking).of(each.workspace)
                 found[each.version] = (port.metrics(each.run_id), port.params(each.run_id))
             except errors.NotFound:
                 continue

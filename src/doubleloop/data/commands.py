@@ -46,7 +46,7 @@ def add_version(
 
     Raises Conflict when ``version`` exists with other content, NotFound when the content was never stored.
     """
-    identity.permit(ctx, Action.DATA_WRITE)
+    identity.permit(ctx, Action.DATA_WRITE, resource=f"data/{name}")
     if type_ not in model.TYPES:
         raise errors.InvalidInput(f"'{type_}' is not a data type", cure=f"One of {', '.join(model.TYPES)}.")
     digest = content_digest(ctx.port(storage.Blobs), reference)
@@ -64,7 +64,7 @@ def add_version(
 def label(ctx: Ctx, reference: str, name: str) -> assets.Asset:
     """Move a label (``production``) to a version. Raises NotFound."""
     asset = found.resolve(ctx, "data", reference)
-    identity.permit(ctx, Action.DATA_WRITE, asset.workspace)
+    identity.permit(ctx, Action.DATA_WRITE, asset.workspace, f"data/{asset.name}")
     catalog.label(ctx.in_workspace(asset.workspace), asset, name)
     return asset
 
@@ -72,7 +72,7 @@ def label(ctx: Ctx, reference: str, name: str) -> assets.Asset:
 def archive(ctx: Ctx, reference: str, archived: bool) -> assets.Asset:
     """Hide a version from listings and from ``latest``, or show it again. Raises NotFound."""
     asset = found.resolve(ctx, "data", reference)
-    identity.permit(ctx, Action.DATA_WRITE, asset.workspace)
+    identity.permit(ctx, Action.DATA_WRITE, asset.workspace, f"data/{asset.name}")
     catalog.archive(ctx.in_workspace(asset.workspace), asset, archived)
     return found.resolve(ctx, "data", f"{asset.name}:{asset.version}")
 
@@ -82,7 +82,7 @@ def put_datastore(ctx: Ctx, name: str, spec: dict[str, Any]) -> None:
 
     Raises NotPermitted for a folder that holds what is the installation's own.
     """
-    identity.permit(ctx, Action.STORAGE_WRITE)
+    identity.permit(ctx, Action.STORAGE_WRITE, resource=f"datastore/{name}")
     assert ctx.workspace is not None
     before = store.datastore(ctx, ctx.workspace, name)
     if before == spec:

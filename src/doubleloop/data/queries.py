@@ -10,6 +10,7 @@ from doubleloop.catalog import queries as catalog
 from doubleloop.data import model, store
 from doubleloop.db.context import Ctx
 from doubleloop.identity import commands as identity
+from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.settings.model import Settings
 
@@ -20,7 +21,7 @@ DEFAULT_DATASTORE = "workspaceblobstore"
 def resolve(ctx: Ctx, reference: str) -> model.DataVersion:
     """The data version behind ``azureml:bikes:3``, ``bikes@production`` or ``bikes``. Raises NotFound."""
     asset = catalog.resolve(ctx, "data", reference)
-    identity.permit(ctx, Action.DATA_READ, asset.workspace)
+    identity.permit(ctx, Action.DATA_READ, asset.workspace, f"data/{asset.name}")
     return from_asset(asset)
 
 
@@ -34,14 +35,15 @@ def versions(ctx: Ctx, name: str) -> list[model.DataVersion]:
 
 
 def names(ctx: Ctx, archived: bool = False) -> list[model.DataVersion]:
-    identity.permit(ctx, Action.DATA_READ)
-    return [from_asset(asset) for asset in catalog.names(ctx, "data", archived)]
+    sees = things.seen(ctx, Action.DATA_READ, "data")
+    return [from_asset(asset) for asset in catalog.names(ctx, "data", archived) if sees(asset.name)]
 
 
 def datastores(ctx: Ctx) -> dict[str, dict[str, object]]:
-    identity.permit(ctx, Action.STORAGE_READ)
+    sees = things.seen(ctx, Action.STORAGE_READ, "datastore")
     assert ctx.workspace is not None
-    return {DEFAULT_DATASTORE: {"type": "local"}, **store.datastores(ctx, ctx.workspace)}
+    found = {DEFAULT_DATASTORE: {"type": "local"}, **store.datastores(ctx, ctx.workspace)}
+    return {name: spec for name, spec in found.items() if sees(name)}
 
 
 def check_root(ctx: Ctx, root: Path) -> None:

@@ -11,6 +11,7 @@ from doubleloop.db.context import Contexts, Ctx
 from doubleloop.endpoints import commands, mirrors, model, ports, store
 from doubleloop.gateway import protocol
 from doubleloop.identity import commands as identity
+from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.settings.model import Settings
 
@@ -21,8 +22,8 @@ def get(ctx: Ctx, name: str) -> model.Endpoint:
 
 
 def endpoints(ctx: Ctx) -> list[model.Endpoint]:
-    identity.permit(ctx, Action.ENDPOINT_READ)
-    return store.endpoints(ctx, ctx.workspace)
+    sees = things.seen(ctx, Action.ENDPOINT_READ, "endpoint")
+    return [each for each in store.endpoints(ctx, ctx.workspace) if sees(each.name)]
 
 
 def deployments(ctx: Ctx, endpoint: str) -> list[model.Deployment]:

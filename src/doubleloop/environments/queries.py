@@ -12,6 +12,7 @@ from doubleloop.db.context import Ctx
 from doubleloop.environments import conda, curated, model, store
 from doubleloop.environments.sources import EnvironmentSource
 from doubleloop.identity import commands as identity
+from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 
 
@@ -62,8 +63,8 @@ def versions(ctx: Ctx, name: str) -> list[catalog.Asset]:
 
 
 def names(ctx: Ctx, archived: bool = False) -> list[catalog.Asset]:
-    identity.permit(ctx, Action.ENVIRONMENT_READ)
-    return assets.names(ctx, "environment", archived)
+    sees = things.seen(ctx, Action.ENVIRONMENT_READ, "environment")
+    return [each for each in assets.names(ctx, "environment", archived) if sees(each.name)]
 
 
 def show(ctx: Ctx, reference: str) -> catalog.Asset:

@@ -13,6 +13,7 @@ from doubleloop.db.context import Ctx
 from doubleloop.durable import commands as durable
 from doubleloop.gates import model, rules, store
 from doubleloop.identity import commands as identity
+from doubleloop.identity import standins
 from doubleloop.identity.actions import Action
 
 MAX_BODY = 1 << 20
@@ -119,11 +120,16 @@ def decide(ctx: Ctx, approval_id: str, decision: str, comment: str, evidence_dig
             f"A decision is made by a person; this is the code of {ctx.actor.via} acting for {ctx.actor.id}",
             cure="Decide in the console or with `doubleloop release approve`.",
         )
+    if ctx.actor.kind is not actors.ActorKind.PERSON:
+        raise errors.NotPermitted(f"{ctx.actor.id} is a process, and only a person approves")
     # An author is told so before anything else: it is the reason that no group membership would mend.
     if isinstance(refused, errors.NotPermitted) and ctx.actor.id in approval.authors:
         raise refused
     # Who may say who may do what answers for the house when those who should decide cannot be reached.
     identity.permit(ctx, Action.IDENTITY_WRITE if decision == rules.BREAK_GLASS else Action.RELEASE_APPROVE)
+    refused = refused or rules.stand_in(
+        approval, ctx.actor.id, standins.behind(ctx), lambda name: standins.is_administrator(ctx, name)
+    )
     if refused:
         raise refused
     altered = [each.check for each in store.evidence(ctx, approval.subject) if rules.altered(each)]
@@ -132,13 +138,26 @@ def decide(ctx: Ctx, approval_id: str, decision: str, comment: str, evidence_dig
             f"The evidence of {', '.join(altered)} was changed after it was deposited, so nothing can be decided on it",
             cure="Start the release again, and ask who can write to the database.",
         )
+    if decision == rules.BREAK_GLASS and not identity.is_self(ctx, ctx.actor.id):
+        raise errors.NotPermitted("The glass is broken in person, not with a token that is limited", cure="Log in.")
     said = model.Decision(approval.id, ctx.actor.id, decision, comment, evidence_digest, ctx.now)
     store.insert_decision(ctx, approval, said)
     approval = replace(approval, decisions=(*approval.decisions, said))
-    status = rules.status_after(approval, approval.decisions)
+    status = rules.status_after(approval, _standing(ctx, approval))
     if status is not model.ApprovalStatus.OPEN:
         _close(ctx, approval, status, comment)
     return _existing(ctx, approval.id)
+
+
+def _standing(ctx: Ctx, approval: model.Approval) -> list[model.Decision]:
+    """Decisions that still count: an approval of somebody who is disabled, or no longer holds a persona that was asked
+    for, does not help to make up the number."""
+    return [each for each in approval.decisions if each.decision != "approve" or _still_may(ctx, approval, each.actor)]
+
+
+def _still_may(ctx: Ctx, approval: model.Approval, who: str) -> bool:
+    decided = identity.decide(ctx.acting_as(actors.named(who)), Action.RELEASE_APPROVE, approval.workspace)
+    return decided.allowed and rules.entitled(approval, identity.personas(ctx, who, approval.workspace))
 
 
 def expire(ctx: Ctx, approval_id: str) -> model.Approval:

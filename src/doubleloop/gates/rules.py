@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from doubleloop.base import canonical, clock, errors, verdicts
@@ -105,12 +105,40 @@ def _not_entitled(
             cure=f"Ask another {_any_of(approval.personas)}.",
             details={"authors": dict(approval.authors)},
         )
-    if decision != BREAK_GLASS and approval.personas and not set(personas) & set(approval.personas):
+    if decision != BREAK_GLASS and not entitled(approval, personas):
         holds = ", ".join(sorted(personas)) or "no persona"
         return errors.NotPermitted(
             f"{approval.subject} is decided by a {_any_of(approval.personas)}; {actor} holds {holds} "
             f"in workspace {approval.workspace}",
             cure="Ask one of them.",
+        )
+    return None
+
+
+def entitled(approval: model.Approval, personas: Collection[str]) -> bool:
+    """Whether who holds ``personas`` is one of those that were asked."""
+    return not approval.personas or bool(set(personas) & set(approval.personas))
+
+
+def stand_in(
+    approval: model.Approval, actor: str, behind: Mapping[str, str], is_administrator: Callable[[str], bool]
+) -> errors.DoubleloopError | None:
+    """Why the decision could be that of somebody who must not make it (again) under the actor's name, or None.
+
+    ``behind``: persons who could act under that name, and why. Who administers the installation sets everybody up, and
+    counts as an author's stand-in only for their own second decision.
+    """
+    decided = {each.actor for each in approval.decisions}
+    for name, why in behind.items():
+        if name in approval.authors and not is_administrator(name):
+            what = f"{name} {approval.authors[name]}"
+        elif name in decided:
+            what = f"{name} has decided already"
+        else:
+            continue
+        return errors.NotPermitted(
+            f"{actor} may not decide on {approval.subject} like this: {name} {why}, and {what}",
+            cure="Set a password of your own, log in with it and decide then (`doubleloop user set-password`).",
         )
     return None
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 from datetime import timedelta
 
-from doubleloop.base import clock, errors, ids
+from doubleloop.base import actors, clock, errors, ids
 from doubleloop.db.context import Ctx
 from doubleloop.events import commands as events
-from doubleloop.identity import commands, model, store
+from doubleloop.identity import commands, model, standins, store
 from doubleloop.identity.actions import Action
 
 LONGEST = timedelta(hours=8)
@@ -81,7 +81,8 @@ def _begin(ctx: Ctx, asked: model.Activation, by: str | None) -> model.Activatio
 def decide(ctx: Ctx, id_: str, approve: bool, comment: str = "") -> model.Activation:
     """Another's yes or no. Raises NotFound, Conflict when it is decided, NotPermitted for one's own."""
     found = _get(ctx, id_)
-    if found.user == ctx.actor.id or ctx.actor.job() != (None, None):
+    other = ctx.actor.kind is actors.ActorKind.PERSON and ctx.actor.job() == (None, None)
+    if not other or found.user in {ctx.actor.id, *standins.behind(ctx)}:
         raise errors.NotPermitted(f"{ctx.actor.id} cannot decide this: it must be another person than {found.user}")
     if found.status is not model.ActivationStatus.WAITING:
         raise errors.Conflict(f"The activation {id_} is {found.status} already")

@@ -36,11 +36,13 @@ def put(
         ctx.port(ports.WorkspaceKinds).kind(ctx, workspace)
     if resource is not None and not rules.is_thing(workspace, resource):
         raise errors.InvalidInput(
-            f"'{resource}' is not one thing of a workspace", cure="Name its workspace too, and it as 'endpoint/NAME'."
+            f"'{resource[:80]}' is not one thing of a workspace", cure=rules.THING_CURE
         )
     if until is not None and until <= ctx.now:
         raise errors.InvalidInput("The end of the assignment has passed already")
     actions = roles.actions(role, roles.ResourceKind(kind) if kind else None)
+    if resource is not None and not any(rules.concerned(each, resource) for each in actions):
+        raise errors.InvalidInput(f"The role {role} allows nothing on {resource}")
     commands.refuse_own(ctx, principal, given=[(actions, workspace)])
     found = model.Assignment(
         ids.new_id("assignment"), principal, role, kind, workspace, resource, until, eligible, needs_approval, reason,

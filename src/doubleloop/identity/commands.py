@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import hmac
 import logging
 import secrets
+import threading
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import argon2
 import sqlalchemy as sa
@@ -23,6 +25,16 @@ LOG = logging.getLogger("doubleloop.identity")
 # How often the use of a token is noted at most.
 NOTED_EVERY = timedelta(minutes=1)
 _HASHER = argon2.PasswordHasher()
+# A check takes 64 MiB and some tens of milliseconds of a core: strangers must not start any number at once.
+_HASHING = threading.BoundedSemaphore(4)
+LONGEST_PASSWORD = 1024
+# Passwords that were good a moment ago, by a keyed hash over them and the stored hash: a new password, or a user who
+# was disabled, is not found there. In memory alone.
+_FINGERPRINTS = secrets.token_bytes(32)
+_GOOD: dict[bytes, datetime] = {}
+MOST_REMEMBERED = 1000
+REMEMBERED_FOR = timedelta(minutes=5)
+TOKENS_BEGIN = "dl_"
 # Verified against when the user is unknown, so that the answer takes as long as for a known one.
 _NOBODY = _HASHER.hash(secrets.token_hex(16))
 
@@ -30,10 +42,11 @@ _NOBODY = _HASHER.hash(secrets.token_hex(16))
 def decide(ctx: Ctx, action: Action, workspace: str | None = None, resource: str | None = None) -> model.Decision:
     """Whether the context's actor may do ``action`` in ``workspace`` (default: the context's).
 
-    ``resource``: the one thing it is about (``endpoint/bikes``), for assignments that name it. Raises NotFound for a
-    workspace that is not there.
+    ``resource``: the one thing it is about (``endpoint/bikes``; default: what the actor asks about), for assignments
+    that name it. Raises NotFound for a workspace that is not there.
     """
     place = workspace or ctx.workspace
+    resource = rules.concerned(action, resource or ctx.actor.about) if place else None
     made = store.principal(ctx, ctx.actor.id)
     if ctx.actor.kind is actors.ActorKind.SERVICE and made is None:
         return _of_service(ctx, action, place, resource)
@@ -184,6 +197,8 @@ def set_password(ctx: Ctx, name: str, password: str) -> None:
         _spare_administrators(ctx, name)
     if len(password) < 12:
         raise errors.InvalidInput("The password is too short", cure="Use at least 12 characters.")
+    if len(password) > LONGEST_PASSWORD:
+        raise errors.InvalidInput(f"The password has more than {LONGEST_PASSWORD} characters")
     if store.user(ctx, name) is None:
         raise errors.NotFound(f"No user is named {name}")
     store.update_user(ctx, name, password_hash=_HASHER.hash(password))
@@ -292,7 +307,7 @@ def _refuse_wider(ctx: Ctx, token: model.Token) -> None:
 
 
 def _keep(ctx: Ctx, token: model.Token) -> str:
-    secret = f"dl_{secrets.token_urlsafe(32)}"
+    secret = f"{TOKENS_BEGIN}{secrets.token_urlsafe(32)}"
     store.insert_token(ctx, token, _hash(secret))
     events.record(
         ctx, "token.created", f"token:{token.id}", user=token.user, name=token.name, workspace=token.workspace,
@@ -406,17 +421,34 @@ def admit(contexts: Contexts, gate: actors.Actor, secret: str) -> actors.Actor:
     return actor
 
 
-def login(ctx: Ctx, name: str, password: str, lifetime: timedelta) -> tuple[actors.Actor, str]:
-    """Check a password and open a session; returns its secret. Raises NotAuthenticated, always the same words."""
+def check_password(ctx: Ctx, name: str, password: str, *, again: bool = False) -> actors.Actor:
+    """Who has that name and password. Raises NotAuthenticated, always in the same words and after as much work: whether
+    there is such a user, whether they are disabled or have no password is not told.
+
+    ``again``: it comes with each of many requests; what was found good a moment ago is not hashed anew.
+    """
     known = store.password_hash(ctx, name)
+    fingerprint = hmac.digest(_FINGERPRINTS, f"{known}\0{password}".encode(), "sha256")
+    if again and known is not None and _GOOD.get(fingerprint, ctx.now) > ctx.now:
+        return actors.Actor(name)
     try:
-        _HASHER.verify(known or _NOBODY, password)
-        matches = known is not None
+        with _HASHING:
+            _HASHER.verify(known or _NOBODY, password[:LONGEST_PASSWORD])
+        matches = known is not None and len(password) <= LONGEST_PASSWORD
     except argon2.exceptions.VerificationError:
         matches = False
     if not matches:
         raise errors.NotAuthenticated("User name or password is wrong")
-    actor = actors.Actor(name)
+    if again:
+        if len(_GOOD) > MOST_REMEMBERED:
+            _GOOD.clear()
+        _GOOD[fingerprint] = ctx.now + REMEMBERED_FOR
+    return actors.Actor(name)
+
+
+def login(ctx: Ctx, name: str, password: str, lifetime: timedelta) -> tuple[actors.Actor, str]:
+    """Check a password and open a session; returns its secret. Raises as ``check_password``."""
+    actor = check_password(ctx, name, password)
     return actor, open_session(ctx, name, lifetime)
 
 

@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from doubleloop.base import actors, errors
 from doubleloop.identity.actions import Action
 
 READ_ONLY = "read-only"
-# Endpoints are what commands ask about one by one; a role or token for one of anything else would never count.
-_THING = re.compile(r"endpoint/[A-Za-z0-9][A-Za-z0-9._-]*")
+# What people name one by one, and the actions that concern one of them, by the word before the dot. A role for one
+# endpoint has nothing to say of models, although its set of actions has words for them.
+KINDS: Mapping[str, frozenset[str]] = {
+    "data": frozenset({"data"}),
+    "datastore": frozenset({"storage"}),
+    "endpoint": frozenset({"endpoint", "log"}),
+    "environment": frozenset({"environment"}),
+    "job": frozenset({"job", "log"}),
+    "model": frozenset({"model"}),
+    "monitor": frozenset({"monitor"}),
+    "release-definition": frozenset({"release"}),
+    "rule": frozenset({"rule"}),
+    "schedule": frozenset({"schedule"}),
+    "secret": frozenset({"secret"}),
+}
+_THING = re.compile(rf"({'|'.join(KINDS)})/[A-Za-z0-9][A-Za-z0-9._-]*")
+THING_CURE = f"Name its workspace too, and it as KIND/NAME, of {', '.join(KINDS)}: 'endpoint/bikes'."
 
 
 def is_thing(workspace: str | None, resource: str) -> bool:
     """Whether it is one thing of a workspace that roles and tokens can be for."""
     return workspace is not None and _THING.fullmatch(resource) is not None
+
+
+def concerned(action: Action, resource: str | None) -> str | None:
+    """``resource`` if ``action`` can be about such a thing; else the question is one about its workspace."""
+    if resource is None:
+        return None
+    words = KINDS.get(resource.partition("/")[0], frozenset())
+    return resource if action.value.partition(".")[0] in words else None
 
 
 def actions(words: Iterable[str] | None) -> frozenset[str] | None:
@@ -40,7 +63,7 @@ def check_scope(words: Sequence[str] | None, workspace: str | None, resource: st
     if resource is not None and not is_thing(workspace, resource):
         raise errors.InvalidInput(
             f"'{resource[:80]}' is not one thing of a workspace",
-            cure="Name its workspace too, and it as 'endpoint/NAME'.",
+            cure=THING_CURE,
         )
 
 

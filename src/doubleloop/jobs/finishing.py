@@ -168,8 +168,9 @@ def close_run(contexts: Contexts, job_id: str, name: str, attempt: int) -> None:
     """
     with contexts.read(ACTOR) as ctx:
         found = store.end_of(ctx, job_id, name, attempt)
-    if found is not None and found.run_id and not found.reused_from and found.status in _MLFLOW:
-        contexts.port(tracking.Tracking).end_run(found.run_id, _MLFLOW[found.status])
+        job = store.get(ctx, job_id)
+    if job is not None and found is not None and found.run_id and not found.reused_from and found.status in _MLFLOW:
+        contexts.port(tracking.Tracking).of(job.workspace).end_run(found.run_id, _MLFLOW[found.status])
 
 
 # -- outputs ----------------------------------------------------------------------------------------------------------
@@ -289,7 +290,7 @@ def _register_model(contexts: Contexts, job: Job, step: Step, name: str, referen
     key = data.content_digest(contexts.port(storage.Blobs), reference)
     with tempfile.TemporaryDirectory(prefix="doubleloop-model-") as scratch:
         laid = data.materialise(contexts, reference, Path(scratch) / rules.file_name("model", reference), writable=True)
-        number = contexts.port(tracking.Tracking).register(name, laid, step.run_id, key)
+        number = contexts.port(tracking.Tracking).of(job.workspace).register(name, laid, step.run_id, key)
     with contexts.write(owner(job, step), job.workspace) as ctx:
         notes.note_registration(ctx, name, number)
     return models.record(contexts, name, number).id

@@ -32,7 +32,7 @@ def open_run(contexts: Contexts, job_id: str, name: str, attempt: int) -> dict[s
     """The step's MLflow run, made once however often this is called: ``{"run", "experiment"}``. Raises Unavailable."""
     with contexts.read(ACTOR) as ctx:
         job, step = find(ctx, job_id, name)
-    experiment = contexts.port(tracking.Tracking).experiment_id(job.experiment)
+    experiment = contexts.port(tracking.Tracking).of(job.workspace).experiment_id(job.experiment)
     if step.run_id:
         return {"run": step.run_id, "experiment": experiment}
     is_whole = job.kind != "pipeline" and not step.task.parent  # the job is this step
@@ -51,7 +51,7 @@ def open_run(contexts: Contexts, job_id: str, name: str, attempt: int) -> dict[s
 
 
 def find_or_create(contexts: Contexts, job: Job, title: str, tags: dict[str, str], key: str) -> str:
-    server = contexts.port(tracking.Tracking)
+    server = contexts.port(tracking.Tracking).of(job.workspace)
     found = server.find_run(job.experiment, "doubleloop.key", key)
     return found or server.create_run(job.experiment, title, tags, job.created_by)
 

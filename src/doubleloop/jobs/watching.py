@@ -24,7 +24,8 @@ def look(contexts: Contexts, job_id: str, name: str, attempt: int) -> None:
         before = seen.get(step.name, {})
         if before.get("final") or not step.run_id:
             continue
-        values = contexts.port(tracking.Tracking).metric_history(step.run_id, group.task.settings["metric"])
+        server = contexts.port(tracking.Tracking).of(job.workspace)
+        values = server.metric_history(step.run_id, group.task.settings["metric"])
         final = step.status in ENDED
         seen[step.name] = {"values": [value for _, value in values], "final": final}
         if final:
@@ -45,7 +46,7 @@ def tell_best(contexts: Contexts, job: Job, group: Step, best: Step | None) -> N
     """The sweep's run says which trial was best, with its values, as Azure ML's does. Raises Unavailable."""
     if best is None or not group.run_id or best.status is not Status.COMPLETED:
         return
-    server = contexts.port(tracking.Tracking)
+    server = contexts.port(tracking.Tracking).of(job.workspace)
     settings = group.task.settings
     value = searching.best_of(group.progress.get(best.name, {}).get("values", []), settings["goal"])
     tags: dict[str, Any] = {

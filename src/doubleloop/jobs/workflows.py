@@ -205,7 +205,7 @@ def close_job(contexts: Contexts, job_id: str) -> None:
     with contexts.read(ACTOR) as ctx:
         job = _get(ctx, job_id, lock=False)
     if job.kind == "pipeline" and job.run_id and job.status in _MLFLOW:
-        contexts.port(tracking.Tracking).end_run(job.run_id, _MLFLOW[job.status])
+        contexts.port(tracking.Tracking).of(job.workspace).end_run(job.run_id, _MLFLOW[job.status])
 
 
 def _get(ctx: Ctx, job_id: str, *, lock: bool = True) -> Job:

@@ -3,18 +3,28 @@
 The only file that imports MLflow, and no other process of ours runs it. MLflow makes its tables at the first request,
 without a lock: two first requests at once, or a kill in between, leave a database that never works again. So the
 tables are made here, before anybody can ask, on a copy that takes the database's place when it is complete.
+
+MLflow's own workspaces keep ours apart, in each of its queries. Two things are otherwise than MLflow has them: versions
+of a model are counted over all workspaces, as one catalogue knows them all; and the experiment 0, which clients write
+to that were not told another, is the workspace's own ``Default``.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import sqlite3
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from doubleloop.base import sockets
+
+UNTOLD = "0"
 
 
 def prepare(folder: Path) -> Path:
@@ -42,12 +52,76 @@ def make_tables(database: Path) -> None:
     SqlAlchemyStore(f"sqlite:///{database}", "mlflow-artifacts:/")._dispose_engine()
 
 
+def count_versions_over_all() -> None:
+    """The number of a new version follows the highest of its name in any workspace."""
+    import sqlalchemy as sa
+    from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
+
+    @sa.event.listens_for(SqlModelVersion, "before_insert")
+    def number(_mapper: Any, connection: sa.Connection, target: Any) -> None:
+        highest: Any = sa.select(sa.func.max(SqlModelVersion.version)).where(SqlModelVersion.name == target.name)
+        target.version = (connection.execute(highest).scalar() or 0) + 1
+
+
+def use_own_defaults() -> None:
+    """Experiment 0 is the workspace's own, whichever of the store's methods is told of it."""
+    from mlflow.entities import Experiment
+    from mlflow.server import handlers
+    from mlflow.store.tracking.dbmodels.models import SqlExperiment
+    from mlflow.store.tracking.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
+
+    class Store(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc, unused-ignore]
+        def own_default(self) -> str:
+            with self.ManagedSessionMaker(read_only=False) as session:
+                self._create_default_experiment(session)
+                query = self._get_query(session, SqlExperiment)
+                found = query.filter(SqlExperiment.name == Experiment.DEFAULT_EXPERIMENT_NAME).one()
+                return str(found.experiment_id)
+
+    for name, method in inspect.getmembers(WorkspaceAwareSqlAlchemyStore, inspect.isfunction):
+        if not name.startswith("_") and _speaks_of_experiments(method):
+            setattr(Store, name, _with_own_default(method))
+    handlers._tracking_store_registry.register(
+        "sqlite", lambda store_uri, artifact_uri: Store(store_uri, artifact_uri)
+    )
+
+
+_ONE, _SOME = ("experiment_id",), ("experiment_ids", "locations")
+
+
+def _speaks_of_experiments(method: Callable[..., Any]) -> bool:
+    return not {*_ONE, *_SOME, "trace_info", "location"}.isdisjoint(inspect.signature(method).parameters)
+
+
+def _with_own_default(method: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    def asked(self: Any, *given: Any, **named: Any) -> Any:
+        bound = signature.bind(self, *given, **named)
+        for name, value in bound.arguments.items():
+            if name in (*_ONE, "location") and str(value) == UNTOLD:
+                bound.arguments[name] = self.own_default()
+            elif name in _SOME and value is not None and UNTOLD in map(str, value):
+                bound.arguments[name] = [self.own_default() if str(each) == UNTOLD else each for each in value]
+            elif name == "trace_info" and value.trace_location.mlflow_experiment is not None:
+                place = value.trace_location.mlflow_experiment
+                if str(place.experiment_id) == UNTOLD:
+                    place.experiment_id = self.own_default()
+        return method(*bound.args, **bound.kwargs)
+
+    return asked
+
+
 def main(folder: Path, socket: str) -> None:
     database = prepare(folder)
     url = f"sqlite:///{database}"
     os.environ["_MLFLOW_SERVER_FILE_STORE"] = os.environ["_MLFLOW_SERVER_REGISTRY_STORE"] = url
+    os.environ["MLFLOW_ENABLE_WORKSPACES"] = "true"
     import uvicorn
 
+    count_versions_over_all()
+    use_own_defaults()
     uvicorn.run("mlflow.server.fastapi_app:app", uds=sockets.address(Path(socket)), log_level="warning")
 
 

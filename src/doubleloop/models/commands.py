@@ -154,6 +154,7 @@ def create(
     Equal files under the same name are one version. ``version``, when given, must be the next number, since MLflow
     counts. Raises InvalidInput, Conflict.
     """
+    actor = replace(actor, about=f"model/{name}")
     with contexts.read(actor, workspace) as ctx:
         identity.permit(ctx, Action.MODEL_WRITE)
         existing = queries.versions(ctx, name)
@@ -163,7 +164,7 @@ def create(
         laid = blobs.materialise(reference, Path(scratch) / own_name, writable=True)
         _, digest = _store(blobs, laid)
         _check_version(name, version, digest, existing)
-        number = contexts.port(tracking.Tracking).register(name, laid, None, key=digest)
+        number = contexts.port(tracking.Tracking).of(workspace).register(name, laid, None, key=digest)
     with contexts.write(actor, workspace) as ctx:
         notes.note_registration(ctx, name, number)
     return record(contexts, name, number)

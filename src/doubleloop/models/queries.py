@@ -7,6 +7,7 @@ from doubleloop.catalog import model as catalog
 from doubleloop.catalog import queries as assets
 from doubleloop.db.context import Ctx
 from doubleloop.identity import commands as identity
+from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.models import model, rules
 from doubleloop.workspaces.model import REGISTRY
@@ -47,8 +48,10 @@ def versions(ctx: Ctx, name: str) -> list[model.ModelVersion]:
 
 def names(ctx: Ctx, archived: bool = False) -> list[model.ModelVersion]:
     """The newest version of each model; of archived ones too when asked for."""
-    identity.permit(ctx, Action.MODEL_READ, ctx.workspace or REGISTRY)
-    return [from_asset(asset) for asset in assets.names(ctx.in_workspace(REGISTRY), "model", archived)]
+    sees = things.seen(ctx.in_workspace(ctx.workspace or REGISTRY), Action.MODEL_READ, "model")
+    return [
+        from_asset(asset) for asset in assets.names(ctx.in_workspace(REGISTRY), "model", archived) if sees(asset.name)
+    ]
 
 
 def all_versions(ctx: Ctx) -> list[model.ModelVersion]:

@@ -29,7 +29,7 @@ from doubleloop.storage import ports as storage
 
 def put(ctx: Ctx, document: documents.Document) -> model.Monitor:
     """Create or replace a monitor from its schedule file. Raises InvalidInput when it watches no endpoint."""
-    identity.permit(ctx, Action.MONITOR_WRITE)
+    identity.permit(ctx, Action.MONITOR_WRITE, resource=f"monitor/{document.model.name}")
     assert ctx.workspace is not None
     spec = document.model
     if spec.create_monitor is None:

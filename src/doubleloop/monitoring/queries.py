@@ -7,23 +7,24 @@ from typing import Any
 from doubleloop.base import errors
 from doubleloop.db.context import Ctx
 from doubleloop.identity import commands as identity
+from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.monitoring import commands, model, store
 
 
 def monitors(ctx: Ctx) -> list[model.Monitor]:
-    identity.permit(ctx, Action.MONITOR_READ)
-    return store.monitors(ctx, ctx.workspace)
+    sees = things.seen(ctx, Action.MONITOR_READ, "monitor")
+    return [each for each in store.monitors(ctx, ctx.workspace) if sees(each.name)]
 
 
 def get(ctx: Ctx, name: str) -> model.Monitor:
-    identity.permit(ctx, Action.MONITOR_READ)
+    identity.permit(ctx, Action.MONITOR_READ, resource=f"monitor/{name}")
     return commands.get(ctx, name)
 
 
 def runs(ctx: Ctx, name: str, limit: int = 100) -> list[model.MonitorRun]:
     """Newest first."""
-    identity.permit(ctx, Action.MONITOR_READ)
+    identity.permit(ctx, Action.MONITOR_READ, resource=f"monitor/{name}")
     found = commands.get(ctx, name)
     return store.runs(ctx, found.workspace, name, limit)
 
@@ -33,7 +34,7 @@ def run(ctx: Ctx, id_: str) -> model.MonitorRun:
     found = store.run(ctx, id_)
     if found is None or ctx.workspace not in (None, found.workspace):
         raise errors.NotFound(f"There is no monitor run {id_}")
-    identity.permit(ctx, Action.MONITOR_READ, found.workspace)
+    identity.permit(ctx, Action.MONITOR_READ, found.workspace, f"monitor/{found.monitor}")
     return found
 
 
@@ -44,7 +45,7 @@ def series(
 
     Points are oldest first; a window whose value could not be computed has None.
     """
-    identity.permit(ctx, Action.MONITOR_READ)
+    identity.permit(ctx, Action.MONITOR_READ, resource=f"monitor/{name}")
     found = commands.get(ctx, name)
     lines: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in store.values(ctx, found.workspace, name, signal, metric, column):
@@ -57,5 +58,8 @@ def series(
 
 def alerts(ctx: Ctx, name: str | None = None, only_open: bool = False, limit: int = 100) -> list[model.Alert]:
     """Newest first; of the context's workspace."""
-    identity.permit(ctx, Action.MONITOR_READ)
-    return store.alerts(ctx, ctx.workspace, name, only_open, limit)
+    if name is not None:
+        identity.permit(ctx, Action.MONITOR_READ, resource=f"monitor/{name}")
+        return store.alerts(ctx, ctx.workspace, name, only_open, limit)
+    sees = things.seen(ctx, Action.MONITOR_READ, "monitor")
+    return [each for each in store.alerts(ctx, ctx.workspace, None, only_open, limit) if sees(each.monitor)]

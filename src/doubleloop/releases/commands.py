@@ -12,7 +12,7 @@ from doubleloop.gates import commands as gates
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.models import queries as models
-from doubleloop.releases import definitions, model, queries, store
+from doubleloop.releases import definitions, model, queries, rules, store
 from doubleloop.specs import documents
 
 
@@ -24,7 +24,9 @@ def put_definition(ctx: Ctx, document: documents.Document) -> model.Definition:
     """
     spec = document.model
     _not_a_jobs_code(ctx)
-    identity.permit(ctx, Action.RELEASE_WRITE, ctx.workspace or spec.stages[0].workspace)
+    identity.permit(
+        ctx, Action.RELEASE_WRITE, ctx.workspace or spec.stages[0].workspace, rules.thing(spec.name)
+    )
     definitions.check(ctx, document)
     wire = document.to_wire()
     digest = canonical.sha256(wire["spec"])
@@ -63,7 +65,7 @@ def start(
     """
     definition = queries.find_definition(ctx, name)
     _not_a_jobs_code(ctx)
-    identity.permit(ctx, Action.RELEASE_START, definition.workspaces[0])
+    identity.permit(ctx, Action.RELEASE_START, definition.workspaces[0], rules.thing(name))
     if id is not None:
         if not ids.is_name(id) or len(id) > model.MAX_ID:
             raise errors.InvalidInput(
@@ -126,7 +128,7 @@ def cancel(ctx: Ctx, id_: str, reason: str = "") -> model.Release:
     """
     release = queries.find(ctx, id_, lock=True)
     _not_a_jobs_code(ctx)
-    identity.permit(ctx, Action.RELEASE_START, release.stages[0].workspace)
+    identity.permit(ctx, Action.RELEASE_START, release.stages[0].workspace, rules.thing(release.definition))
     if release.status in model.ENDED:
         raise errors.Conflict(f"Release {release.number} ({release.id}) has ended: it is {release.status}")
     why = f"cancelled by {ctx.actor.id}" + (f": {reason}" if reason else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from doubleloop.base import errors, ids, paging
 from doubleloop.db.context import Ctx
@@ -41,14 +41,16 @@ def first_workspaces(ctx: Ctx, name: str) -> tuple[str, ...]:
 
 def definition(ctx: Ctx, name: str, version: int | None = None) -> model.Definition:
     found = find_definition(ctx, name, version)
-    identity.permit(ctx, Action.RELEASE_READ, found.workspaces[0])
+    identity.permit(ctx, Action.RELEASE_READ, found.workspaces[0], rules.thing(name))
     return found
 
 
 def definitions(ctx: Ctx) -> tuple[model.Definition, ...]:
     """The newest version of each definition that the actor may read."""
     return tuple(
-        each for each in store.definitions(ctx) if identity.decide(ctx, Action.RELEASE_READ, each.workspaces[0]).allowed
+        each
+        for each in store.definitions(ctx)
+        if identity.decide(ctx, Action.RELEASE_READ, each.workspaces[0], rules.thing(each.name)).allowed
     )
 
 
@@ -74,13 +76,20 @@ def seen_from(ctx: Ctx, release: model.Release) -> str | None:
     A release is one thing on its whole way: who develops it in a preproduction workspace reads how it goes on.
     """
     places = dict.fromkeys([release.workspace, *(stage.workspace for stage in release.stages)])
-    return next((place for place in places if identity.decide(ctx, Action.RELEASE_READ, place).allowed), None)
+    thing = rules.thing(release.definition)
+    return next((place for place in places if identity.decide(ctx, Action.RELEASE_READ, place, thing).allowed), None)
+
+
+def _held(ctx: Ctx, release: model.Release) -> Ctx:
+    """Where what was deposited about the release may be looked at, by who may look at the release."""
+    asking = replace(ctx.actor, about=rules.thing(release.definition))
+    return ctx.acting_as(asking).in_workspace(seen_from(ctx, release))
 
 
 def get(ctx: Ctx, id_: str) -> model.Release:
     found = find(ctx, id_)
     if seen_from(ctx, found) is None:
-        identity.permit(ctx, Action.RELEASE_READ, found.workspace)
+        identity.permit(ctx, Action.RELEASE_READ, found.workspace, rules.thing(found.definition))
     return found
 
 
@@ -101,26 +110,28 @@ def list(
     except ValueError as error:
         raise errors.InvalidInput(str(error), cure=f"One of {', '.join(model.Status)}.") from None
     limit = min(max(limit, 1), paging.MAX_LIMIT)
-    found = store.select(
-        ctx, definition_=definition, model_=model_name, statuses=wanted, before=int(cursor) if cursor else None,
-        limit=limit + 1,
-    )  # fmt: skip
-    more = str(found[limit - 1].number) if len(found) > limit else None
-    seen = [each for each in found[:limit] if seen_from(ctx, each)]
-    return paging.Page(seen, more)
+
+    def page(cursor: str | None, limit: int) -> paging.Page[model.Release]:
+        found = store.select(
+            ctx, definition_=definition, model_=model_name, statuses=wanted, before=int(cursor) if cursor else None,
+            limit=limit + 1,
+        )  # fmt: skip
+        return paging.Page(found[:limit], str(found[limit - 1].number) if len(found) > limit else None)
+
+    return paging.filled(page, lambda release: seen_from(ctx, release) is not None, cursor, limit)
 
 
 def evidence(ctx: Ctx, id_: str, position: int | None = None) -> tuple[gate_model.Evidence, ...]:
     """What was deposited about a release, up to a stage if one is named."""
     release = get(ctx, id_)
-    held = gates.evidence(ctx.in_workspace(seen_from(ctx, release)), release.subject)
+    held = gates.evidence(_held(ctx, release), release.subject)
     return tuple(held if position is None else rules.of_stages(held, position))
 
 
 def approvals(ctx: Ctx, id_: str) -> tuple[gate_model.Approval, ...]:
     """Everything that people were asked about a release, and what they said."""
     release = get(ctx, id_)
-    return tuple(gates.approvals(ctx.in_workspace(seen_from(ctx, release)), release.subject))
+    return tuple(gates.approvals(_held(ctx, release), release.subject))
 
 
 def waiting(ctx: Ctx) -> tuple[Waiting, ...]:
@@ -130,7 +141,7 @@ def waiting(ctx: Ctx) -> tuple[Waiting, ...]:
         place = seen_from(ctx, release)
         if place is None:
             continue
-        here = ctx.in_workspace(place)
+        here = _held(ctx, release)
         held = tuple(rules.of_stages(gates.evidence(here, release.subject), release.position))
         asked = (
             each for each in gates.approvals(here, release.subject) if each.status is gate_model.ApprovalStatus.OPEN

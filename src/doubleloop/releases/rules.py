@@ -132,23 +132,26 @@ _CAUSE = {"rule": "wrote the rule that started the release", "model.registered":
 
 def authors(
     release: model.Release,
-    definition: model.Definition,
+    definitions: Iterable[model.Definition],
     versions: Iterable[Any],
     jobs: Sequence[Any],
     wrote: Mapping[str, str],
+    retried: Iterable[tuple[str, str]] = (),
 ) -> dict[str, str]:
     """Who had a hand in it, and how. When an automation started the release, the rule's and the definition's authors
-    stand for it; ``versions`` are model versions, ``jobs`` (created_by) that led to them, ``wrote`` maps a user to the
+    stand for it; ``definitions`` are all versions up to the release's, as what the newest says may be an earlier
+    author's; ``versions`` are model versions, ``jobs`` (created_by) that led to them, ``wrote`` maps a user to the
     commit of the code that they wrote."""
     named: list[tuple[str | None, str]] = [
         (release.created_by, "started the release"),
-        (definition.created_by, "wrote the release definition"),
+        *((each.created_by, "wrote the release definition") for each in definitions),
         (release.trigger.get("author"), _CAUSE.get(str(release.trigger.get("type")), "caused the release")),
     ]
     for version in versions:
         named.append((version.created_by, f"registered {version.name}:{version.version}"))
         named += [(author, f"made {version.name}:{version.version}") for author in version.authors]
     named += [(job.created_by, f"started the job {job.id}") for job in jobs]
+    named += [(user, f"ran the job {job} again") for user, job in retried]
     named += [(user, f"wrote the commit {commit[:12]} of the code") for user, commit in wrote.items()]
     return gates.authors(named)
 
@@ -200,3 +203,8 @@ def infer_signature(
             {"name": name, "type": "double" if missing and type_ in ("integer", "long") else type_, "required": True}
         )
     return {"inputs": inputs, "outputs": None}
+
+
+def thing(definition: str) -> str:
+    """What a definition, and every release of it, is called where roles and tokens name one."""
+    return f"release-definition/{definition}"

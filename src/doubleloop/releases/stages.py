@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from doubleloop.base import actors, clock
 from doubleloop.bundles import queries as bundles
 from doubleloop.catalog import commands as catalog
 from doubleloop.db.context import Contexts, Ctx
+from doubleloop.events import queries as facts
 from doubleloop.gates import commands as gate_commands
 from doubleloop.gates import model as gate_model
 from doubleloop.gates import queries as gates
@@ -149,8 +151,21 @@ def _authors(ctx: Ctx, release: model.Release, definition: model.Definition) -> 
     elsewhere = [bundles.authors(ctx, release.model, number) for number in numbers]
     started = [job for job in found if job is not None]
     commits = [*(each for job in started for each in job.commits), *definitions.commits(definition)]
-    named = rules.authors(release, definition, versions, started, identities.wrote(ctx, commits))
+    written = [each for each in store.definition_versions(ctx, definition.name) if each.version <= definition.version]
+    named = rules.authors(
+        release, written, versions, started, identities.wrote(ctx, commits),
+        _retried(ctx, started),
+    )  # fmt: skip
     return {name: why for each in (*elsewhere, named) for name, why in each.items()}
+
+
+def _retried(ctx: Ctx, started: Sequence[Any]) -> list[tuple[str, str]]:
+    """Who let a job run again that somebody else had submitted, and which."""
+    return [
+        (fact.actor, job.id)
+        for job in started
+        for fact in facts.facts(ctx, types=["job.retried"], subject=f"job:{job.id}")
+    ]
 
 
 def hear_people(contexts: Contexts, id_: str) -> dict[str, Any]:

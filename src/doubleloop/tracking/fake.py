@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import shutil
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.tracking import ports
+from doubleloop.tracking import ports, rules
 
 
 class MemoryTracking:
@@ -19,6 +20,15 @@ class MemoryTracking:
         self.versions: dict[tuple[str, str], tuple[ports.Registered, Path, str]] = {}
         self._clock = itertools.count(1)
         self._files = tempfile.TemporaryDirectory(prefix="doubleloop-tracking-")
+        self._place = rules.place(None)
+
+    def of(self, workspace: str | None) -> MemoryTracking:
+        other = copy.copy(self)  # what is kept is the same
+        other._place = rules.place(workspace)
+        return other
+
+    def prepare(self) -> str:
+        return self._place
 
     def experiment_id(self, experiment: str) -> str:
         return f"experiment-{experiment}"
@@ -26,19 +36,19 @@ class MemoryTracking:
     def create_run(self, experiment: str, name: str, tags: Mapping[str, str], user: str) -> str:
         run_id = f"run{len(self.runs) + 1:04d}"
         self.runs[run_id] = {
-            "experiment": experiment, "name": name, "tags": dict(tags), "user": user, "status": "RUNNING",
-            "metrics": {}, "params": {},
+            "place": self._place, "experiment": experiment, "name": name, "tags": dict(tags), "user": user,
+            "status": "RUNNING", "metrics": {}, "params": {},
         }  # fmt: skip
         return run_id
 
     def find_run(self, experiment: str, tag: str, value: str) -> str | None:
         for run_id, run in self.runs.items():
-            if run["experiment"] == experiment and run["tags"].get(tag) == value:
+            if (run["place"], run["experiment"]) == (self._place, experiment) and run["tags"].get(tag) == value:
                 return run_id
         return None
 
     def _run(self, run_id: str) -> dict[str, Any]:
-        if run_id not in self.runs:
+        if run_id not in self.runs or self.runs[run_id]["place"] != self._place:
             raise errors.NotFound(f"Run {run_id} is not known")
         return self.runs[run_id]
 

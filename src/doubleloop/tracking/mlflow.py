@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import shutil
 import time
 from collections.abc import Mapping
@@ -12,9 +13,12 @@ from typing import Any
 import httpx
 
 from doubleloop.base import errors, sockets
-from doubleloop.tracking import ports
+from doubleloop.tracking import ports, rules
 
 API = "/api/2.0/mlflow/"
+PLACES = "/api/3.0/mlflow/workspaces"
+# Says in which workspace MLflow looks; a caller's own never reaches it.
+HEADER = "x-mlflow-workspace"
 PAGE = 200
 HISTORY = 10_000
 # Model files that did not come from a run: their runs, and the tag by which equal files are found again.
@@ -23,35 +27,59 @@ KEY = "doubleloop.key"
 
 
 class Mlflow:
-    """``socket`` is where the server listens, ``artifacts`` the folder it keeps ``mlflow-artifacts:/`` in."""
+    """``socket`` is where the server listens, ``artifacts`` the folder it keeps ``mlflow-artifacts:/`` in.
+
+    MLflow has workspaces of its own, one for each of ours (``rules.place``): what it looks for, it looks for in one of
+    them alone, so that nothing of another is in an answer. They are made when they are first needed.
+    """
 
     def __init__(self, socket: Path, artifacts: Path, timeout: float = 60.0) -> None:
         self._artifacts = artifacts
         self._http = httpx.Client(
             transport=httpx.HTTPTransport(uds=sockets.address(socket)), base_url="http://localhost", timeout=timeout
         )
+        self._place = rules.place(None)
+        self._made: set[str] = set()
 
     def close(self) -> None:
         self._http.close()
 
+    def of(self, workspace: str | None) -> Mlflow:
+        return self._in(rules.place(workspace))
+
+    def _in(self, place: str) -> Mlflow:
+        other = copy.copy(self)  # the connection, and the note of what is made, are the same
+        other._place = place
+        return other
+
+    def prepare(self) -> str:
+        if self._place not in self._made:
+            if self._send("GET", f"{PLACES}/{self._place}").status_code == 404:
+                answer = self._send("POST", PLACES, {"name": self._place})
+                if answer.status_code >= 400 and "already exists" not in _message(answer):  # by another process
+                    raise errors.Unavailable(f"MLflow has no workspace {self._place}: {_message(answer)}")
+            self._made.add(self._place)
+        return self._place
+
+    def _everywhere(self) -> list[Mlflow]:
+        """Each workspace that was made."""
+        found = _checked(self._send("GET", PLACES), PLACES).get("workspaces", [])
+        return [self._in(each["name"]) for each in found if each["name"] != rules.UNUSED]
+
     def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        return _checked(self._send(method, API + path, arguments, {HEADER: self.prepare()}), path)
+
+    def _send(
+        self, method: str, path: str, arguments: Mapping[str, Any] | None = None, headers: Any = None
+    ) -> httpx.Response:
         try:
             if method == "GET":
-                answer = self._http.get(API + path, params=arguments)
-            else:
-                answer = self._http.request(method, API + path, json=arguments)
+                return self._http.get(path, params=arguments, headers=headers)
+            return self._http.request(method, path, json=arguments, headers=headers)
         except httpx.HTTPError as error:
             raise errors.Unavailable(
                 f"MLflow's server does not answer ({type(error).__name__})", cure="`doubleloop status` shows its state."
             ) from error
-        if answer.status_code == 404:
-            raise errors.NotFound(_message(answer))
-        if answer.status_code >= 500 or answer.status_code == 429:
-            raise errors.Unavailable(f"MLflow answered {answer.status_code}: {_message(answer)}")
-        if answer.status_code >= 400:
-            raise errors.InvalidInput(f"MLflow refused {path}: {_message(answer)}")
-        body: dict[str, Any] = answer.json()
-        return body
 
     def experiment_id(self, experiment: str) -> str:
         try:
@@ -121,6 +149,10 @@ class Mlflow:
         self._call("POST", "runs/set-tag", run_id=run_id, key=key, value=value)
 
     def registered(self, since_ms: int = 0) -> list[ports.Registered]:
+        found = [each for place in self._everywhere() for each in place._registered(since_ms)]
+        return sorted(found, key=lambda each: (each.created_ms, each.name, int(each.version)))
+
+    def _registered(self, since_ms: int) -> list[ports.Registered]:
         found: list[ports.Registered] = []
         token = ""
         while True:
@@ -131,17 +163,27 @@ class Mlflow:
             token = page.get("next_page_token") or ""
             updated = [int(each["last_updated_timestamp"]) for each in page.get("model_versions", [])]
             if not token or (updated and min(updated) < since_ms):
-                return sorted(found, key=lambda each: (each.created_ms, each.name, int(each.version)))
+                return found
 
     def registered_version(self, name: str, version: str) -> ports.Registered | None:
-        try:
-            return _registered(self._call("GET", "model-versions/get", name=name, version=version)["model_version"])
-        except errors.NotFound:
-            return None
+        found = self._holder(name, version)
+        return _registered(found[1]) if found else None
+
+    def _holder(self, name: str, version: str) -> tuple[Mlflow, dict[str, Any]] | None:
+        """The workspace that a version is in, and the version: numbers are counted over all of them."""
+        for place in self._everywhere():
+            try:
+                return place, place._call("GET", "model-versions/get", name=name, version=version)["model_version"]
+            except errors.NotFound:
+                continue
+        return None
 
     def files_of(self, name: str, version: str) -> Path:
-        uri = str(self._call("GET", "model-versions/get-download-uri", name=name, version=version)["artifact_uri"])
-        folder = self._place(uri)
+        found = self._holder(name, version)
+        if found is None:
+            raise errors.NotFound(f"MLflow's registry has no {name}:{version}")
+        uri = found[0]._call("GET", "model-versions/get-download-uri", name=name, version=version)["artifact_uri"]
+        folder = self._folder(str(uri))
         if not folder.exists():
             raise errors.NotFound(f"The files of model {name}:{version} are not in the artifact store")
         return folder
@@ -153,7 +195,7 @@ class Mlflow:
         # MLflow takes a source only from a run's own artifacts: a registered folder gets a run that says so.
         run_id = run_id or self.find_run(UPLOADS, KEY, key) or self.create_run(UPLOADS, name, {KEY: key}, "doubleloop")
         source = f"{self._call('GET', 'runs/get', run_id=run_id)['run']['info']['artifact_uri']}/{folder.name}"
-        _lay(folder, self._place(source))
+        _lay(folder, self._folder(source))
         self.end_run(run_id, "FINISHED")
         with contextlib.suppress(errors.InvalidInput):  # it exists; a bad name fails at the next call too
             self._call("POST", "registered-models/create", name=name)
@@ -163,7 +205,7 @@ class Mlflow:
         )  # fmt: skip
         return str(made["model_version"]["version"])
 
-    def _place(self, uri: str) -> Path:
+    def _folder(self, uri: str) -> Path:
         """The local folder of an ``mlflow-artifacts:`` address. Raises NotSupported, InvalidInput."""
         scheme, _, path = uri.partition(":")
         if scheme != "mlflow-artifacts":
@@ -183,7 +225,22 @@ class Mlflow:
         return versions
 
     def set_version_tag(self, name: str, version: str, key: str, value: str) -> None:
-        self._call("POST", "model-versions/set-tag", name=name, version=version, key=key, value=value)
+        found = self._holder(name, version)
+        if found is None:
+            raise errors.NotFound(f"MLflow's registry has no {name}:{version}")
+        found[0]._call("POST", "model-versions/set-tag", name=name, version=version, key=key, value=value)
+
+
+def _checked(answer: httpx.Response, path: str) -> dict[str, Any]:
+    """The body of a good answer. Raises NotFound, InvalidInput, Unavailable."""
+    if answer.status_code == 404:
+        raise errors.NotFound(_message(answer))
+    if answer.status_code >= 500 or answer.status_code == 429:
+        raise errors.Unavailable(f"MLflow answered {answer.status_code}: {_message(answer)}")
+    if answer.status_code >= 400:
+        raise errors.InvalidInput(f"MLflow refused {path}: {_message(answer)}")
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 def _lay(folder: Path, place: Path) -> None:

@@ -21,7 +21,17 @@ class Registered:
 
 
 class Tracking(Protocol):
-    """Every method may raise Unavailable; then nothing is known to have happened and it may be called again."""
+    """Every method may raise Unavailable; then nothing is known to have happened and it may be called again.
+
+    Runs and registrations belong to a workspace, and are found in theirs alone; versions of models are counted over all
+    workspaces, so that name and number say which one is meant.
+    """
+
+    def of(self, workspace: str | None) -> Tracking:
+        """The same server, in ``workspace``; None is the registry, where one begins."""
+
+    def prepare(self) -> str:
+        """See to it that the server has a place for the workspace; returns what it is called there."""
 
     def create_run(self, experiment: str, name: str, tags: Mapping[str, str], user: str) -> str:
         """A new run in ``experiment`` (made if absent); returns its id."""
@@ -48,9 +58,10 @@ class Tracking(Protocol):
     def set_tag(self, run_id: str, key: str, value: str) -> None: ...
 
     def registered(self, since_ms: int = 0) -> list[Registered]:
-        """Versions created at or after ``since_ms``, oldest first."""
+        """Versions of every workspace created at or after ``since_ms``, oldest first."""
 
-    def registered_version(self, name: str, version: str) -> Registered | None: ...
+    def registered_version(self, name: str, version: str) -> Registered | None:
+        """In whichever workspace it is."""
 
     def files_of(self, name: str, version: str) -> Path:
         """The local folder of a version's model files. Raises NotFound."""

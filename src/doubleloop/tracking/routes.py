@@ -28,6 +28,7 @@ def _rule(methods: str, path: str, action: Action | None, why: str = "") -> Rule
 
 
 _API = r"/(?:ajax-api|api)"
+GRAPHQL = "/graphql"
 _ANY = r"[^/]+"
 _READ, _WRITE = Action.TRACKING_READ, Action.TRACKING_WRITE
 _MODEL_READ, _MODEL_WRITE = Action.MODEL_READ, Action.MODEL_WRITE
@@ -38,7 +39,9 @@ RULES: tuple[Rule, ...] = (
     _rule("GET", r"/|/health|/version|/static-files/.*", _READ),
     _rule("GET", r"/get-artifact|/model-versions/get-artifact", _READ),
     _rule("*", r"/build/.*", None, "Not part of Doubleloop."),
-    _rule("*", r"/graphql", None, "GraphQL is closed: its fields cannot be told apart by action."),
+    # its fields are asked one by one: ``graphql``
+    _rule("POST", GRAPHQL, _READ),
+    _rule("GET", GRAPHQL, None, "GraphQL is asked by POST."),
     # what would run code or reach out from the server
     _rule("*", rf"{_API}/\d\.0/mlflow/(?:assistant|gateway|jobs|genai|scorer|prompt-optimization)(?:/.*)?", None,
           "MLflow's assistant, gateway and job routes are closed here."),
@@ -102,6 +105,9 @@ def classify(method: str, path: str) -> Rule:
     return UNKNOWN
 
 
+SERVER_INFO = re.compile(rf"^{_API}/3\.0/mlflow/server-info$")
+# The page and its own files, which run as scripts; all else that is shown comes from who tracked it.
+PAGES = re.compile(r"^/(?:static-files/.*)?$", re.DOTALL)
 REGISTERS = re.compile(rf"^{_API}/2\.0/mlflow/model-versions/create$")
 # Whose answer is the content of an artifact: the name is in the path, or in the query. A listing is not.
 DOWNLOADS = re.compile(

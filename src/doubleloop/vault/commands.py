@@ -21,13 +21,13 @@ def put(
     rules.check_name(name)
     rules.check_value(value)
     with contexts.read(actor, workspace) as ctx:
-        identity.permit(ctx, Action.SECRET_WRITE)
+        identity.permit(ctx, Action.SECRET_WRITE, resource=f"secret/{name}")
     safe = contexts.port(ports.Safe)
     place = Place(workspace, name)
     kept = safe.keep(place, value)
     try:
         with contexts.write(actor, workspace) as ctx:
-            identity.permit(ctx, Action.SECRET_WRITE)
+            identity.permit(ctx, Action.SECRET_WRITE, resource=f"secret/{name}")
             store.add(ctx, name, safe.kind, kept, description)
             found = store.secret(ctx, name)
     except BaseException:
@@ -67,8 +67,9 @@ def give(
     found = {}
     with contexts.write(service, workspace) as ctx:
         identity.permit(ctx, Action.SECRET_GET)
-        identity.permit(ctx.acting_as(actors.Actor(owner, kind)), Action.SECRET_READ)
+        person = ctx.acting_as(actors.Actor(owner, kind))
         for variable, each in wanted.items():
+            identity.permit(person, Action.SECRET_READ, resource=f"secret/{each.name}")
             kept = found[variable] = _find(ctx, each)
             events.record(
                 ctx, "secret.given", f"secret:{workspace}/{each.name}", name=each.name, version=kept.number, to=to,

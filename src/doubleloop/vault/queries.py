@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from doubleloop.base import errors
 from doubleloop.db.context import Ctx
 from doubleloop.identity import commands as identity
+from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.vault import rules, store
 from doubleloop.vault.model import Reference, Secret
@@ -14,13 +15,13 @@ from doubleloop.vault.model import Reference, Secret
 
 def secrets(ctx: Ctx) -> list[Secret]:
     """Those of the workspace that have a value, by name."""
-    identity.permit(ctx, Action.SECRET_READ)
-    return [each for each in store.secrets(ctx) if each.latest]
+    sees = things.seen(ctx, Action.SECRET_READ, "secret")
+    return [each for each in store.secrets(ctx) if each.latest and sees(each.name)]
 
 
 def show(ctx: Ctx, name: str) -> Secret:
     """Raises NotFound."""
-    identity.permit(ctx, Action.SECRET_READ)
+    identity.permit(ctx, Action.SECRET_READ, resource=f"secret/{name}")
     found = store.secret(ctx, name)
     rules.chosen(found, Reference(name), str(ctx.workspace))
     assert found is not None
@@ -32,7 +33,7 @@ def check(ctx: Ctx, text: str, where: errors.Where | None = None) -> None:
     wanted = rules.reference(text, where)
     if wanted is None:
         return
-    identity.permit(ctx, Action.SECRET_READ)
+    identity.permit(ctx, Action.SECRET_READ, resource=f"secret/{wanted.name}")
     try:
         rules.chosen(store.secret(ctx, wanted.name), wanted, str(ctx.workspace))
     except errors.NotFound as error:
@@ -46,7 +47,7 @@ def pinned(ctx: Ctx, variables: Mapping[str, str]) -> dict[str, str]:
     """
     found = {}
     for name, wanted in rules.references(variables).items():
-        identity.permit(ctx, Action.SECRET_READ)
+        identity.permit(ctx, Action.SECRET_READ, resource=f"secret/{wanted.name}")
         version = rules.chosen(store.secret(ctx, wanted.name), wanted, str(ctx.workspace))
         found[name] = str(Reference(wanted.name, version.number))
     return found
