@@ -238,3 +238,26 @@ def test_a_table_is_divided_by_size(compute: local.LocalCompute, tmp_path: Path)
     counted = [line.split() for line in (tmp_path / "rows.txt").read_text().splitlines()]
     assert sum(int(count) for count, _ in counted) == 2000 and len(counted) > 2
     assert {kind for _, kind in counted} == {"float64"}
+
+
+def test_columns_of_a_table_come_from_its_paths(compute: local.LocalCompute, tmp_path: Path) -> None:
+    for store, brand in (("2", "a"), ("5", "b")):
+        (tmp_path / "table" / store / brand).mkdir(parents=True)
+        (tmp_path / "table" / store / brand / "part.csv").write_text("n\n1\n2\n")
+    read = {
+        "paths": [{"pattern": "./**/*.csv"}],
+        "transformations": [
+            {"read_delimited": {"delimiter": ",", "include_path_column": True}},
+            {"extract_columns_from_partition_format": {"partition_format": "{Store}/{Brand}/{file}.{ending}"}},
+            {"drop_columns": ["Path", "file", "ending"]},
+        ],
+    }
+    script = (
+        "def run(frame, mini_batch_context):\n    return [f'{mini_batch_context.partition_key_value} {list(frame)}']"
+    )
+    inputs = [{"name": "t", "path": str(tmp_path / "table"), "table": read}]
+    status = ended(compute, batches(tmp_path, script, inputs=inputs, keys=["Store", "Brand"]))
+    assert status.state is model.State.SUCCEEDED, compute.logs("r").decode()
+    assert (tmp_path / "rows.txt").read_text().splitlines() == [
+        "{'Store': '2', 'Brand': 'a'} ['n', 'Store', 'Brand']", "{'Store': '5', 'Brand': 'b'} ['n', 'Store', 'Brand']",
+    ]  # fmt: skip

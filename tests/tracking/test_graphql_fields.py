@@ -57,7 +57,7 @@ def test_a_field_that_nobody_has_looked_at_is_closed(text: str) -> None:
         graphql.needed(text)
 
 
-@pytest.mark.parametrize("text", ["", "{", "{ a ", "{" * 5000, "x" * 300_000, '{ a(b: "' + "x" * 10 + ' }'])
+@pytest.mark.parametrize("text", ["", "{", "{ a ", "{" * 5000, "x" * 300_000, '{ a(b: "' + "x" * 10 + " }"])
 def test_what_is_not_graphql_is_refused(text: str) -> None:
     with pytest.raises(errors.InvalidInput):
         graphql.needed(text)

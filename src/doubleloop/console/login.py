@@ -18,6 +18,7 @@ from doubleloop.identity.limits import Limiter
 
 router = APIRouter()
 
+
 def safe_next(path: str) -> str:
     """The path to go on to: one of ours, whatever the address line said."""
     is_ours = path.startswith("/") and not path.startswith(("//", "/\\", "/login", "/logout"))

@@ -35,9 +35,7 @@ def put(
     if workspace is not None:
         ctx.port(ports.WorkspaceKinds).kind(ctx, workspace)
     if resource is not None and not rules.is_thing(workspace, resource):
-        raise errors.InvalidInput(
-            f"'{resource[:80]}' is not one thing of a workspace", cure=rules.THING_CURE
-        )
+        raise errors.InvalidInput(f"'{resource[:80]}' is not one thing of a workspace", cure=rules.THING_CURE)
     if until is not None and until <= ctx.now:
         raise errors.InvalidInput("The end of the assignment has passed already")
     actions = roles.actions(role, roles.ResourceKind(kind) if kind else None)

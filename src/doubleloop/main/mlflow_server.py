@@ -81,9 +81,7 @@ def use_own_defaults() -> None:
     for name, method in inspect.getmembers(WorkspaceAwareSqlAlchemyStore, inspect.isfunction):
         if not name.startswith("_") and _speaks_of_experiments(method):
             setattr(Store, name, _with_own_default(method))
-    handlers._tracking_store_registry.register(
-        "sqlite", lambda store_uri, artifact_uri: Store(store_uri, artifact_uri)
-    )
+    handlers._tracking_store_registry.register("sqlite", lambda store_uri, artifact_uri: Store(store_uri, artifact_uri))
 
 
 _ONE, _SOME = ("experiment_id",), ("experiment_ids", "locations")

@@ -24,9 +24,7 @@ def put_definition(ctx: Ctx, document: documents.Document) -> model.Definition:
     """
     spec = document.model
     _not_a_jobs_code(ctx)
-    identity.permit(
-        ctx, Action.RELEASE_WRITE, ctx.workspace or spec.stages[0].workspace, rules.thing(spec.name)
-    )
+    identity.permit(ctx, Action.RELEASE_WRITE, ctx.workspace or spec.stages[0].workspace, rules.thing(spec.name))
     definitions.check(ctx, document)
     wire = document.to_wire()
     digest = canonical.sha256(wire["spec"])

@@ -25,7 +25,7 @@ def load(root: str, table: dict) -> pandas.DataFrame:
     if not files:
         raise ValueError("the table at %s names no file" % root)
     partition = next((given for name, given in steps if name == "extract_columns_from_partition_format"), None)
-    frames = [_with_partition(_read(file, *reader), file, partition) for file in files]
+    frames = [_with_partition(_with_path(_read(file, *reader), file, reader[1]), file, partition) for file in files]
     frame = pandas.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
     for name, given in steps:
         if name in _TRANSFORMATIONS:
@@ -82,6 +82,10 @@ def _read(file: str, reader: str, given: dict) -> pandas.DataFrame:
     if options["header"] is None:
         frame.columns = ["Column%d" % (number + 1) for number in range(frame.shape[1])]
     return frame
+
+
+def _with_path(frame: pandas.DataFrame, file: str, given: dict) -> pandas.DataFrame:
+    return frame.assign(Path=file) if given.get("include_path_column") else frame
 
 
 def _with_partition(frame: pandas.DataFrame, file: str, partition: Any) -> pandas.DataFrame:
