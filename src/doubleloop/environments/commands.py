@@ -33,7 +33,7 @@ def create(ctx: Ctx, name: str, version: str | None, spec: Mapping[str, Any]) ->
     Raises InvalidInput for pins that cannot be read, Conflict for a version with other content.
     """
     identity.permit(ctx, Action.ENVIRONMENT_WRITE, resource=f"environment/{name}")
-    queries.inline(spec)
+    queries.inline(ctx, spec)
     content = {key: spec.get(key) for key in ("image", "conda_file", "build") if spec.get(key)}
     return catalog.add(ctx, "environment", name, version, canonical.sha256(content), dict(spec))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import posixpath
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,11 +11,13 @@ from doubleloop.base import errors
 from doubleloop.catalog import model as catalog
 from doubleloop.catalog import queries as assets
 from doubleloop.db.context import Ctx
-from doubleloop.environments import conda, curated, model, store
+from doubleloop.environments import conda, curated, dockerfile, model, store
 from doubleloop.environments.sources import EnvironmentSource
 from doubleloop.identity import commands as identity
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action
+from doubleloop.specs import references
+from doubleloop.storage import ports as storage
 
 
 def resolve(ctx: Ctx, environment: str | Mapping[str, Any]) -> EnvironmentSource:
@@ -23,7 +27,7 @@ def resolve(ctx: Ctx, environment: str | Mapping[str, Any]) -> EnvironmentSource
     """
     identity.permit(ctx, Action.ENVIRONMENT_READ)
     if not isinstance(environment, str):
-        return inline(environment)
+        return inline(ctx, environment)
     try:
         asset = assets.resolve(ctx, "environment", environment)
     except (errors.NotFound, errors.InvalidInput):
@@ -36,25 +40,51 @@ def resolve(ctx: Ctx, environment: str | Mapping[str, Any]) -> EnvironmentSource
                 ) from None
             raise
         return EnvironmentSource(spec, image=environment)
-    source = inline(asset.spec)
+    source = inline(ctx, asset.spec)
     return EnvironmentSource(source.spec, source.image, asset.id)
 
 
-def inline(body: Mapping[str, Any]) -> EnvironmentSource:
-    """An environment as its file says: ``conda_file`` decides, else what the image is known to hold."""
+def inline(ctx: Ctx, body: Mapping[str, Any]) -> EnvironmentSource:
+    """An environment as its file says: ``conda_file`` decides, else the Dockerfile, else what the image is known to
+    hold."""
     image = str(body.get("image") or "")
     conda_file = body.get("conda_file")
     if isinstance(conda_file, Mapping):
         read = conda.carried(conda_file.get("files") or {})
         return EnvironmentSource(conda.parse(conda_file["text"], conda_file["$file"], read), image)
     if body.get("build"):
-        raise errors.NotSupported(
-            "An environment that is built from a Dockerfile cannot be made here yet",
-            cure="Give its pins as a conda_file; the image may stay and is recorded.",
-        )
+        return EnvironmentSource(_built(ctx, dict(body["build"])), image)
     if image:
         return EnvironmentSource(curated.from_image(image), image)
     raise errors.InvalidInput("The environment has neither image nor conda_file", cure="Add a conda_file.")
+
+
+def _built(ctx: Ctx, build: dict[str, Any]) -> model.CondaSpec:
+    """What the Dockerfile of an uploaded folder installs."""
+    folder = references.parse(str(build["path"]))
+    name = str(build.get("dockerfile_path") or "Dockerfile")
+    if not isinstance(folder, references.Tree):
+        raise errors.NotSupported(
+            f"The folder '{build['path']}' of a build cannot be read from here",
+            cure="Give a local folder; it is uploaded.",
+        )
+    blobs = ctx.port(storage.Blobs)
+    inside = f"{folder.subpath}/" if folder.subpath else ""
+    files = {entry.path: entry.sha256 for entry in blobs.tree(folder.digest).entries}
+
+    def read(path: str) -> str:
+        place = posixpath.normpath(inside + path)
+        if place not in files:
+            raise FileNotFoundError(errno.ENOENT, "it is not in the folder", path)
+        return blobs.read(files[place]).decode(errors="replace")
+
+    try:
+        text = read(name)
+    except FileNotFoundError:
+        raise errors.InvalidInput(
+            f"The folder of the build has no '{name}'", cure="Name it with `dockerfile_path`."
+        ) from None
+    return dockerfile.parse(text, name, read)
 
 
 def versions(ctx: Ctx, name: str) -> list[catalog.Asset]:
