@@ -203,11 +203,15 @@ def test_what_was_altered_on_the_way_is_refused(
 ) -> None:
     befriend(*two)
     altered = rewrite(file, lambda content: edit(content, change))
-    with pytest.raises(errors.InvalidInput, match=told):
+    with pytest.raises(errors.InvalidInput, match="not what was signed"):
         client(two[1]).bundles.take_in(altered)
-    with two[1].contexts.read(RELEASES, None) as ctx:
-        assert [each.model for each in bundles_store.select(ctx) if each.imported] == []
-        assert model_queries.versions(ctx.in_workspace("registry"), "fares") == []
+    # Another client may leave that check out; the server does not.
+    content = members(altered)
+    head = json.loads(content["bundle.json"])
+    body = {"manifest": content["manifest.json"].decode(), "key": head["key"], "signature": head["signature"]}
+    answer = two[1].as_("admin").post("/api/v1/bundles", json=body)
+    assert (answer.status_code, told in answer.text) == (400, True), answer.text
+    nothing_came(two[1])
 
 
 def _swap(content: dict[str, bytes]) -> None:
@@ -232,6 +236,7 @@ def test_files_that_are_not_the_manifests_are_refused(
     befriend(*two)
     with pytest.raises(errors.InvalidInput, match=told):
         client(two[1]).bundles.take_in(rewrite(file, change))
+    nothing_came(two[1])
 
 
 @pytest.mark.parametrize("body", [b"", b"not a tar", b"\x1f\x8b\x08\x00" + b"0" * 600, b"\x00" * 1024])
@@ -299,3 +304,161 @@ def test_who_may(two: tuple[Served, Served], file: Path) -> None:
     for key in ("", "x", "A" * 44, base64.b64encode(b"short").decode()):
         with pytest.raises(errors.InvalidInput):
             client(two[1]).bundles.trust("mine", key)
+
+
+def written(file: Path, added: Callable[[tarfile.TarFile, dict[str, bytes]], None]) -> Path:
+    """The bundle's head and manifest as they were, and after them what ``added`` writes."""
+    content = members(file)
+    target = file.with_name("attack.bundle")
+    with tarfile.open(target, "w") as archive:
+        for name in ("bundle.json", "manifest.json"):
+            _member(archive, name, content[name])
+        added(archive, {name: body for name, body in content.items() if name.startswith("files/")})
+    return target
+
+
+def _member(archive: tarfile.TarFile, name: str, body: bytes, **more: Any) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(body)
+    for key, value in more.items():
+        setattr(entry, key, value)
+    archive.addfile(entry, io.BytesIO(body))
+
+
+def _first_as(**more: Any) -> Callable[[tarfile.TarFile, dict[str, bytes]], None]:
+    """All files, the first of them as another kind of member."""
+
+    def add(archive: tarfile.TarFile, files: dict[str, bytes]) -> None:
+        for number, (name, body) in enumerate(files.items()):
+            _member(archive, name, body if number or "type" not in more else b"", **({} if number else more))
+
+    return add
+
+
+def _named(name: str) -> Callable[[tarfile.TarFile, dict[str, bytes]], None]:
+    def add(archive: tarfile.TarFile, files: dict[str, bytes]) -> None:
+        _member(archive, name, b"outside")
+        _first_as()(archive, files)
+
+    return add
+
+
+def _twice(archive: tarfile.TarFile, files: dict[str, bytes]) -> None:
+    for name, body in files.items():
+        _member(archive, name, body)
+        _member(archive, name, bytes(len(body)))
+
+
+def _larger(archive: tarfile.TarFile, files: dict[str, bytes]) -> None:
+    for name, body in files.items():
+        _member(archive, name, body + b"and more")
+
+
+def _sparse(map_: str) -> Callable[[tarfile.TarFile, dict[str, bytes]], None]:
+    """Members of no bytes that unpack to as many zeros as they like."""
+
+    def add(archive: tarfile.TarFile, files: dict[str, bytes]) -> None:
+        for name, body in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.pax_headers = {"GNU.sparse.size": str(len(body)), "GNU.sparse.map": map_}
+            archive.addfile(entry)
+
+    return add
+
+
+ODD_MEMBERS = (
+    _first_as(type=tarfile.SYMTYPE, linkname="/etc/passwd"), _first_as(type=tarfile.LNKTYPE, linkname="bundle.json"),
+    _first_as(type=tarfile.FIFOTYPE), _first_as(type=tarfile.CHRTYPE), _first_as(type=tarfile.DIRTYPE),
+    _named("../evil"), _named("/tmp/doubleloop-evil"), _named("files/../evil"), _named("files/"),
+    _named("manifest.json"), _named("bundle.json"), _named("files\\evil"), _twice, _larger, _sparse("0,0"), _sparse(""),
+)  # fmt: skip
+
+
+def test_members_that_no_export_writes_are_refused(two: tuple[Served, Served], file: Path) -> None:
+    befriend(*two)
+    for added in ODD_MEMBERS:
+        with pytest.raises(errors.InvalidInput, match=r"no bundle, or a damaged one"):
+            client(two[1]).bundles.take_in(written(file, added))
+    nothing_came(two[1])
+    outside = [file.parent / "evil", Path("/tmp/doubleloop-evil"), Path.cwd() / "evil"]
+    assert [each for each in outside if each.exists()] == []
+
+
+def nothing_came(there: Served) -> None:
+    with there.contexts.read(RELEASES, None) as ctx:
+        assert [each.model for each in bundles_store.select(ctx) if each.imported] == []
+        assert model_queries.versions(ctx.in_workspace("registry"), "fares") == []
+        assert events.facts(ctx, types=["bundle.imported", "model.registered"]) == []
+        with pytest.raises(errors.NotFound):
+            environment_queries.lock(ctx, LOCK.digest)
+
+
+def test_a_bundle_that_ends_too_early_is_refused(two: tuple[Served, Served], file: Path) -> None:
+    befriend(*two)
+    whole = file.read_bytes().rstrip(b"\0")
+    for share in (0.1, 0.5, 0.9, 0.99):
+        file.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(errors.InvalidInput, match="no bundle, or a damaged one"):
+            client(two[1]).bundles.take_in(file)
+    nothing_came(two[1])
+
+
+def test_nothing_is_sent_of_a_bundle_whose_signature_does_not_hold(two: tuple[Served, Served], file: Path) -> None:
+    befriend(*two)
+
+    def add(content: dict[str, bytes]) -> None:
+        body = b"a file that nobody signed"
+        name = hashlib.sha256(body).hexdigest()
+        edit(content, lambda manifest: manifest["files"].update({name: len(body)}))
+        content[f"files/{name}"] = body
+
+    with pytest.raises(errors.InvalidInput, match="not what was signed"):
+        client(two[1]).bundles.take_in(rewrite(file, add))
+    assert not two[1].contexts.port(storage.Blobs).has(hashlib.sha256(b"a file that nobody signed").hexdigest())
+
+
+def places_in(value: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
+    """Every place in a manifest, as the keys that lead there."""
+    if path:
+        yield path
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inside:
+        yield from places_in(each, *path, key)
+
+
+def test_a_signed_manifest_of_any_shape_is_taken_whole_or_refused(two: tuple[Served, Served], file: Path) -> None:
+    """A friend's key is no reason to believe the form of what it signed: every place, with every kind of value."""
+    there = two[1]
+    friend = ed25519.Ed25519PrivateKey.generate()
+    public = base64.b64encode(friend.public_key().public_bytes_raw()).decode()
+    key = client(there).bundles.trust("a careless friend", public)["id"]
+    blobs = there.contexts.port(storage.Blobs)
+    content = members(file)
+    for name, body in content.items():
+        if name.startswith("files/"):
+            blobs.put_bytes(body)
+    original = json.loads(content["manifest.json"])
+    admin = there.as_("admin")
+    wrong = []
+    for path in places_in(original):
+        if path[0] in ("facts", "files") and len(path) > 2:
+            continue  # what happened is kept as it was told
+        for value in (None, 1, "x", [1], {"x": 1}):
+            manifest = json.loads(content["manifest.json"])
+            holder = manifest
+            for part in path[:-1]:
+                holder = holder[part]
+            if type(holder[path[-1]]) is type(value):
+                continue
+            holder[path[-1]] = value
+            text = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            signature = base64.b64encode(friend.sign(f"doubleloop/bundle/1\n{digest}\n".encode())).decode()
+            answer = admin.post("/api/v1/bundles", json={"manifest": text, "key": key, "signature": signature})
+            if answer.status_code not in (200, 400):
+                wrong.append((path, value, answer.status_code, answer.text[:200]))
+            elif answer.status_code == 400:
+                with there.contexts.read(RELEASES, "registry") as ctx:
+                    if model_queries.versions(ctx, "fares") and not bundles_store.select(ctx):
+                        wrong.append((path, value, "half of it is there"))
+    assert wrong == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -182,9 +183,10 @@ def admit(contexts: Contexts, actor: actors.Actor, text: str, key: str, signatur
     _check_files(blobs, manifest)
     lock = _lock(manifest)
     said = manifest["model"]
-    version = model_commands.create(contexts, actor, REGISTRY, said["name"], said["reference"])
-    if version.digest != said["digest"]:
+    # Before anything is registered: what was refused must leave nothing behind.
+    if _content(blobs, said["reference"]) != said["digest"]:
         raise errors.InvalidInput("The model's files are not those that the manifest names")
+    version = model_commands.create(contexts, actor, REGISTRY, said["name"], said["reference"])
     blobs.put_bytes(text.encode())
     with contexts.write(actor, REGISTRY) as ctx:
         if lock is not None:
@@ -238,6 +240,21 @@ def _check_files(blobs: storage.Blobs, manifest: Mapping[str, Any]) -> None:
             raise errors.InvalidInput(f"The file {sha256[:12]}… does not have the {size} bytes that the manifest says")
     if _files(blobs, manifest) != manifest["files"]:
         raise errors.InvalidInput("The manifest's list of files is not that of what it names")
+
+
+def _content(blobs: storage.Blobs, reference: str) -> str:
+    """The hash of a model's files: of the folder, or of the one thing in it that the reference names."""
+    sha256 = rules.sha256_of(reference)
+    _, _, below = reference.partition("/")
+    if not below:
+        return sha256
+    entries = blobs.tree(sha256).entries
+    inside = tuple(
+        dataclasses.replace(each, path=each.path.removeprefix(f"{below}/"))
+        for each in entries
+        if each.path.startswith(f"{below}/")
+    )
+    return next((each.sha256 for each in entries if each.path == below), None) or blobs.put_entries(inside).sha256
 
 
 def _lock(manifest: Mapping[str, Any]) -> pins.Lock | None:

@@ -16,6 +16,7 @@ _PARTS: Mapping[str, type] = {
     "facts": list, "files": dict, "created_at": str,
 }  # fmt: skip
 _MODEL: Mapping[str, type] = {"name": str, "version": str, "digest": str, "reference": str, "authors": list}
+_LOCK: Mapping[str, type] = {"python": str, "requirements": list, "platform": str}
 _EVIDENCE = ("id", "subject", "check", "type", "outcome", "reasons", "body", "attachments", "created_by", "created_at")
 
 
@@ -41,6 +42,9 @@ def check(manifest: Mapping[str, Any]) -> None:
         )
     _check_parts(manifest, _PARTS, "the manifest")
     _check_parts(manifest["model"], _MODEL, "the manifest's model")
+    _check_texts(manifest["model"]["authors"], "the model's authors")
+    _check_code(manifest["code"])
+    _check_lock(manifest.get("environment"))
     sha256_of(manifest["model"]["reference"])
     for sha256, size in manifest["files"].items():
         if not _SHA256.match(sha256) or not isinstance(size, int) or isinstance(size, bool) or size < 0:
@@ -58,9 +62,33 @@ def _check_parts(body: Mapping[str, Any], parts: Mapping[str, type], what: str) 
             raise errors.InvalidInput(f"{what} has no '{name}' of the right form")
 
 
+def _check_texts(found: Any, what: str) -> None:
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise errors.InvalidInput(f"{what} in the manifest must be a list of texts")
+
+
+def _check_code(code: Mapping[str, Any]) -> None:
+    if not isinstance(code.get("deployment"), str | None):
+        raise errors.InvalidInput("the deployment's code in the manifest must be a reference")
+    _check_texts(code.get("training"), "the training code")
+
+
+def _check_lock(lock: Any) -> None:
+    if lock is None:
+        return
+    if not isinstance(lock, Mapping):
+        raise errors.InvalidInput("the manifest's environment must be a lock")
+    _check_parts(lock, _LOCK, "the manifest's environment")
+    for name in ("requirements", "options", "notices"):
+        _check_texts(lock.get(name, []), f"the environment's {name}")
+
+
 def _check_evidence(item: Any) -> None:
     if not isinstance(item, Mapping) or any(name not in item for name in (*_EVIDENCE, "hash")):
         raise errors.InvalidInput("A piece of evidence in the manifest is not complete")
+    if not isinstance(item["attachments"], Mapping) or not isinstance(item["body"], Mapping):
+        raise errors.InvalidInput(f"The evidence {item['check']} in the manifest is not of the right form")
+    _check_texts(list(item["attachments"].values()), f"the attachments of the evidence {item['check']}")
     if evidence_hash(item) != item["hash"]:
         raise errors.InvalidInput(
             f"The evidence {item['check']} was changed after it was deposited", cure="Do not use this bundle."

@@ -15,9 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from doubleloop.base import errors
+from doubleloop.base import errors, signing
 from doubleloop.sdk import blobs, routes, transport
 
+# What a signature is over, with the hash of the manifest's text.
+FORM = "doubleloop/bundle/1"
 HEAD, MANIFEST, FILES = "bundle.json", "manifest.json", "files/"
 _MOST_HEAD, _MOST_MANIFEST = 64 << 10, 32 << 20
 
@@ -59,13 +61,16 @@ class Bundles(routes.Routes):
         with _opened(file) as archive:
             head, text = _heads(file, archive)
             wanted = _files(file, text)
-            self._check_trust(head["key"])
+            self._check_signature(head, text)
+            seen: set[str] = set()
             lacking = self._content.missing(wanted)
             done, total = 0, sum(wanted[sha256] for sha256 in lacking)
             while member := archive.next():
                 sha256 = member.name.removeprefix(FILES)
-                if not member.isreg() or not member.name.startswith(FILES) or wanted.get(sha256) != member.size:
-                    raise _damaged(file, f"'{member.name[:80]}' is not one of its files")
+                known = member.isreg() and not member.issparse() and member.name.startswith(FILES)
+                if not known or wanted.get(sha256) != member.size or sha256 in seen:
+                    raise _damaged(file, f"'{member.name[:80]}' is not one of its files, or there twice")
+                seen.add(sha256)
                 if sha256 in lacking:
                     progress(sha256[:12], done, total)
                     self._upload(file, archive, member, sha256)
@@ -76,13 +81,20 @@ class Bundles(routes.Routes):
         body = {"manifest": text, "key": head["key"], "signature": head["signature"]}
         return dict(self._post("bundles", body=body, repeatable=True))
 
-    def _check_trust(self, key: str) -> None:
-        """Told before gigabytes are sent; the server looks for itself again."""
+    def _check_signature(self, head: dict[str, Any], text: str) -> None:
+        """Before anything is read or sent by the word of a manifest; the server looks for itself again."""
         known = self.keys()
-        if key not in {known["own"]["id"], *(each["id"] for each in known["items"])}:
+        trusted = {each["id"]: each["public"] for each in (known["own"], *known["items"])}
+        public = trusted.get(head["key"])
+        if public is None:
             raise errors.NotPermitted(
-                f"The bundle is signed with the key {key[:16]}, which is not trusted here",
+                f"The bundle is signed with the key {head['key'][:16]}, which is not trusted here",
                 cure="Compare the key with its owner (`doubleloop registry key` there), then `registry trust` it.",
+            )
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if not signing.verify(public, FORM, digest, head["signature"]):
+            raise errors.InvalidInput(
+                "The bundle is not what was signed", cure="It was altered on its way; get it again."
             )
 
     def _upload(self, file: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, sha256: str) -> None:
@@ -145,7 +157,7 @@ def _opened(file: Path) -> Iterator[tarfile.TarFile]:
             yield archive
     except FileNotFoundError:
         raise errors.NotFound(f"There is no file {file}") from None
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError, KeyError) as error:  # tarfile's own on odd headers
         raise _damaged(file, str(error) or type(error).__name__) from error
 
 
