@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from doubleloop.automation import commands, loop, workflows
-from doubleloop.base import errors, ids
+from doubleloop.base import actors, errors, ids
 from doubleloop.durable.fake import EagerEngine
 from doubleloop.environments import commands as environments
 from doubleloop.events import commands as events
@@ -25,6 +25,9 @@ from doubleloop.jobs import store as jobs
 from doubleloop.secrets import ports as secrets
 from doubleloop.secrets.local import FileKeys
 from doubleloop.specs import documents
+from doubleloop.vault import commands as vault
+from doubleloop.vault import fernet
+from doubleloop.vault import ports as vault_ports
 
 JOB = "{run_job: {%s job: {type: command, command: echo hi, environment: 'azureml:base@latest'}}}"
 ROLL_BACK = "{roll_back: {endpoint: bikes}}"
@@ -76,6 +79,7 @@ class Address:
     url: str = ""
     seen: list[Any] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    says: bytes = b""
 
 
 @pytest.fixture
@@ -88,6 +92,7 @@ def hook() -> Iterator[Address]:
             address.seen.append((json.loads(body), {**dict(self.headers), "raw": body}))
             self.send_response(address.answers.pop(0) if address.answers else 200)
             self.end_headers()
+            self.wfile.write(address.says)
 
         def log_message(self, *args: Any) -> None: ...
 
@@ -165,6 +170,7 @@ def test_rules_hear_of_models_in_the_registry_and_nothing_of_peoples_logins(base
 
 def test_a_webhook_gets_the_fact_as_a_signed_cloudevent_once(base: Any, hook: Address) -> None:
     url, seen = hook.url, hook.seen
+    keep(base, "team", "a shared secret")
     put(base, f"{{webhook: {{url: '{url}', secret: team, headers: {{x-team: blue}}}}}}")
     record(base, value=12.5, columns=["a"])
     (result,) = react(base)
@@ -177,10 +183,74 @@ def test_a_webhook_gets_the_fact_as_a_signed_cloudevent_once(base: Any, hook: Ad
         "doubleloop/dev",
     )
     assert (event["data"], event["subject"]) == ({"value": 12.5, "columns": ["a"]}, "monitor:m")
-    key = base.ports[secrets.Keys].derive("webhook/dev/team").encode()
-    wanted = "sha256=" + hmac.new(key, headers["raw"], hashlib.sha256).hexdigest()
+    wanted = "sha256=" + hmac.new(b"a shared secret", headers["raw"], hashlib.sha256).hexdigest()
     found = {name.lower(): text for name, text in headers.items()}
     assert (found["x-doubleloop-signature"], found["x-team"]) == (wanted, "blue")
+
+
+def keep(house: Any, name: str, value: str) -> None:
+    safe = fernet.SealedSafe(fernet.LocalKeys((), house.ports[secrets.Keys].derive))
+    house.ports[vault_ports.Safe] = house.contexts.ports[vault_ports.Safe] = safe
+    vault.put(house.contexts, actors.Actor("ada"), "dev", name, value)
+
+
+def test_secrets_in_headers_and_address_are_filled_in_and_told_nowhere(base: Any, hook: Address) -> None:
+    keep(base, "token", "t0ken-of-the-team")
+    keep(base, "hook", f"{hook.url}?key=k3y-in-the-address")
+    headers = "{authorization: 'Bearer ${{secrets.token}}', x-two: '${{ secrets.token@1 }}/${{secrets.token}}'}"
+    put(base, f"{{webhook: {{url: '${{{{secrets.hook}}}}', headers: {headers}}}}}")
+    hook.answers[:] = [503, 403]
+    record(base)
+    (result,) = react(base)
+    (_, first), (_, sent) = hook.seen
+    assert first["authorization"] == sent["authorization"] == "Bearer t0ken-of-the-team"
+    assert sent["x-two"] == "t0ken-of-the-team/t0ken-of-the-team"
+    assert result["error"] == "${{secrets.hook}} answered 403: "
+    with base.read("service:setup", None) as ctx:
+        every = facts.facts(ctx, limit=1000)
+    given = [(fact.data["name"], fact.data["to"]) for fact in every if fact.type == "secret.given"]
+    assert sorted(set(given)) == [("hook", "rule:dev/react"), ("token", "rule:dev/react")]
+    assert "t0ken" not in str(every) and "k3y" not in str(every)
+    at_rest = b"".join(each.read_bytes() for each in base.home.rglob("*") if each.is_file())
+    assert b"t0ken-of-the-team" not in at_rest and b"k3y-in-the-address" not in at_rest
+
+
+def test_what_a_webhook_answers_is_told_without_the_secret_that_it_got(base: Any, hook: Address) -> None:
+    keep(base, "token", "t0ken-of-the-team")
+    put(base, f"{{webhook: {{url: '{hook.url}', headers: {{x-key: '${{{{secrets.token}}}}'}}}}}}")
+    hook.answers[:], hook.says = [400], b"who is t0ken-of-the-team?"
+    record(base)
+    assert react(base)[0]["error"] == f"{hook.url} answered 400: who is ***?"
+
+
+@pytest.mark.parametrize("value", ["two\r\nx-evil: 1", "\u00fcnique", "a\tb"])
+def test_a_secret_that_no_header_can_hold_is_refused_and_not_repeated(base: Any, hook: Address, value: str) -> None:
+    keep(base, "token", value)
+    put(base, f"{{webhook: {{url: '{hook.url}', headers: {{x-key: '${{{{secrets.token}}}}'}}}}}}")
+    record(base)
+    assert react(base)[0]["error"].startswith("The header x-key would hold")
+    assert hook.seen == []
+
+
+@pytest.mark.parametrize(
+    ("field", "kind", "said"),
+    [
+        ("headers: {x-key: '${{secrets.nothing}}'}", errors.NotFound, "There is no secret nothing in dev"),
+        ("headers: {x-key: 'Bearer ${{secrets.a.b}}'}", errors.InvalidInput, "in no form that is known"),
+        ("secret: nothing", errors.NotFound, "There is no secret nothing in dev"),
+        ('headers: {"x-key\\r\\nx-evil": a}', errors.InvalidInput, "no header"),
+        ('headers: {x-key: "a\\r\\nx-evil: b"}', errors.InvalidInput, "no header"),
+        ("headers: {Host: elsewhere}", errors.InvalidInput, "no header"),
+    ],
+)
+def test_a_webhook_that_could_not_be_sent_is_told_with_its_line(
+    base: Any, field: str, kind: type[errors.DoubleloopError], said: str
+) -> None:
+    with pytest.raises(kind, match=said) as caught:
+        put(base, f"{{webhook: {{url: 'https://example.org', {field}}}}}")
+    assert caught.value.where is not None and caught.value.where.line == 4
+    with base.read("service:setup", None) as ctx:
+        assert facts.facts(ctx, types=["rule.created"]) == []
 
 
 def test_a_webhook_that_fails_is_tried_again_and_one_that_refuses_is_not(base: Any, hook: Address) -> None:

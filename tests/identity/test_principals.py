@@ -107,9 +107,9 @@ def test_no_worker_is_a_super_user(house: Any, name: str) -> None:
         }  # fmt: skip
 
 
-def test_only_what_runs_programs_and_deploys_them_reads_values_of_secrets() -> None:
+def test_only_what_runs_programs_deploys_them_and_calls_webhooks_reads_values_of_secrets() -> None:
     assert {name for name, may in services.SERVICES.items() if Action.SECRET_GET in may} == {
-        "service:jobs", "service:releases",
+        "service:automation", "service:jobs", "service:releases",
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from doubleloop.outbound import commands as outbound
 from doubleloop.releases import queries as releases
 from doubleloop.specs import documents, triggers
 from doubleloop.specs import model as specs
+from doubleloop.vault import queries as secrets
 from doubleloop.workspaces import queries as workspaces
 
 
@@ -127,8 +128,8 @@ def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
             )  # fmt: skip
     for index, action in enumerate(spec.do):
         permit_action(ctx, action)
-        if action.verb == "webhook" and "${{" not in action.webhook.url:
-            _check_reach(ctx, action.webhook.url, document.source.where(f"do.{index}.webhook.url"))
+        if action.verb == "webhook":
+            _check_webhook(ctx, action.webhook, document, f"do.{index}.webhook")
     before = store.rule(ctx, ctx.workspace, spec.name)
     made = model.Rule(
         ctx.workspace, spec.name, document.to_wire(), bool(spec.enabled), before.last_fired_at if before else None,
@@ -140,6 +141,18 @@ def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
     told = {"before": _said(before), "after": _said(made)}
     events.record(ctx, "rule.changed" if before else "rule.created", made.id, on=spec.on, **told)
     return made
+
+
+def _check_webhook(ctx: Ctx, body: Any, document: documents.Document, place: str) -> None:
+    """Raise NotFound for a secret that is not there, NotPermitted for an address that may not be reached."""
+    where = document.source.where
+    secrets.check_within(ctx, body.url, where(f"{place}.url"))
+    for name, text in body.headers.items():
+        secrets.check_within(ctx, text, where(f"{place}.headers.{name}"))
+    if body.secret:
+        secrets.check(ctx, f"${{{{secrets.{body.secret}}}}}", where(f"{place}.secret"))
+    if "${{" not in body.url:
+        _check_reach(ctx, body.url, where(f"{place}.url"))
 
 
 def _check_reach(ctx: Ctx, url: str, where: errors.Where | None) -> None:

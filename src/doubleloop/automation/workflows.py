@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import httpx
 
 from doubleloop.automation import commands, messages
-from doubleloop.base import actors, canonical, clock, errors, ids
+from doubleloop.base import actors, canonical, clock, errors, ids, masking
 from doubleloop.data import queries as datasets
 from doubleloop.db.context import Contexts
 from doubleloop.durable import ports as flows
@@ -27,8 +28,8 @@ from doubleloop.jobs import commands as jobs
 from doubleloop.monitoring import commands as monitoring
 from doubleloop.outbound import commands as outbound
 from doubleloop.releases import commands as releases
-from doubleloop.secrets import ports as secrets
 from doubleloop.specs import documents
+from doubleloop.vault import commands as vault
 from doubleloop.workspaces import declared
 from doubleloop.workspaces import queries as workspaces
 
@@ -158,27 +159,54 @@ def _notify(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any,
 
 
 def _webhook(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
-    """The fact as a CloudEvent; signed when a secret is named. A 5xx or no answer is tried again."""
-    workspace = argument["workspace"]
+    """The fact as a CloudEvent, with the secrets that its address and headers name filled in; signed when a secret is
+    named. A 5xx or no answer is tried again. What is told of it afterwards has no value of a secret in it."""
+    workspace, to = argument["workspace"], f"rule:{argument['workspace']}/{argument['rule']}"
+    texts = {"url": body.url, **{f"header {name}": text for name, text in body.headers.items()}}
+    if body.secret:
+        texts["secret"] = f"${{{{secrets.{body.secret}}}}}"
+    filled, values = vault.fill(contexts, ACTOR, argument["author"], workspace, texts, to)
     event = {
         "specversion": "1.0", "id": key, "source": f"doubleloop/{workspace}", "type": f"doubleloop.{fact.type}",
         "time": clock.iso(fact.at), "subject": fact.subject, "datacontenttype": "application/json", "data": fact.data,
     }  # fmt: skip
     content = canonical.dumps(event).encode()
-    headers = {"content-type": "application/cloudevents+json", **dict(body.headers)}
+    headers = {"content-type": "application/cloudevents+json"}
+    headers |= {name: _header(name, filled[f"header {name}"]) for name in body.headers}
     if body.secret:
-        secret = contexts.port(secrets.Keys).derive(f"webhook/{workspace}/{body.secret}")
-        headers["x-doubleloop-signature"] = "sha256=" + hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
-    seconds = clock.duration(body.timeout).total_seconds()
+        digest = hmac.new(filled["secret"].encode(), content, hashlib.sha256).hexdigest()
+        headers["x-doubleloop-signature"] = f"sha256={digest}"
     with contexts.read(ACTOR, workspace) as ctx:
         allowed = workspaces.reach(ctx)
-    with outbound.guarded(allowed, body.url):
-        answer = httpx.post(body.url, content=content, headers=headers, timeout=seconds)
+    try:
+        return _post(filled["url"], content, headers, clock.duration(body.timeout).total_seconds(), allowed, body.url)
+    except (errors.DoubleloopError, httpx.HTTPError, httpx.InvalidURL) as error:
+        again = isinstance(error, errors.Unavailable | httpx.HTTPError)
+        told = _masked(str(error) or type(error).__name__, values)
+        raise (errors.Unavailable if again else errors.Failed)(told) from None
+
+
+def _post(
+    url: str, content: bytes, headers: dict[str, str], seconds: float, allowed: Sequence[str], written: str
+) -> str:
+    with outbound.guarded(allowed, url):
+        answer = httpx.post(url, content=content, headers=headers, timeout=seconds)
     if answer.status_code >= 500:
-        raise errors.Unavailable(f"{body.url} answered {answer.status_code}")
+        raise errors.Unavailable(f"{written} answered {answer.status_code}")
     if answer.status_code >= 400:
-        raise errors.Failed(f"{body.url} answered {answer.status_code}: {answer.text[:200]}")
-    return f"{body.url} answered {answer.status_code}"
+        raise errors.Failed(f"{written} answered {answer.status_code}: {answer.text[:200]}")
+    return f"{written} answered {answer.status_code}"
+
+
+def _header(name: str, text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise errors.InvalidInput(f"The header {name} would hold a line break or what is not ASCII")
+    return text.strip()
+
+
+def _masked(text: str, values: list[str]) -> str:
+    masker = masking.Masker(values)
+    return (masker.feed(text.encode()) + masker.end()).decode(errors="replace")
 
 
 _VERBS = {

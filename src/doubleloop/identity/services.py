@@ -41,7 +41,10 @@ SERVICES: dict[str, frozenset[Action]] = {
     "service:monitor": _READ | {Action.DATA_WRITE, Action.MONITOR_RUN},
     # What a rule or schedule does is asked of its author; this is for the rules that every installation has.
     "service:automation": _READ
-    | {Action.DATA_WRITE, Action.ENDPOINT_WRITE, Action.JOB_SUBMIT, Action.MONITOR_RUN, Action.RELEASE_START},
+    | {
+        Action.DATA_WRITE, Action.ENDPOINT_WRITE, Action.JOB_SUBMIT, Action.MONITOR_RUN, Action.RELEASE_START,
+        Action.SECRET_GET, Action.SECRET_READ,
+    },
     "service:tracking": frozenset({Action.MODEL_READ, Action.MODEL_WRITE, Action.RELEASE_READ}),
     "service:durable": frozenset(),
     # What it does is said by settings, and asked of nobody.
@@ -55,7 +58,7 @@ PURPOSES: dict[str, str] = {
     "service:releases": "CI/CD process: releases and deployments",
     "service:batch": "registers what batch endpoints leave",
     "service:monitor": "monitoring process: computes signals over inference logs",
-    "service:automation": "reacts to facts and times",
+    "service:automation": "reacts to facts and times, gives webhooks their secrets",
     "service:tracking": "governance process: catalogues what was registered in MLflow",
     "service:durable": "hands over work; may do nothing itself",
     "service:audit": "signs the record, and archives what is older than it is kept",

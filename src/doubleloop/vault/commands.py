@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 
 from doubleloop.base import actors, errors
@@ -76,6 +77,19 @@ def give(
                 owner=owner, variable=variable,
             )  # fmt: skip
     return {variable: _open(contexts, workspace, kept) for variable, kept in found.items()}
+
+
+def fill(
+    contexts: Contexts, service: actors.Actor, owner: str, workspace: str, texts: Mapping[str, str], to: str
+) -> tuple[dict[str, str], list[str]]:
+    """``texts`` with the values of the secrets that stand in them, and those values, to be masked wherever what was
+    done with them is told. As ``give``, for the thing ``to`` that is done for ``owner``."""
+    mentioned = {mention: mention for text in texts.values() for mention in rules.mentions(text)}
+    values = give(contexts, service, owner, workspace, mentioned, to)
+    # Each place is filled once: what stands in a value is no mention.
+    places = re.compile("|".join(map(re.escape, values)) or r"(?!)")
+    filled = {name: places.sub(lambda found: values[found[0]], text) for name, text in texts.items()}
+    return filled, list(values.values())
 
 
 def delete(contexts: Contexts, actor: actors.Actor, workspace: str, name: str) -> None:

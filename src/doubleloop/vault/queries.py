@@ -40,6 +40,12 @@ def check(ctx: Ctx, text: str, where: errors.Where | None = None) -> None:
         raise errors.NotFound(error.what, where=where, cure=error.cure) from error
 
 
+def check_within(ctx: Ctx, text: str, where: errors.Where | None = None) -> None:
+    """As ``check``, for a text that secrets may be a part of."""
+    for mention in rules.mentions(text, where):
+        check(ctx, mention, where)
+
+
 def pinned(ctx: Ctx, variables: Mapping[str, str]) -> dict[str, str]:
     """Those variables that stand for secrets, with the version that each means now written into it.
 

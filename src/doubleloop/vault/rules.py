@@ -52,6 +52,19 @@ def reference(text: str, where: errors.Where | None = None) -> Reference | None:
     return None
 
 
+def mentions(text: str, where: errors.Where | None = None) -> dict[str, Reference]:
+    """Every secret that stands in ``text``, alone or amid other text, by how it is written there. Raises InvalidInput
+    for a mention that is none."""
+    found = {each[0]: Reference(each[1], int(each[2]) if each[2] else None) for each in _REFERENCE.finditer(text)}
+    if len(_MENTION.findall(text)) != len(list(_REFERENCE.finditer(text))):
+        raise errors.InvalidInput(
+            f"'{text[:80]}' names a secret in no form that is known",
+            where=where,
+            cure="Write ${{secrets.NAME}} or ${{secrets.NAME@VERSION}}.",
+        )
+    return found
+
+
 def references(variables: Mapping[str, str]) -> dict[str, Reference]:
     """Variables that stand for secrets. Raises InvalidInput."""
     found = {name: reference(text) for name, text in variables.items()}

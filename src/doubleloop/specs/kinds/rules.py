@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -11,6 +12,10 @@ from doubleloop.specs import support
 from doubleloop.specs.fields import Duration, Flag, Int, LooseText, Many, Name, Number, Scalar, Share, Spec, Text
 from doubleloop.specs.kinds.schedules import JobField
 from doubleloop.specs.kinds.values import JobInput
+
+# RFC 9110, 5.1: the characters of a header's name; and the headers that say how the body is sent.
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_OURS = {"host", "content-length", "transfer-encoding", "connection", "x-doubleloop-signature"}
 
 
 class Condition(Spec):
@@ -86,13 +91,16 @@ class WebhookAction(Spec):
 
     url: Text = Field(description="Address that the fact is sent to as JSON.")
     headers: dict[str, LooseText] = Field(default_factory=dict, description="Headers; may use ${{secrets.NAME}}.")
-    secret: Text | None = Field(None, description="Name of the secret that signs the body (HMAC-SHA256).")
+    secret: Text | None = Field(None, description="Name of the workspace's secret that signs the body (HMAC-SHA256).")
     timeout: Duration = Field("10s", description="Longest time it may take.")
 
     @model_validator(mode="after")
     def _web(self) -> WebhookAction:
         if not self.url.startswith(("https://", "http://", "${{secrets.")):
             raise ValueError(f"'{self.url}' is not an http or https address")
+        for name, text in self.headers.items():
+            if not _HEADER.fullmatch(name) or name.lower() in _OURS or not (text.isascii() and text.isprintable()):
+                raise ValueError(f"'{name[:80]}: {text[:80]}' is no header that a webhook may send")
         return self
 
 
