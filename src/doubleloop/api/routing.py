@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -36,6 +37,19 @@ def needs(action: Action | str, *, streamed: bool = False) -> dict[str, Any]:
     return {KEY: str(action), **({STREAMED: True} if streamed else {})}
 
 
+class Whole(Request):
+    """Its JSON holds whole characters alone: half of a pair (``"\\ud800"``) is JSON, but no text that could be kept."""
+
+    async def json(self) -> Any:
+        found = await super().json()
+        if b"\\ud" in (await self.body()).lower():
+            try:
+                json.dumps(found, ensure_ascii=False).encode()
+            except UnicodeEncodeError:
+                raise errors.InvalidInput("The body holds half a character (a surrogate without its pair)") from None
+        return found
+
+
 class Guarded(APIRoute):
     """Who asks, and in a workspace whether they may, is known before a byte of the body is read.
 
@@ -50,7 +64,7 @@ class Guarded(APIRoute):
             if extra.get(KEY) != OPEN:
                 await anyio.to_thread.run_sync(_admit, request, extra.get(KEY), self.path)
             if not extra.get(STREAMED):
-                request = Request(request.scope, _limited(request))
+                request = Whole(request.scope, _limited(request))
             return await handle(request)
 
         return guarded

@@ -27,7 +27,7 @@ def add(
     assert ctx.workspace is not None
     if not ids.is_name(name):
         raise errors.InvalidInput(
-            f"'{name}' cannot be the name of an asset", cure="Use letters, digits, '.', '_', '-'."
+            f"'{name[:80]}' cannot be the name of an asset", cure="Use letters, digits, '.', '_', '-'."
         )
     if version is not None and not ids.is_name(version):
         raise errors.InvalidInput(

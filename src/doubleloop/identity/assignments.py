@@ -107,7 +107,7 @@ def put_policy(ctx: Ctx, name: str, text: str) -> None:
     """Add Cedar of one's own, or change it; it counts at once. Raises InvalidInput for what the schema refuses."""
     commands.permit(ctx, Action.IDENTITY_WRITE)
     if not ids.is_name(name):
-        raise errors.InvalidInput(f"'{name}' cannot be the name of a policy")
+        raise errors.InvalidInput(f"'{name[:80]}' cannot be the name of a policy")
     deciding.check(text)
     before = store.named_policies(ctx).get(name)
     store.put_policy(ctx, name, text)

@@ -177,7 +177,7 @@ def create_user(ctx: Ctx, name: str, display_name: str = "", *, is_admin: bool =
     """A user without a password (cannot log in until one is set). Raises Conflict when the name is taken."""
     permit(ctx, Action.IDENTITY_WRITE)
     if not ids.is_name(name):
-        raise errors.InvalidInput(f"'{name}' cannot be a user name", cure="Use letters, digits, '.', '_' and '-'.")
+        raise errors.InvalidInput(f"'{name[:80]}' cannot be a user name", cure="Use letters, digits, '.', '_' and '-'.")
     if store.user(ctx, name):
         raise errors.Conflict(f"User {name} exists already")
     maker = store.user(ctx, ctx.actor.id)

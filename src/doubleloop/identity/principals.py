@@ -52,7 +52,8 @@ def create(
     made = model.Principal(name, owner or ctx.actor.id, workspace, description, False, ctx.now)
     if not ids.is_name(name) or made.id in services.RESERVED:
         raise errors.InvalidInput(
-            f"'{name}' cannot be the name of a process", cure="Use letters, digits, '.', '_' and '-'; not a built-in's."
+            f"'{name[:80]}' cannot be the name of a process",
+            cure="Use letters, digits, '.', '_' and '-'; not a built-in's.",
         )
     if store.principal(ctx, made.id):
         raise errors.Conflict(f"{made.id} exists already")

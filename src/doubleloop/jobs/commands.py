@@ -141,7 +141,7 @@ def _name(ctx: Ctx, document: specs.Document, wanted: str | None) -> str:
 def _check_name(document: specs.Document, name: str, place: str) -> None:
     if not ids.is_name(name.lstrip("_") or "-") or len(name) > MAX_NAME:
         raise errors.InvalidInput(
-            f"'{name}' cannot be the name of a job or step",
+            f"'{name[:80]}' cannot be the name of a job or step",
             where=document.where(place),
             cure=f"Use letters, digits, '.', '_' and '-', at most {MAX_NAME}.",
         )
