@@ -42,8 +42,10 @@ FIELDS = {
     "/models": ("document", "label"),
     "/labels/{label}": ("version",),
     "/jobs": ("document", "id", "experiment", "force_rerun"),
+    "/batch-endpoints/{name}/jobs": ("properties",),
     "/jobs/validate": ("document",),
     "/online-endpoints": ("document",),
+    "/batch-endpoints": ("document",),
     "/traffic": ("traffic", "mirror_traffic", "reason"),
     "/keys": ("key_type",),
     "/deployments": ("document", "id", "all_traffic"),
@@ -114,7 +116,7 @@ def test_every_route_that_takes_fields_is_known_here() -> None:
     without = {route.path for _, route in writing() if known(route.path) is None}
     assert {path.rpartition("/")[2] for path in without} == {
         "logout", "{sha256}", "archive", "restore", "build", "cancel", "retry", "invoke", "enable", "disable", "end",
-        "renew", "export", "device",
+        "renew", "export", "device", "archives", "checkpoints", "verify",
     }  # fmt: skip
 
 

@@ -139,6 +139,7 @@ _TYPES = {
 
 def invocation(body: dict[str, Any], headers: Any) -> dict[str, Any]:
     """An invocation from the body that Azure's scoring address takes. Raises InvalidInput."""
+    requests.refuse_unknown(body, "properties")
     properties = requests.value(body, "properties", dict)
     if properties is None:
         raise errors.InvalidInput(
