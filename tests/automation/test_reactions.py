@@ -118,6 +118,29 @@ def test_within_its_cool_down_it_stays_quiet_and_says_so(house: Any) -> None:
     assert len(acts(house)) == 2
 
 
+def test_two_metrics_that_cross_in_one_run_of_a_monitor_are_one_occasion(house: Any) -> None:
+    put_rule(house, RULE + "limit: {count: 2, per: 1d}\n")
+    alert(house, metric="mse", value=9.0, run="run-1")  # does not fit
+    alert(house, metric="mae", run="run-1")
+    alert(house, metric="rmse", run="run-1")
+    drain(house)
+    assert len(acts(house)) == 1
+    (why,) = [each.data["why"] for each in kinds(house, "rule.skipped")]
+    assert why.startswith("acted on the alerts of run run-1 already, with fact ")
+    alert(house, metric="rmse", run="run-2")
+    drain(house)
+    assert len(acts(house)) == 2
+
+
+def test_each_rule_acts_for_itself_on_what_a_run_found(house: Any) -> None:
+    put_rule(house)
+    put_rule(house, RULE.replace("name: tell", "name: tell-others"))
+    for metric in ("mae", "rmse"):
+        alert(house, metric=metric, run="run-1")
+    drain(house)
+    assert len(acts(house)) == 2 and len(kinds(house, "rule.skipped")) == 2
+
+
 def test_a_limit_of_times_is_kept(house: Any) -> None:
     put_rule(house, RULE + "limit: {count: 2, per: 1d}\n")
     for _ in range(4):
@@ -191,6 +214,21 @@ def test_monitors_of_one_name_in_two_workspaces_both_run_and_stop_nothing(house:
     with house.read("service:setup", None) as ctx:
         started = [each for each in outbox.pending(ctx, 1000) if each.name == "monitoring.run"]
     assert len({each.workflow_id for each in started}) == 2
+
+
+def test_after_a_time_away_a_monitor_runs_once_and_looks_back_from_the_last_time_it_missed(house: Any) -> None:
+    begin = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    contexts = Contexts(house.contexts.engine, house.ports, lambda: begin)
+    with contexts.write(house.actor("linus"), "prod") as ctx:
+        monitoring.put(ctx, documents.parse(MONITOR, "m.yml", "/", kind="schedule"))
+    for _ in range(2):
+        drain(house, begin + timedelta(days=40))
+    (asked,) = kinds(house, "monitor.requested")
+    last = datetime(2026, 4, 10, 3, tzinfo=UTC)
+    assert clock.parse(asked.data["as_of"]) == last
+    with house.read("linus", "prod") as ctx:
+        found = monitoring.get(ctx, "watch")
+    assert (found.last_at, found.next_at) == (last, last + timedelta(days=1))
 
 
 def test_a_disabled_schedule_rests(house: Any) -> None:

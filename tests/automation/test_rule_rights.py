@@ -272,3 +272,18 @@ def test_one_action_that_fails_keeps_none_of_the_others_back(base: Any, hook: Ad
     record(base)
     assert [("error" in each, each["do"]) for each in react(base)] == [(True, "retrain"), (False, "webhook")]
     assert len(seen) == 1
+
+
+def test_what_else_a_run_has_found_is_in_the_one_message_and_the_one_call(house: Any, hook: Address) -> None:
+    put(house, f'{{webhook: {{url: "{hook.url}"}}}}, {{notify: {{to: ["{hook.url.replace("http", "json")}"]}}}}')
+    with house.write("service:monitor", "dev") as ctx:
+        for metric, value in (("mae", 12.5), ("rmse", 17.0)):
+            events.record(
+                ctx, "monitor.alert", "monitor:m", signal="performance", metric=metric, value=value, threshold=10.0,
+                columns=["rides"], run="run-1",
+            )  # fmt: skip
+    react(house)
+    called, told = (body for body, _ in hook.seen)
+    assert called["data"]["metric"] == "mae" and [each["metric"] for each in called["data"]["also"]] == ["rmse"]
+    assert "metric: mae" in told["message"]
+    assert "The same run also found:\n  performance: rmse of rides 17.0, threshold 10.0" in told["message"]

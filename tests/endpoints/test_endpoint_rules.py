@@ -15,11 +15,16 @@ from doubleloop.secrets import ports as secret_ports
 from doubleloop.specs import documents
 
 
-def metrics(requests: int, errors_5xx: int = 0, latency_ms: float = 10.0, state: str = "ready") -> model.Metrics:
+def metrics(
+    requests: int, errors_5xx: int = 0, latency_ms: float = 10.0, state: str = "ready", refused: int = 0, busy: int = 0
+) -> model.Metrics:
+    """``requests`` of which the model answered some with errors, after as many that were refused or turned away."""
     counts = histogram.empty()
     for _ in range(requests):
         histogram.add(counts, latency_ms)
-    return model.Metrics(requests, 0, errors_5xx, 0, tuple(counts), state=state)
+    return model.Metrics(
+        requests + refused + busy, refused + busy, errors_5xx, busy, tuple(counts), state=state
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -71,6 +76,21 @@ def test_errors_slowness_or_silence_end_a_rollout(after: model.Metrics, reason: 
 def test_a_handful_of_requests_says_nothing_about_rates() -> None:
     verdict = rules.judge_rollout(metrics(0), metrics(5, errors_5xx=1), {"error_rate": 0.01})
     assert verdict.passed and "too few" in verdict.reasons[0]
+
+
+def test_requests_that_were_refused_neither_dilute_nor_count_as_health() -> None:
+    limits = {"error_rate": 0.05, "p99_ms": 50}
+    diluted = rules.judge_rollout(metrics(0), metrics(40, errors_5xx=4, refused=1000), limits)
+    assert not diluted.passed
+    assert "error rate 0.1000 is above 0.05 (4 of 40 requests failed, and 1000 that were refused" in diluted.reasons[0]
+    alone = rules.judge_rollout(metrics(0), metrics(5, refused=1000), limits)
+    assert alone.passed and "only 5 requests during the bake, and 1000 that were refused" in alone.reasons[0]
+    assert rules.judge_rollout(metrics(0), metrics(40, refused=1000), limits).passed
+
+
+def test_requests_that_were_turned_away_as_too_many_are_failures() -> None:
+    assert not rules.judge_rollout(metrics(0), metrics(90, busy=10), {"error_rate": 0.05}).passed
+    assert rules.judge_rollout(metrics(0), metrics(99, busy=1), {"error_rate": 0.05}).passed
 
 
 def test_a_gateway_that_began_anew_is_counted_from_its_beginning() -> None:

@@ -282,3 +282,28 @@ def test_a_fixed_window_includes_its_last_day() -> None:
 def test_reference_data_without_a_window_is_the_whole_asset() -> None:
     asset = data(input_data={"path": "azureml:train:1", "type": "mltable"})
     assert triggers.reference_window(trigger(expression="0 0 * * *"), asset, None, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "count"),
+    [
+        (trigger(expression="*/20 2-4 * * 1-5"), 40),
+        (trigger(frequency="minute", interval=7), 300),
+        (trigger(frequency="week", interval=2, schedule={"hours": 6, "minutes": 30, "week_days": ["Friday"]}), 5),
+        (trigger(expression="30 2 * * *", time_zone="Europe/Berlin"), 30),
+    ],
+)
+def test_the_last_time_that_was_missed_is_the_last_of_those_that_come_one_after_another(
+    found: triggers.Trigger, count: int
+) -> None:
+    times = fires(found, NOW, count + 1)
+    for last, after in itertools.pairwise(times):
+        assert triggers.last_fire(found, times[0], last) == last
+        assert triggers.last_fire(found, times[0], after - timedelta(microseconds=1)) == last
+
+
+def test_a_trigger_that_has_ended_fires_last_at_its_end() -> None:
+    ended = trigger(expression="0 * * * *", end_time="2024-05-15T15:00:00")
+    assert triggers.last_fire(ended, at("2024-05-15T13:00:00+00:00"), NOW + timedelta(days=90)) == at(
+        "2024-05-15T15:00:00+00:00"
+    )

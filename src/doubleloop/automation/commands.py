@@ -9,6 +9,8 @@ from doubleloop.automation import model, store
 from doubleloop.base import actors, errors, ids
 from doubleloop.db.context import Ctx
 from doubleloop.events import commands as events
+from doubleloop.events import queries as facts
+from doubleloop.events.model import Fact
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands as jobs
@@ -18,6 +20,9 @@ from doubleloop.specs import documents, triggers
 from doubleloop.specs import model as specs
 from doubleloop.vault import queries as secrets
 from doubleloop.workspaces import queries as workspaces
+
+# One run raises fewer alerts than this: two for each metric of each signal at most.
+NEAR = 500
 
 
 def put_schedule(ctx: Ctx, document: documents.Document) -> model.Schedule:
@@ -185,6 +190,20 @@ def permit_action(ctx: Ctx, action: Any) -> None:
             identity.permit(ctx, Action.RELEASE_START, workspace)
         if body.data is not None:
             identity.permit(ctx, Action.ENDPOINT_READ)
+
+
+def occasion(ctx: Ctx, fact: Fact) -> list[Fact]:
+    """All facts that tell of the same thing: the alerts of one run of a monitor; otherwise the fact alone.
+
+    A run raises its alerts in one transaction, so that all of them are there when the first is heard.
+    """
+    run = fact.data.get("run")
+    if fact.type != "monitor.alert" or not run:
+        return [fact]
+    near = facts.facts(
+        ctx, types=(fact.type,), subject=fact.subject, workspace=fact.workspace, after=max(0, fact.seq - NEAR)
+    )
+    return [each for each in near if each.data.get("run") == run]
 
 
 def get_rule(ctx: Ctx, name: str) -> model.Rule:

@@ -111,7 +111,7 @@ def _concerns(rule: model.Rule, fact: Fact) -> bool:
 
 def _act(ctx: Ctx, rule: model.Rule, spec: specs.Rule, fact: Fact) -> None:
     place = ctx.in_workspace(rule.workspace)
-    quiet = _quiet(place, rule, spec)
+    quiet = _told_already(place, rule, fact) or _quiet(place, rule, spec)
     if quiet:
         events.record(place, "rule.skipped", rule.id, fact=fact.seq, why=quiet)
         return
@@ -123,6 +123,13 @@ def _act(ctx: Ctx, rule: model.Rule, spec: specs.Rule, fact: Fact) -> None:
         {"workspace": rule.workspace, "rule": rule.name, "author": rule.created_by, "fact": fact.seq,
          "document": rule.document},
     )  # fmt: skip
+
+
+def _told_already(ctx: Ctx, rule: model.Rule, fact: Fact) -> str:
+    """Two metrics that cross in one run of a monitor are one occasion: a rule acts on the first that it fits."""
+    earlier = [each.seq for each in commands.occasion(ctx, fact) if each.seq < fact.seq]
+    acted = store.acted_on(ctx, rule, earlier)
+    return f"acted on the alerts of run {fact.data.get('run')} already, with fact {acted}" if acted else ""
 
 
 def _quiet(ctx: Ctx, rule: model.Rule, spec: specs.Rule) -> str:

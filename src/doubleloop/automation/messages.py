@@ -40,6 +40,20 @@ def describe(fact: Fact) -> str:
     return "\n".join(lines)
 
 
+def also(alerts: Sequence[Fact]) -> str:
+    """What else the same run of a monitor has found, a line for each alert; empty for one alone."""
+    if not alerts:
+        return ""
+    lines = [f"  {each.data.get('signal')}: {_crossed(each)}" for each in alerts]
+    return "\nThe same run also found:\n" + "\n".join(lines)
+
+
+def _crossed(alert: Fact) -> str:
+    columns = ", ".join(alert.data.get("columns") or ())
+    place = f" of {columns}" if columns else ""
+    return f"{alert.data.get('metric')}{place} {alert.data.get('value')}, threshold {alert.data.get('threshold')}"
+
+
 # They say something on the machine that sends, or pass a text on as a file of its own.
 _LOCAL = ("syslog", "dbus", "gnome", "glib", "kde", "macosx", "windows", "qt")
 

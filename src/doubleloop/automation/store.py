@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -117,6 +118,14 @@ def add_firing(ctx: Ctx, rule_: model.Rule, fact: int) -> bool:
     ctx.tx.execute(FIRINGS.insert().values(workspace=rule_.workspace, rule=rule_.name, fact=fact, at=ctx.now))
     ctx.tx.execute(RULES.update().where(_of(RULES, rule_.workspace, rule_.name)).values(last_fired_at=ctx.now))
     return True
+
+
+def acted_on(ctx: Ctx, rule_: model.Rule, facts: Sequence[int]) -> int:
+    """The first of these facts that the rule acted on; 0 when it acted on none."""
+    query = sa.select(sa.func.min(FIRINGS.c.fact)).where(
+        FIRINGS.c.workspace == rule_.workspace, FIRINGS.c.rule == rule_.name, FIRINGS.c.fact.in_(facts)
+    )
+    return int(ctx.tx.execute(query).scalar() or 0) if facts else 0
 
 
 def firings(ctx: Ctx, rule_: model.Rule, since: datetime) -> int:

@@ -14,7 +14,7 @@ import httpx
 from doubleloop.automation import commands, messages
 from doubleloop.base import actors, canonical, clock, errors, ids, masking
 from doubleloop.data import queries as datasets
-from doubleloop.db.context import Contexts
+from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import ports as flows
 from doubleloop.endpoints import commands as endpoints
 from doubleloop.endpoints import model as endpoint_model
@@ -153,9 +153,15 @@ def _notify(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any,
     title = messages.fill(body.title_ or f"Doubleloop: {fact.type} in {argument['workspace']}", fact)
     text = messages.fill(body.message, fact) if body.message else messages.describe(fact)
     with contexts.read(ACTOR, argument["workspace"]) as ctx:
+        text += messages.also(_others(ctx, fact))
         targets = declared.addresses(ctx, list(body.to))
         allowed = workspaces.reach(ctx)
     return messages.send(targets, title, text, allowed)
+
+
+def _others(ctx: Ctx, fact: Fact) -> list[Fact]:
+    """The other alerts of the run that the fact is of: the rule acts on all of them at once."""
+    return [each for each in commands.occasion(ctx, fact) if each.seq != fact.seq]
 
 
 def _webhook(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
@@ -166,9 +172,12 @@ def _webhook(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any
     if body.secret:
         texts["secret"] = f"${{{{secrets.{body.secret}}}}}"
     filled, values = vault.fill(contexts, ACTOR, argument["author"], workspace, texts, to)
+    with contexts.read(ACTOR, workspace) as ctx:
+        allowed, others = workspaces.reach(ctx), _others(ctx, fact)
+    data = fact.data | ({"also": [each.data for each in others]} if others else {})
     event = {
         "specversion": "1.0", "id": key, "source": f"doubleloop/{workspace}", "type": f"doubleloop.{fact.type}",
-        "time": clock.iso(fact.at), "subject": fact.subject, "datacontenttype": "application/json", "data": fact.data,
+        "time": clock.iso(fact.at), "subject": fact.subject, "datacontenttype": "application/json", "data": data,
     }  # fmt: skip
     content = canonical.dumps(event).encode()
     headers = {"content-type": "application/cloudevents+json"}
@@ -176,8 +185,6 @@ def _webhook(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any
     if body.secret:
         digest = hmac.new(filled["secret"].encode(), content, hashlib.sha256).hexdigest()
         headers["x-doubleloop-signature"] = f"sha256={digest}"
-    with contexts.read(ACTOR, workspace) as ctx:
-        allowed = workspaces.reach(ctx)
     try:
         return _post(filled["url"], content, headers, clock.duration(body.timeout).total_seconds(), allowed, body.url)
     except (errors.DoubleloopError, httpx.HTTPError, httpx.InvalidURL) as error:

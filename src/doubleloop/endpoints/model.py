@@ -81,7 +81,10 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What one deployment has answered since the gateway began to serve it; ``latency``: gateway histogram counts."""
+    """What one deployment has answered since the gateway began to serve it.
+
+    ``latency``: gateway histogram counts of the answers other than 4xx; ``throttled`` (429) is part of ``errors_4xx``.
+    """
 
     requests: int = 0
     errors_4xx: int = 0
@@ -97,6 +100,16 @@ class Metrics:
     description: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def refused(self) -> int:
+        """Requests that were the caller's mistake: they say nothing about the deployment."""
+        return self.errors_4xx - self.throttled
+
+    @property
+    def asked(self) -> int:
+        """Requests that the model answered, or should have answered."""
+        return self.requests - self.refused
+
+    @property
     def error_rate(self) -> float:
-        """Server errors per request; 4xx are the caller's."""
-        return self.errors_5xx / self.requests if self.requests else 0.0
+        """Share of what was asked that failed (5xx), or was turned away because the deployment was too busy (429)."""
+        return (self.errors_5xx + self.throttled) / self.asked if self.asked else 0.0

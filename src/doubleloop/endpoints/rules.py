@@ -45,20 +45,23 @@ def difference(before: Metrics, after: Metrics) -> Metrics:
 def judge_rollout(before: Metrics, after: Metrics, abort: Mapping[str, float]) -> verdicts.Verdict:
     """Whether a candidate may get more traffic after a bake: its own answers between the two looks decide.
 
-    ``abort`` may hold ``error_rate`` (share of 5xx) and ``p99_ms``. A deployment that does not answer fails at once;
-    with fewer than ENOUGH_REQUESTS answers rates are not judged, and the reason says so.
+    ``abort`` may hold ``error_rate`` (share of 5xx and 429 among what the model was asked) and ``p99_ms``. What was
+    refused as the caller's mistake (other 4xx) neither dilutes a rate nor is evidence of health. A deployment that does
+    not answer fails at once; with fewer than ENOUGH_REQUESTS to judge by, rates are not judged, and the reason says so.
     """
     if after.state not in ("ready", "unknown"):
         return verdicts.failed(f"the deployment is {after.state}: {after.error}")
     seen = difference(before, after)
-    if seen.requests < ENOUGH_REQUESTS:
-        return verdicts.passed(f"only {seen.requests} requests during the bake: too few to judge rates")
+    refused = f", and {seen.refused} that were refused (4xx)" if seen.refused else ""
+    if seen.asked < ENOUGH_REQUESTS:
+        return verdicts.passed(f"only {seen.asked} requests during the bake{refused}: too few to judge rates")
     reasons = []
     if "error_rate" in abort and seen.error_rate > abort["error_rate"]:
-        reasons.append(f"error rate {seen.error_rate:.4f} is above {abort['error_rate']:g}")
+        failed = f"{seen.errors_5xx + seen.throttled} of {seen.asked} requests failed"
+        reasons.append(f"error rate {seen.error_rate:.4f} is above {abort['error_rate']:g} ({failed}{refused})")
     if "p99_ms" in abort and seen.p99_ms is not None and seen.p99_ms > abort["p99_ms"]:
         reasons.append(f"p99 {seen.p99_ms:.1f} ms is above {abort['p99_ms']:g} ms")
     if reasons:
         return verdicts.failed(*reasons)
     p99 = f"{seen.p99_ms:.1f}" if seen.p99_ms is not None else "?"
-    return verdicts.passed(f"{seen.requests} requests, error rate {seen.error_rate:.4f}, p99 {p99} ms")
+    return verdicts.passed(f"{seen.asked} requests, error rate {seen.error_rate:.4f}, p99 {p99} ms{refused}")

@@ -16,6 +16,8 @@ class Counts:
         self.in_flight = 0
         self.latency = histogram.empty()
         self.latency_sum_ms = 0.0
+        # Of the answers that the model gave, or should have given: a refusal (4xx) is quick and says nothing about it.
+        self.answers = histogram.empty()
         self.queue = histogram.empty()
         self.queue_sum_ms = 0.0
 
@@ -24,6 +26,8 @@ class Counts:
         self.throttled += status == 429
         self.latency_sum_ms += milliseconds
         histogram.add(self.latency, milliseconds)
+        if not 400 <= status < 500:
+            histogram.add(self.answers, milliseconds)
 
     def waited(self, milliseconds: float) -> None:
         """How long a request was in the queue before a scorer had it."""
@@ -38,7 +42,7 @@ class Counts:
             throttled=self.throttled,
             cancelled=self.cancelled,
             in_flight=self.in_flight,
-            latency=tuple(self.latency),
+            latency=tuple(self.answers),
         )
 
 

@@ -24,7 +24,7 @@ State = Literal["starting", "ready", "failed", "draining"]
 
 @dataclass(frozen=True)
 class Counters:
-    """Since this deployment id began. ``latency`` counts answers per bucket of ``histogram.BOUNDS_MS``."""
+    """Since this deployment id began. ``latency`` counts answers other than 4xx per ``histogram.BOUNDS_MS``."""
 
     requests: int = 0
     client_errors: int = 0

@@ -112,20 +112,23 @@ def run_now(ctx: Ctx, name: str, as_of: datetime | None = None, id_: str | None 
 
 
 def fire_due(ctx: Ctx) -> list[model.MonitorRun]:
-    """Start every monitor whose time has come; its next time is set in the same transaction."""
+    """Start every monitor whose time has come; its next time is set in the same transaction.
+
+    What was missed while the system was down is one run, not many, and it looks back from the last time that was
+    missed: what production does now is what people want to know.
+    """
     started = []
     for monitor in store.due(ctx, ctx.now):
         assert monitor.next_at is not None
         place = ctx.in_workspace(monitor.workspace)
-        fired = monitor.next_at
         spec = documents.from_wire(monitor.document).model
+        fired = triggers.last_fire(spec.trigger, monitor.next_at, ctx.now)
         id_ = ids.derived(f"{monitor.name[:40]}-{fired:%Y%m%dT%H%M%S}", monitor.id)
         try:
             with ctx.tx.begin_nested():
                 started.append(run_now(place, monitor.name, fired, id_))
         except errors.DoubleloopError as error:  # one that cannot start must not keep the others from starting
             events.record(place, "monitor.failed", monitor.id, run="", error=str(error), signals={})
-        # What was missed while the system was down is one run, not many.
         store.update_monitor(
             ctx, monitor.workspace, monitor.name, last_at=fired, next_at=triggers.next_fire(spec.trigger, ctx.now)
         )

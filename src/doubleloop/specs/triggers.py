@@ -40,6 +40,23 @@ def next_fire(trigger: Trigger, after: datetime) -> datetime | None:
     return found if found and (end is None or found <= end) else None
 
 
+def last_fire(trigger: Trigger, first: datetime, now: datetime) -> datetime:
+    """The last of the times at which the trigger fires from ``first``, which is one of them, until ``now``.
+
+    Found by bisection, as times are at least a second apart and a short period may have been missed for months.
+    """
+    before, after = first - timedelta(microseconds=1), now
+    while after - before > timedelta(milliseconds=500):
+        middle = before + (after - before) / 2
+        found = next_fire(trigger, middle)
+        if found is not None and found <= now:
+            before = middle
+        else:
+            after = middle
+    found = next_fire(trigger, before)
+    return found if found is not None and first <= found <= now else first
+
+
 def _bound(text: str | None, trigger: Trigger) -> datetime | None:
     if text is None:
         return None
