@@ -16,10 +16,14 @@ from doubleloop.db.context import Contexts
 from doubleloop.durable import ports as durable
 from doubleloop.endpoints import ports as endpoints
 from doubleloop.endpoints import serving
+from doubleloop.endpoints import unfinished as unfinished_deployments
 from doubleloop.endpoints import workflows as endpoint_workflows
 from doubleloop.identity import ports as identity
+from doubleloop.jobs import unfinished as unfinished_jobs
 from doubleloop.jobs import workflows as job_workflows
+from doubleloop.monitoring import unfinished as unfinished_monitoring
 from doubleloop.monitoring import workflows as monitoring_workflows
+from doubleloop.releases import unfinished as unfinished_releases
 from doubleloop.releases import workflows as release_workflows
 from doubleloop.secrets import local as local_secrets
 from doubleloop.secrets import ports as secrets
@@ -79,3 +83,13 @@ def workflows() -> dict[str, durable.Body]:
         **monitoring_workflows.WORKFLOWS,
         **release_workflows.WORKFLOWS,
     }
+
+
+def searches() -> tuple[durable.Search, ...]:
+    """What of each room only a workflow can end. Jobs come first: what is higher waits for them."""
+    return (
+        unfinished_jobs.search,
+        unfinished_deployments.search,
+        unfinished_monitoring.search,
+        unfinished_releases.search,
+    )

@@ -41,9 +41,9 @@ def nothing_left() -> Iterator[None]:
         process.wait()
 
 
-def worker(home: Path, threads: int = 16) -> subprocess.Popen[str]:
+def worker(home: Path, threads: int = 16, kind: str = "old") -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, str(WORKER), str(home), str(threads)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(WORKER), str(home), str(threads), kind], stdout=subprocess.PIPE, text=True
     )
     STARTED.append(process)
     assert process.stdout is not None
@@ -118,3 +118,42 @@ def test_equal_ids_start_once(tmp_path: Path, contexts: Contexts) -> None:
     assert log(tmp_path) == ["same first", "same second 1"]
     process.kill()
     process.wait()
+
+
+def begun_by_old_code(home: Path, contexts: Contexts) -> None:
+    """The workflow ``one`` waits, is looked after, and the process with the code that began it is gone."""
+    (home / "unfinished").write_text("one")
+    first = worker(home)
+    with contexts.write(ACTOR) as ctx:
+        commands.start(ctx, "story", "one", {})
+    until(lambda: log(home) == ["one first"])
+    time.sleep(0.3)  # several looks: what is at work is left alone
+    assert log(home) == ["one first"]
+    first.kill()
+    first.wait()
+
+
+def test_what_died_because_its_code_has_other_steps_now_is_begun_anew(tmp_path: Path, contexts: Contexts) -> None:
+    begun_by_old_code(tmp_path, contexts)
+    second = worker(tmp_path, kind="new")
+    until(lambda: "one first of the new" in log(tmp_path))
+    second.kill()
+    second.wait()
+    with contexts.write(ACTOR) as ctx:
+        commands.signal(ctx, "one", "go", "now", "key")
+    worker(tmp_path, kind="new")
+    until(lambda: "one second now" in log(tmp_path))
+    assert not [line for line in log(tmp_path) if "given up" in line]
+
+
+def test_what_died_twice_is_given_up_with_the_reason(tmp_path: Path, contexts: Contexts) -> None:
+    begun_by_old_code(tmp_path, contexts)
+    worker(tmp_path, kind="broken")
+    until(lambda: len(log(tmp_path)) == 2)
+    assert log(tmp_path)[1] == "one given up: Doubleloop itself failed twice here: StepFailed: it does not work"
+
+
+def test_what_the_engine_has_never_heard_of_is_begun(tmp_path: Path, contexts: Contexts) -> None:
+    (tmp_path / "unfinished").write_text("lost")
+    worker(tmp_path)
+    until(lambda: log(tmp_path) == ["lost first"])

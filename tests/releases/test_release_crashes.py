@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from doubleloop.base import errors
+from doubleloop.base import actors, errors
+from doubleloop.durable import commands as durable
 from doubleloop.durable import fake as durable_fake
-from doubleloop.releases import checking, fake, retraining, running
+from doubleloop.releases import checking, fake, retraining, running, unfinished
 from doubleloop.settings.model import Settings
 from doubleloop.tracking import fake as tracking_fake
 from doubleloop.tracking import ports as tracking
@@ -190,3 +191,28 @@ def test_steps_that_are_repeated_tell_nothing_twice(site: Any, monkeypatch: pyte
     release = through(site, "3")
     told = [fact.type for fact in site.facts(release.id)]
     assert told == TOLD
+
+
+def test_a_release_whose_workflow_is_gone_ends_and_takes_away_what_it_began(site: Any) -> None:
+    site.register("1")
+    site.define()
+    release = site.start("1")
+
+    async def lost() -> None:
+        await site.until(release.id, "waiting")
+        raise Crash
+
+    with pytest.raises(Crash):
+        site.run(lost)
+    with site.contexts.write(actors.service("durable")) as ctx:
+        (found,) = unfinished.search(ctx)
+        durable.start(ctx, found.workflow, found.workflow_id, found.argument)
+    site.run()
+    ended = site.get(release.id)
+    assert (ended.status, len(ended.reasons)) == ("failed", 1)
+    assert "Doubleloop itself failed" in ended.reasons[0]
+    assert site.deployments("staging", "bikes-test") == []
+    with pytest.raises(errors.DoubleloopError):
+        site.decide(release.id)
+    with site.contexts.read(actors.service("durable")) as ctx:
+        assert list(unfinished.search(ctx)) == []

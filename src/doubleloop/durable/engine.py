@@ -7,7 +7,7 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from dbos._serialization import Serializer
 
 from doubleloop.base import actors
 from doubleloop.db.context import Contexts, Ctx
-from doubleloop.durable import ports, store
+from doubleloop.durable import ports, rules, store
 
 LOG = logging.getLogger("doubleloop.durable")
 
@@ -28,6 +28,8 @@ LOG = logging.getLogger("doubleloop.durable")
 WORKFLOW_VERSION = "1"
 EXECUTOR = "worker"
 PUMP = actors.service("durable")
+DEAD = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+ASKED_AT_ONCE = 200
 
 
 class JsonSerializer(Serializer):
@@ -127,7 +129,7 @@ class Engine:
         async def run(argument: dict[str, Any]) -> Any:
             workflow_id = DBOS.workflow_id
             assert workflow_id is not None
-            return await body(DbosFlow(workflow_id, self), argument)
+            return await body(DbosFlow(rules.first(workflow_id), self), argument)
 
         run.__qualname__ = run.__name__ = name
         return DBOS.workflow(name=name, max_recovery_attempts=None)(run)
@@ -180,11 +182,29 @@ class Engine:
             self._start(intent)
         elif intent.kind == "signal":
             try:
-                DBOS.send(intent.workflow_id, intent.payload, topic=intent.name, idempotency_key=intent.key)
+                DBOS.send(
+                    self._newest(intent.workflow_id), intent.payload, topic=intent.name, idempotency_key=intent.key
+                )
             except dbos.error.DBOSNonExistentWorkflowError:
                 LOG.error("signal %s for unknown workflow %s is dropped", intent.name, intent.workflow_id)
         else:
-            DBOS.cancel_workflow(intent.workflow_id)
+            DBOS.cancel_workflow(self._newest(intent.workflow_id))
+
+    def _newest(self, workflow_id: str) -> str:
+        again = rules.second(workflow_id)
+        return again if self.fates([again]) else workflow_id
+
+    def fates(self, workflow_ids: Sequence[str]) -> dict[str, rules.Fate]:
+        found = {}
+        for at in range(0, len(workflow_ids), ASKED_AT_ONCE):
+            part = list(workflow_ids[at : at + ASKED_AT_ONCE])
+            for each in DBOS.list_workflows(workflow_ids=part, load_input=False):
+                error = f"{type(each.error).__name__}: {each.error}" if each.error else each.status.lower()
+                found[each.workflow_id] = rules.Fate(each.status in DEAD, error)
+        return found
+
+    def restart(self, workflow_id: str, workflow: str, argument: dict[str, Any]) -> None:
+        self._start(store.Intent(0, "start", rules.second(workflow_id), workflow, argument, None))
 
     def _start(self, intent: store.Intent) -> None:
         """Start on DBOS's own event loop: its synchronous start holds a thread of the step pool for as long as the

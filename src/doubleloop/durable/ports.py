@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from doubleloop.base import actors
@@ -33,3 +34,21 @@ class Flow(Protocol):
 
 
 Body = Callable[[Flow, dict[str, Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Something that only the workflow ``workflow_id`` ends.
+
+    Should that have died, ``workflow`` goes on with ``argument``; ``give_up`` ends the thing itself, with a reason,
+    when that has died as well.
+    """
+
+    workflow_id: str
+    workflow: str
+    argument: dict[str, Any]
+    give_up: Callable[[Contexts, str], Any]
+
+
+# What of a room is not finished.
+Search = Callable[[Ctx], Iterable[Unfinished]]

@@ -48,5 +48,10 @@ def pending(ctx: Ctx, limit: int = 100) -> list[Intent]:
     return [Intent(r.seq, r.kind, r.workflow_id, r.name, json.loads(r.payload), r.key) for r in rows]
 
 
+def waiting_to_start(ctx: Ctx) -> set[str]:
+    """Ids of workflows that the engine has not been told of yet."""
+    return set(ctx.tx.execute(sa.select(OUTBOX.c.workflow_id).where(OUTBOX.c.kind == "start")).scalars())
+
+
 def remove(ctx: Ctx, seqs: list[int]) -> None:
     ctx.tx.execute(OUTBOX.delete().where(OUTBOX.c.seq.in_(seqs)))

@@ -35,7 +35,7 @@ async def deploy(flow: flows.Flow, argument: dict[str, Any]) -> Any:
     if not problem:
         await flow.step("publish", publish, flow.contexts)
         problem = await flow.step("await", _await, flow.contexts, id_)
-    await flow.step("finish", _finish, flow.contexts, id_, problem)
+    await flow.step("finish", finish, flow.contexts, id_, problem)
     await flow.step("publish again", publish, flow.contexts)
     return {"deployment": id_, "error": problem}
 
@@ -240,7 +240,7 @@ def _await(contexts: Contexts, id_: str) -> str:
     return f"not ready after {READY_SECONDS:.0f} s: {last}"
 
 
-def _finish(contexts: Contexts, id_: str, problem: str) -> None:
+def finish(contexts: Contexts, id_: str, problem: str) -> None:
     with contexts.write(ACTOR) as ctx:
         deployment = store.deployment(ctx, id_)
         assert deployment is not None

@@ -118,8 +118,11 @@ def _goes_on(job: Job, group: Step | None) -> bool:
 def begin(ctx: Ctx, job: Job, step: Step) -> None:
     attempt = store.begin(ctx, job, step)
     argument = {"job": job.id, "step": step.name, "attempt": attempt}
-    workflow = "jobs.group" if step.task.kind.is_group else "jobs.step"
-    durable.start(ctx, workflow, f"{job.id}/{step.name}/{attempt}", argument)
+    durable.start(ctx, workflow_of(step), f"{job.id}/{step.name}/{attempt}", argument)
+
+
+def workflow_of(step: Step) -> str:
+    return "jobs.group" if step.task.kind.is_group else "jobs.step"
 
 
 def finish(contexts: Contexts, job_id: str, name: str, attempt: int, decision: dict[str, Any]) -> str:

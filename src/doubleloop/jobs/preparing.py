@@ -31,7 +31,7 @@ def prepare(contexts: Contexts, job_id: str, name: str, attempt: int) -> dict[st
     """
     with contexts.read(ACTOR) as ctx:
         job, step = find(ctx, job_id, name)
-    if step.attempt != attempt or step.status is not Status.PREPARING:
+    if step.attempt != attempt or step.status not in (Status.PREPARING, Status.RUNNING):
         return {}
     note = logs.Prelude(contexts, step)
     inputs = resolve_inputs(contexts, job, step, note)
@@ -39,6 +39,8 @@ def prepare(contexts: Contexts, job_id: str, name: str, attempt: int) -> dict[st
     built = environments.chosen(contexts).prepare(
         contexts, owner(job, step), job.workspace, step.task.environment, note
     )
+    if step.status is Status.RUNNING:
+        return {"python": str(built.python)}  # its first flow is gone, its command may well be at work
     with contexts.write(ACTOR, job.workspace) as ctx:
         # Another version of a secret is another variable: what an earlier one led to is not used again.
         variables = step.task.environment_variables

@@ -173,6 +173,18 @@ def page(
     return paging.Page([_job(row) for row in rows[:limit]], more)
 
 
+def unended(ctx: Ctx) -> list[Job]:
+    """Of every workspace."""
+    query = sa.select(JOBS).where(JOBS.c.status.not_in(ENDED)).order_by(JOBS.c.seq)
+    return [_job(row) for row in ctx.tx.execute(query)]
+
+
+def begun_steps(ctx: Ctx) -> list[Step]:
+    """Those of every workspace that have begun and not ended."""
+    query = sa.select(STEPS).where(STEPS.c.status.in_((Status.PREPARING, Status.RUNNING)))
+    return [_step(row) for row in ctx.tx.execute(query)]
+
+
 def counts(ctx: Ctx, workspace: str) -> dict[Status, int]:
     query = sa.select(JOBS.c.status, sa.func.count()).where(JOBS.c.workspace == workspace).group_by(JOBS.c.status)
     return {Status(status): number for status, number in ctx.tx.execute(query)}

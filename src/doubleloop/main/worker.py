@@ -14,7 +14,7 @@ from doubleloop import wiring
 from doubleloop.automation import loop
 from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts
-from doubleloop.durable import engine
+from doubleloop.durable import engine, rescuing
 from doubleloop.endpoints import workflows as endpoints
 from doubleloop.environments import builder
 from doubleloop.events import archives, checkpoints
@@ -26,6 +26,7 @@ LOG = logging.getLogger("doubleloop.worker")
 SYNC_SECONDS = 3.0
 HEARTBEAT_SECONDS = 1.0
 RECORD_SECONDS = 1.0
+RESCUE_SECONDS = 60.0
 ARCHIVE_SECONDS = 3600.0
 RECORD = actors.service("audit")
 
@@ -54,6 +55,7 @@ def _work(settings: Settings) -> None:
     threads = [
         threading.Thread(target=reactions.run, args=(stopping,), name="automation", daemon=True),
         threading.Thread(target=_sync_models, args=(contexts, stopping), name="models", daemon=True),
+        threading.Thread(target=_rescue, args=(durable, stopping), name="rescue", daemon=True),
         threading.Thread(target=_keep_record, args=(contexts, stopping), name="record", daemon=True),
     ]
     for thread in threads:
@@ -69,6 +71,17 @@ def _work(settings: Settings) -> None:
     # Steps that still run (a job that is waited for, a build) would hold this process until they are done.
     logging.shutdown()
     os._exit(0)
+
+
+def _rescue(durable: engine.Engine, stopping: threading.Event) -> None:
+    """What waits for a workflow that died is brought on, at the start and now and then."""
+    while True:
+        try:
+            rescuing.rescue(durable, wiring.searches())
+        except Exception:
+            LOG.exception("looking for workflows that died failed; trying again")
+        if stopping.wait(RESCUE_SECONDS):
+            return
 
 
 def _keep_record(contexts: Contexts, stopping: threading.Event) -> None:

@@ -135,6 +135,12 @@ def runs(ctx: Ctx, workspace: str, name: str, limit: int) -> list[model.MonitorR
     return [_run(row) for row in ctx.tx.execute(query)]
 
 
+def running(ctx: Ctx) -> list[model.MonitorRun]:
+    """Of every monitor."""
+    query = sa.select(RUNS).where(RUNS.c.status == model.RunStatus.RUNNING.value).order_by(RUNS.c.started_at)
+    return [_run(row) for row in ctx.tx.execute(query)]
+
+
 def insert_run(ctx: Ctx, run_: model.MonitorRun) -> None:
     ctx.tx.execute(RUNS.insert().values(**_write({**vars(run_), "status": run_.status.value})))
 

@@ -23,7 +23,7 @@ async def run(flow: flows.Flow, argument: dict[str, Any]) -> Any:
         if not found.get("again") or attempt == ATTEMPTS:
             break
         await flow.sleep(PAUSE_SECONDS)
-    await flow.step("record", _record, flow.contexts, id_, found)
+    await flow.step("record", record, flow.contexts, id_, found)
     return {"run": id_, "error": found.get("error", "")}
 
 
@@ -46,7 +46,7 @@ def _measure(contexts: Contexts, id_: str) -> dict[str, Any]:
         return {"error": str(error)}
 
 
-def _record(contexts: Contexts, id_: str, found: dict[str, Any]) -> None:
+def record(contexts: Contexts, id_: str, found: dict[str, Any]) -> None:
     with contexts.write(ACTOR) as ctx:
         run_ = store.run(ctx, id_)
         assert run_ is not None

@@ -212,6 +212,15 @@ def _ending_of(approval: gate_model.Approval) -> Ending:
     return {"status": model.Status.SUPERSEDED.value, "reasons": [approval.reason or "the approval was withdrawn"]}
 
 
+def ending_without_workflow(contexts: Contexts, id_: str) -> Ending:
+    """How a release ends whose workflow is gone: as somebody asked, or completed if it has passed all stages."""
+    with contexts.read(ACTOR) as ctx:
+        release, _ = load(ctx, id_)
+    if all(stage.passed_at for stage in release.stages):
+        return {"status": model.Status.COMPLETED.value, "reasons": []}
+    return wanted_end(release) or failed("Doubleloop itself failed: the worker's log says more; start it again")
+
+
 def finish(contexts: Contexts, id_: str, ending: Ending) -> dict[str, Any]:
     """Write the end and its fact. Raises nothing: an ended release stays as it ended."""
     status = model.Status(ending["status"])

@@ -134,6 +134,11 @@ def lock_definitions(ctx: Ctx) -> None:
     ctx.tx.execute(sa.select(DEFINITIONS.c.version).order_by(DEFINITIONS.c.name).with_for_update()).all()
 
 
+def unended(ctx: Ctx) -> list[model.Release]:
+    """Of every definition."""
+    return _releases(ctx, sa.select(RELEASES).where(RELEASES.c.status.in_([each.value for each in ACTIVE])))
+
+
 def insert(ctx: Ctx, release: model.Release, workspaces: Sequence[str]) -> model.Release:
     """Also records ``release.started``. The number is given by the database."""
     values = _encode(asdict(release))

@@ -28,7 +28,16 @@ async def run(flow: flows.Flow, argument: dict[str, Any]) -> Any:
     return await _do(flow, "finish", stages.finish, id_, ending)
 
 
-WORKFLOWS: dict[str, flows.Body] = {"releases.run": run}
+async def end(flow: flows.Flow, argument: dict[str, Any]) -> Any:
+    """The end of a release whose own workflow died. It is not run once more: traffic may have moved, and people have
+    decided on what lay before them then."""
+    id_ = argument["release"]
+    ending = await _do(flow, "judge", stages.ending_without_workflow, id_)
+    ending["reasons"] = [*ending["reasons"], *await _clean(flow, id_, ending["status"] == model.Status.COMPLETED)]
+    return await _do(flow, "finish", stages.finish, id_, ending)
+
+
+WORKFLOWS: dict[str, flows.Body] = {"releases.run": run, "releases.end": end}
 
 
 async def _do(flow: flows.Flow, name: str, do: Callable[..., Any], *args: Any) -> Any:
