@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,34 @@ def test_a_document_goes_out_with_content_addresses_for_all_its_paths(
     assert found.inputs["bikes"].path.endswith("/bikes.csv")
     assert documents.local_paths(documents.from_wire(wire)) == []
     assert str(folder.parent) not in found.inputs["bikes"].path
+
+
+def test_what_a_component_includes_arrives_in_its_code(
+    client: clients.Client, server: SmallServer, folder: Path
+) -> None:
+    fill(folder.parent, {"shared/x.py": "x", "shared/__pycache__/x.pyc": "", "assets/deep/a.txt": "a", "one.py": "1"})
+    text = "name: c\nversion: 1\ncommand: x\nenvironment: azureml:e:1\n"
+    file = folder.parent / "c.yml"
+    file.write_text(f"{text}code: src\nadditional_includes: [shared, assets.zip, one.py]\n")
+
+    def sent() -> Path:
+        code = documents.from_wire(shipping.ship(client.blobs, documents.load(file))).model.code
+        return client.blobs.fetch(code, folder.parent / "fetched" / code.rpartition(":")[2])
+
+    laid = sent()
+    assert sorted(each.relative_to(laid).as_posix() for each in laid.rglob("*") if each.is_file()) == [
+        "again", "assets.zip", "empty", "lib/a.py", "lib/b.py", "one.py", "run.sh", "shared/x.py", "train.py",
+    ]  # fmt: skip
+    with zipfile.ZipFile(laid / "assets.zip") as archive:
+        assert archive.read("assets/deep/a.txt") == b"a"
+    before = puts(server)
+    sent()
+    assert puts(server) == before  # the same again, the packed folder too
+    file.write_text(f"{text}additional_includes: [assets.zip, shared]\n")
+    laid = sent()
+    assert sorted(each.relative_to(laid).as_posix() for each in laid.rglob("*") if each.is_file()) == [
+        "assets.zip", "shared/x.py",
+    ]  # fmt: skip
 
 
 PATTERNS = """

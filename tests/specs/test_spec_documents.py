@@ -156,7 +156,6 @@ def test_a_file_of_no_known_shape_asks_for_a_schema() -> None:
         ("$schema: doubleloop/labeling\nname: l\n", "labeling"),
         ("type: pipeline\njobs: {a: {type: Data_Transfer, task: {}}}\n", "step of type 'data_transfer'"),
         ("type: pipeline\njobs: {a: {type: automl, task: x}}\n", "step of type 'automl'"),
-        (f"{FILES['command_component']}additional_includes: [x]\n", "'additional_includes'"),
         ("name: s\ntrigger: {type: cron, expression: '0 3 * * *'}\nimport_data: x.yml\n", "'import_data'"),
     ],
 )

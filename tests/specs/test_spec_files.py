@@ -225,3 +225,63 @@ def test_changes_merge_maps_and_replace_values(project: Path) -> None:
     assert changed.spec()["inputs"]["raw"] == {"type": "uri_file", "path": "azureml:y@prod"}
     assert (changed.model.tags, changed.model.display_name) == ({"a": "b"}, "z")
     assert list(changed.model.jobs) == ["prep", "train"]
+
+
+COMPONENT = "name: c\nversion: 1\ncommand: python t.py\nenvironment: azureml:e@latest\n"
+
+
+def included(file: Path) -> list[tuple[str, Path, tuple[Path, ...], bool]]:
+    paths = documents.local_paths(documents.load(file))
+    return [(each.pointer, each.path, each.includes, each.named) for each in paths]
+
+
+def test_what_a_component_includes_belongs_to_its_code(project: Path) -> None:
+    shared, packed = project / "shared", project / "assets.zip"
+    (shared / "deep").mkdir(parents=True)
+    (project / "assets").mkdir()
+    folder = project / "components/prep"
+    with_key = write(folder, f"{COMPONENT}code: code\nadditional_includes:\n- ../../shared\n- ../../assets.zip\n")
+    expected = [("code", folder / "code", (shared, packed), False)]
+    assert included(with_key) == expected
+    with_key.unlink()
+    beside = write(folder, f"{COMPONENT}code: code\n")
+    write(folder, "# shared by all\n../../shared\n\n../../assets.zip\n", "f.additional_includes")
+    assert included(beside) == expected
+    write(folder, "additional_includes:\n  - ../../shared\n  - ../../assets.zip\n", "f.additional_includes")
+    assert included(beside) == expected
+    write(folder, COMPONENT)
+    assert included(beside) == [("code", shared, (packed,), True)]
+    pipeline = write(project, "type: pipeline\njobs: {a: {component: components/prep/f.yml}}\n", "p.yml")
+    assert included(pipeline) == [("jobs.a.component.code", shared, (packed,), True)]
+    document = documents.load(pipeline)
+    sent = documents.with_paths(document, {"jobs.a.component.code": "tree:sha256:" + "1" * 64})
+    assert "additional_includes" not in sent.spec()["jobs"]["a"]["component"]
+    assert documents.local_paths(sent) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "beside", "file", "line", "says"),
+    [
+        ("additional_includes:\n- ../missing", "", "f.yml", 6, "'../missing' of 'additional_includes' does not exist"),
+        ("additional_includes:\n- ../missing.zip", "", "f.yml", 6, "does not exist"),
+        ("additional_includes:\n- ../src\n- ../more/src", "", "f.yml", 7, "would take the place of '../src'"),
+        ("code: ../more\nadditional_includes: [../src]", "", "f.yml", 6, "take the place of the code's own src"),
+        ("code: azureml:c:1\nadditional_includes: [../src]", "", "f.yml", 1, "copied into local code"),
+        ("additional_includes: [../src]", "../src", "f.yml", 5, "are written here and in"),
+        ("code: ../src", "\n../missing", "f.additional_includes", 2, "does not exist"),
+        ("code: ../src", "additional_includes: text", "f.additional_includes", 1, "not a list of paths"),
+        ("code: ../src", "additional_includes:\n- {type: artifact}", "f.additional_includes", 2, "additional_includes"),
+    ],
+)
+def test_what_cannot_be_included_is_told_with_its_line(
+    project: Path, text: str, beside: str, file: str, line: int, says: str
+) -> None:
+    (project / "more/src").mkdir(parents=True)
+    path = write(project / "model", f"{COMPONENT}{text}\n")
+    if beside:
+        write(project / "model", beside, "f.additional_includes")
+    with pytest.raises((errors.InvalidInput, errors.NotSupported)) as caught:
+        documents.load(path)
+    assert says in str(caught.value)
+    assert caught.value.where is not None
+    assert (Path(caught.value.where.file).name, caught.value.where.line) == (file, line)

@@ -17,13 +17,16 @@ from doubleloop.environments import queries as environments
 from doubleloop.jobs import model, ports, rules
 from doubleloop.jobs.model import Task
 from doubleloop.models import queries as models
+from doubleloop.specs import beside, pointers, references
 from doubleloop.specs import model as specs
-from doubleloop.specs import references
 from doubleloop.vault import queries as vault
 
 
 def check(ctx: Ctx, document: specs.Document, tasks: Iterable[Task]) -> None:
     """Raises NotFound, NotSupported or InvalidInput, naming the line of the job's file."""
+    for at, _ in beside.components(document.model):
+        where = document.where(pointers.join((*at, beside.NAME)))
+        raise errors.InvalidInput(f"'{beside.NAME}' have not been uploaded as part of the code", where=where)
     # Whoever plugs in another builder of environments knows names of its own.
     known = ports.Environments not in ctx.ports
     for task in everything(tasks):

@@ -12,8 +12,8 @@ def ship(store: blobs.Blobs, document: documents.Document, progress: blobs.Progr
     found = documents.local_paths(document)
     wants = {
         path.pointer: uploads.Want(
-            path.path, code=_is_code(path.pointer), named=_is_model(document.kind, path.pointer),
-            where=document.where(path.pointer),
+            path.path, code=_is_code(path.pointer), named=path.named or _is_model(document.kind, path.pointer),
+            where=document.where(path.pointer), includes=path.includes,
         )
         for path in found
     }  # fmt: skip

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from doubleloop.base import errors
-from doubleloop.sdk import blobs, ignores
+from doubleloop.sdk import blobs, ignores, zips
+from doubleloop.specs import beside
 
 # Several at once, because a folder of small files is all waiting; more would not help one server on one disk.
 SENDERS = 4
@@ -24,12 +26,17 @@ SENDERS = 4
 
 @dataclass(frozen=True)
 class Want:
-    """A local path to send. ``code`` folders leave out what git would; ``named`` folders keep their own name."""
+    """A local path to send. ``code`` folders leave out what git would; ``named`` folders keep their own name.
+
+    ``includes`` are laid into code, each under its own name. One that is named ``x.zip`` and not there is the folder
+    ``x``, packed.
+    """
 
     path: Path
     code: bool = False
     named: bool = False
     where: errors.Where | None = None
+    includes: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,10 +63,11 @@ def send(store: blobs.Blobs, wants: Iterable[Want], progress: blobs.Progress = b
 
     While files are read for their hashes, ``progress`` is told their names, with no bytes in all.
     """
-    packed = [(want, _pack(want, progress)) for want in dict.fromkeys(wants)]
-    places = {sha256: place for _, pack in packed for sha256, place in pack.places.items()}
-    sizes = {entry.sha256: entry.size for _, pack in packed for entry in pack.entries}
-    _send_files(store, places, sizes, progress)
+    with tempfile.TemporaryDirectory(prefix="doubleloop-upload-") as scratch:
+        packed = [(want, _pack(want, Path(scratch), progress)) for want in dict.fromkeys(wants)]
+        places = {sha256: place for _, pack in packed for sha256, place in pack.places.items()}
+        sizes = {entry.sha256: entry.size for _, pack in packed for entry in pack.entries}
+        _send_files(store, places, sizes, progress)
     sent = []
     for want, pack in packed:
         tree = store.put_tree(pack.entries)
@@ -89,8 +97,23 @@ def _send_files(
             raise
 
 
-def _pack(want: Want, progress: blobs.Progress) -> _Packed:
+def _pack(want: Want, scratch: Path, progress: blobs.Progress) -> _Packed:
+    pack = _pack_one(want, scratch, progress)
+    if not want.includes:
+        return pack
+    entries, places = list(pack.entries), dict(pack.places)
+    for include in want.includes:
+        more = _pack_one(replace(want, path=include, named=True), scratch, progress)
+        entries += more.entries
+        places = more.places | places
+    return _Packed(tuple(sorted(entries, key=lambda entry: entry.path)), places, "")
+
+
+def _pack_one(want: Want, scratch: Path, progress: blobs.Progress) -> _Packed:
     path = want.path
+    if beside.is_packed(path):
+        folder = path.with_suffix("")
+        path = zips.write(folder, _walk(folder, ignores.read(folder, code=True), want), scratch)
     if path.is_dir():
         files = list(_walk(path, ignores.read(path, code=want.code), want))
         prefix = path.resolve().name if want.named else ""
@@ -109,7 +132,7 @@ def _pack(want: Want, progress: blobs.Progress) -> _Packed:
         entry = _entry(file, file.relative_to(root).as_posix(), want)
         entries.append(replace(entry, path=f"{prefix}/{entry.path}") if prefix else entry)
         places.setdefault(entry.sha256, file)
-    below = path.name if not path.is_dir() and not want.code else prefix
+    below = "" if want.code else path.name if not path.is_dir() else prefix
     return _Packed(tuple(sorted(entries, key=lambda entry: entry.path)), places, below if entries else "")
 
 

@@ -151,6 +151,8 @@ _JOB_TYPES = {
     "distillation": "distillation_job",
     "data_transfer": "data_transfer_job",
 }
+# Fields that components have and jobs do not.
+_COMPONENTS_ALONE = ("version", "is_deterministic", "additional_includes")
 _COMPONENT_TYPES = {
     "command": "command_component",
     "pipeline": "pipeline_component",
@@ -263,7 +265,7 @@ def _is_component(data: Data) -> bool:
     declared = isinstance(inputs, dict) and any(
         isinstance(item, dict) and ("optional" in item or "default" in item) for item in inputs.values()
     )
-    return "name" in data and ("version" in data or "is_deterministic" in data or declared)
+    return "name" in data and (declared or any(field in data for field in _COMPONENTS_ALONE))
 
 
 _UNKNOWN = ("cannot tell what kind of file this is", _CURE)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from doubleloop.base import errors
 from doubleloop.specs import (
+    beside,
     checks,
     compat,
     detection,
@@ -36,11 +37,17 @@ Sets = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class LocalPath:
-    """A local file or folder that a document refers to; ``pointer`` is where (``jobs.prep.code``)."""
+    """A local file or folder that a document refers to; ``pointer`` is where (``jobs.prep.code``).
+
+    ``includes`` are copied into it (see ``beside``); ``named``: it is included itself, and keeps its
+    name in what is sent.
+    """
 
     pointer: str
     path: Path
     is_dir: bool
+    includes: tuple[Path, ...] = ()
+    named: bool = False
 
 
 def load(path: str | Path, *, sets: Sets = (), kind: str | None = None) -> Document:
@@ -142,11 +149,16 @@ def local_paths(document: Document) -> list[LocalPath]:
     Carried files (conda files) are part of the document and not listed.
     """
     found = []
+    components = beside.components(document.model)
+    included = {at: [Path(path) for path in each.additional_includes or ()] for at, each in components}
     for visit in fields.walk(document.model):
         if visit.path_role and isinstance(visit.value, str) and references.is_local(visit.value):
             path = Path(visit.value)
             is_dir = path.is_dir() if path.exists() else visit.path_role == "folder"
-            found.append(LocalPath(pointers.join(visit.pointer), path, is_dir))
+            beside_it = included.pop(visit.pointer[:-1], []) if visit.name == "code" else []
+            found.append(LocalPath(pointers.join(visit.pointer), path, is_dir, tuple(beside_it)))
+    for at, (first, *others) in included.items():
+        found.append(LocalPath(pointers.join((*at, "code")), first, first.is_dir(), tuple(others), named=True))
     return found
 
 
@@ -162,7 +174,10 @@ def with_paths(document: Document, replaced: Mapping[str, str]) -> Document:
             raise errors.InvalidInput(f"'{pointer}' is not a local path of the document")
         if not isinstance(references.parse(address), (references.Blob, references.Tree)):
             raise errors.InvalidInput(f"'{address}' is not a content address")
-        pointers.put(data, pointers.split(pointer), address)
+        at = pointers.split(pointer)
+        pointers.put(data, at, address)
+        if at[-1] == "code":
+            pointers.get(data, at[:-1]).pop(beside.NAME, None)  # it is in the code now
     return _build(document.kind, data, document.source, resolve=False)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.specs import detection, includes, pointers, references, sources
+from doubleloop.specs import beside, detection, includes, pointers, references, sources
 
 MAX_FILE = 4 * 1024 * 1024
 MAX_NESTING = 10
@@ -88,6 +89,22 @@ class Inliner:
 
     def command(self, at: pointers.Pointer) -> None:
         self.environment((*at, "environment"))
+
+    def component(self, at: pointers.Pointer) -> None:
+        """A component in a file of its own, whose ``additional_includes`` may stand in a file beside it."""
+        self.command(at)
+        name = f"{Path(self.source.file).stem}{beside.SUFFIX}"
+        path = self.source.base_dir / name
+        if at or not path.is_file():
+            return
+        shown = os.path.join(os.path.dirname(self.source.file), name)
+        if beside.NAME in self.data:
+            raise errors.InvalidInput(
+                f"'{beside.NAME}' are written here and in {shown}", where=self.source.where(beside.NAME),
+                cure="Keep one of them.",
+            )  # fmt: skip
+        self.data[beside.NAME], source = beside.read(read_text(path, shown), shown)
+        self.source = self.source.mounted((beside.NAME,), replace(source, base_dir=self.source.base_dir, bases={}))
 
     def sweep(self, at: pointers.Pointer) -> None:
         self.environment((*at, "trial", "environment"))
@@ -199,7 +216,7 @@ _STEPS: dict[str, Callable[[Inliner, pointers.Pointer], None]] = {
     "sweep_job": Inliner.sweep,
     "parallel_job": Inliner.parallel,
     "spark_job": Inliner.command,
-    "command_component": Inliner.command,
+    "command_component": Inliner.component,
     "parallel_component": Inliner.parallel,
     "spark_component": Inliner.command,
     "pipeline_job": Inliner.pipeline,

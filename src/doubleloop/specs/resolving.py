@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.specs import fields, model, pointers, references, sources
+from doubleloop.specs import beside, fields, model, pointers, references, sources
 from doubleloop.specs.kinds import releases
 
 
@@ -18,7 +18,7 @@ def resolved(checked: fields.Spec, source: sources.Source) -> dict[str, Any] | N
     Raises InvalidInput, with file and line, for a path that does not exist or is a file in place of a folder.
     """
     data = model.plain(checked)
-    changed = False
+    changed = beside.resolved(checked, data, source)
     for visit in list(fields.walk(checked)):
         if isinstance(visit.owner, releases.UnitTestsCheck) and visit.name == "command":
             changed |= _default_test_code(data, visit, source)

@@ -90,7 +90,9 @@ class CommandComponent(Described, Runs):
     outputs: dict[str, OutputDeclaration] = Field(default_factory=dict, description="Declared outputs.")
     resources: ComponentResources | None = Field(None, description="Machines wanted.")
     is_deterministic: Flag | None = Field(None, description="false: never reuse an earlier run of the step.")
-    additional_includes: list[Text] | None = Field(None, description="Further files copied beside the code.")
+    additional_includes: list[Text] | None = Field(
+        None, description="Further files and folders, copied beside the code; x.zip is the folder x, packed."
+    )
     auto_delete_setting: Accepted | None = Field(None, description="When Azure removes the asset.")
 
     @classmethod
@@ -131,8 +133,8 @@ SUPPORT: dict[type[Spec], support.Rows] = {
         NOT_OF_THIS_MACHINE,
     ),
     CommandComponent: support.rows(
-        f"{DESCRIBED} version command code environment inputs outputs resources is_deterministic {RUNS}",
+        f"{DESCRIBED} version command code additional_includes environment inputs outputs resources is_deterministic "
+        f"{RUNS}",
         {**NOT_OF_THIS_MACHINE, "auto_delete_setting": support.DELETE},
-        {"additional_includes": ("is not served yet", "put these files into the code folder")},
     ),
 }
