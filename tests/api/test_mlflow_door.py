@@ -216,3 +216,22 @@ def test_a_workspace_that_is_not_there_is_404(served: Served, upstream: Upstream
     for path in ("/mlflow/w/", "/mlflow/w//health", "/mlflow/w/..%2Fdev/health"):
         assert served.raw("GET", path)[0] in (400, 403, 404)
     assert upstream.seen == []
+
+
+def test_where_a_traces_files_are_is_not_the_callers_say(served: Served, upstream: Upstream) -> None:
+    """MLflow's server reads from where these tags point, its own clients alone refuse to set them."""
+    base = "/mlflow/w/dev/api/{}.0/mlflow/traces"
+    for method, target, body in (
+        ("PATCH", base.format(2) + "/tr-1/tags", {"key": "mlflow.artifactLocation", "value": "file:///etc"}),
+        ("PATCH", base.format(3) + "/tr-1/tags", {"key": "mlflow.trace.spansLocation", "value": "x"}),
+        ("POST", base.format(3), {"trace": {"trace_info": {"tags": {"mlflow.artifactLocation": "file:///etc"}}}}),
+        ("POST", base.format(2), {"tags": [{"key": "mlflow.trace.archiveLocation", "value": "x"}]}),
+        ("PATCH", base.format(2) + "/tr-1", {"tags": [{"key": "mlflow.artifactLocation", "value": "x"}]}),
+    ):
+        status, _, answer = served.raw(method, target, body=json.dumps(body).encode())
+        assert (status, code(answer)) == (403, "not_permitted"), target
+    twice = b'{"key": "mlflow.artifactLocation", "value": "file:///etc", "key": "mine"}'
+    assert served.raw("PATCH", base.format(2) + "/tr-1/tags", body=twice)[0] == 200
+    assert [json.loads(each["body"]) for each in upstream.seen] == [{"key": "mine", "value": "file:///etc"}]
+    assert b"artifactLocation" not in upstream.seen[0]["body"]  # the other reading of equal keys is not passed on
+    assert served.raw("POST", base.format(3), body=b"[" * 100_000)[0] == 400

@@ -9,6 +9,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import quote, unquote
 
 import httpx
@@ -23,7 +24,7 @@ from doubleloop.identity.actions import Action
 from doubleloop.identity.limits import Limiter
 from doubleloop.models import commands as models
 from doubleloop.tracking import commands as tracking
-from doubleloop.tracking import graphql, routes
+from doubleloop.tracking import graphql, routes, rules
 from doubleloop.tracking import ports as tracking_port
 from doubleloop.tracking.mlflow import HEADER
 from doubleloop.workspaces.model import REGISTRY
@@ -33,6 +34,7 @@ LOG = logging.getLogger("doubleloop.mlflow")
 PREFIX = "/mlflow"
 # Characters of an artifact's name that the record keeps.
 MOST_NAME = 500
+LARGEST_TRACE = 16 * 1024 * 1024
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f]*\Z")
 _NOT_PASSED = {
     "host", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "authorization", "cookie",
@@ -66,6 +68,8 @@ class Proxy:
             await asyncio.to_thread(_permit, contexts, actor, workspace, request.method, path, asked)
         else:
             await asyncio.to_thread(_permit, contexts, actor, workspace, request.method, path)
+        if request.method in ("POST", "PATCH") and routes.TAGS_TRACES.match(path):
+            content = await _traces(request)
         place = await asyncio.to_thread(contexts.port(tracking_port.Tracking).of(workspace or REGISTRY).prepare)
         answer = await self._pass_on(request, raw, place, content)
         if request.method == "GET" and answer.status_code < 300 and routes.DOWNLOADS.match(path):
@@ -161,20 +165,35 @@ def _actor(request: Request) -> actors.Actor:
 
 async def _graphql(request: Request) -> tuple[bytes, frozenset[Action]]:
     """What is asked, written anew so that MLflow reads what was read here, and the actions that it needs."""
-    pieces, size = [], 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > graphql.LARGEST:
-            raise errors.TooLarge(f"A GraphQL document has at most {graphql.LARGEST} bytes")
-        pieces.append(piece)
-    try:
-        body = json.loads(b"".join(pieces))
-    except (ValueError, RecursionError) as error:
-        raise errors.InvalidInput("The body is not JSON") from error
+    body = await _read(request, graphql.LARGEST, "A GraphQL document")
     if not isinstance(body, dict) or not isinstance(body.get("query"), str):
         raise errors.InvalidInput("The body has no 'query'")
     asked = await asyncio.to_thread(graphql.needed, body["query"])
     return json.dumps({key: body.get(key) for key in ("query", "variables", "operationName")}).encode(), asked
+
+
+async def _traces(request: Request) -> bytes:
+    """What a trace is told, written anew so that MLflow reads what was read here. Raises NotPermitted for a tag by
+    which MLflow's server finds files."""
+    body = await _read(request, LARGEST_TRACE, "What is told about a trace")
+    tag = rules.own_tag(body)
+    if tag is not None:
+        raise errors.NotPermitted(f"The tag {tag} is MLflow's own: it says where a trace's files are")
+    return json.dumps(body).encode()
+
+
+async def _read(request: Request, largest: int, what: str) -> Any:
+    """The body as JSON. Raises TooLarge, InvalidInput."""
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > largest:
+            raise errors.TooLarge(f"{what} has at most {largest} bytes")
+        pieces.append(piece)
+    try:
+        return json.loads(b"".join(pieces))
+    except (ValueError, RecursionError) as error:
+        raise errors.InvalidInput("The body is not JSON") from error
 
 
 def _told(body: bytes) -> bytes:

@@ -115,3 +115,5 @@ DOWNLOADS = re.compile(
     rf"{_API}/\d\.0/mlflow/(?:get-trace-artifact|logged-models/[^/]+/artifacts/files))$"
 )
 CREATES_RUN = re.compile(rf"^{_API}/2\.0/mlflow/runs/create$")
+# Whose bodies may set tags of a trace.
+TAGS_TRACES = re.compile(rf"^{_API}/\d\.0/mlflow/traces(?:/[^/]+(?:/tags)?)?$")
