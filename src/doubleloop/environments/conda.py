@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import ruamel.yaml
+from packaging import requirements as requirements_
 
 from doubleloop.base import errors
 from doubleloop.environments import model
@@ -34,6 +35,8 @@ _MATCH_SPEC = re.compile(r"^(?:[^\s:\[]+::)?(?P<name>[A-Za-z0-9_][A-Za-z0-9._-]*
 _VERSION = re.compile(r"^v?(\d+!)?\d+(\.\d+)*([-_.]?(a|b|c|rc|alpha|beta|pre|preview)[-_.]?\d*)?(-\d+|[-_.]?(post|rev|r)[-_.]?\d*)?([-_.]?dev[-_.]?\d*)?(\+[a-z0-9._-]+)?$", re.I)  # fmt: skip  # noqa: E501
 _RELEASE = re.compile(r"^\d+(\.\d+)*$")
 _OPTION = re.compile(r"^(?P<name>--?[a-z-]+)(?:\s*=\s*|\s+|$)(?P<value>.*)$")
+_BY_NAME = re.compile(r"^[A-Za-z0-9]")
+_CONDA_PIN = re.compile(r"^([A-Za-z0-9._-]+)\s*=\s*([A-Za-z0-9.*+!_-]+)$")
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 
 # Names that conda and PyPI spell differently.
@@ -275,7 +278,23 @@ def _take_pip(text: str, file: str, line: int, found: _Found) -> None:
         _take_option(option["name"], option["value"].strip(), model.Requirement(text, line, file), found)
     else:
         text = re.sub(r"\s+--hash[= ]\S+", "", text)
+        _check_syntax(text, errors.Where(file, line))
         found.requirements.append(model.Requirement(text, line, file))
+
+
+def _check_syntax(text: str, where: errors.Where) -> None:
+    """Raise InvalidInput for a line that begins like a package by name and is no requirement (PEP 508). Addresses,
+    paths and lines with variables are the installer's to judge."""
+    elsewhere = any(mark in text for mark in ("/", "#", "${")) or text.endswith((".whl", ".zip", ".gz"))
+    if elsewhere or not _BY_NAME.match(text):
+        return
+    try:
+        requirements_.Requirement(re.split(r"\s+--", text)[0])
+    except requirements_.InvalidRequirement as error:
+        conda_pin = _CONDA_PIN.match(text)
+        cure = f"pip wants two equals signs: {conda_pin[1]}=={conda_pin[2]}" if conda_pin else "Write name==version."
+        said = str(error).splitlines()[0]
+        raise errors.InvalidInput(f"'{text}' is not a pip requirement: {said}", where=where, cure=cure) from None
 
 
 def _take_option(name: str, value: str, written: model.Requirement, found: _Found) -> None:
