@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from test_against_the_server import everybody as everybody
-from test_against_the_server import installed as installed
 
 VALUE = "correct-horse-battery-staple"
 

@@ -291,7 +291,7 @@ class Scene:
         """One run of the monitor, with the values of a week in which things have moved by ``drift``."""
         with self.house.write("linus", "prod") as ctx:
             run = monitoring.run_now(ctx, "bikes-monitor", as_of, f"bikes-monitor-w{week:02d}")
-        monitoring_workflows._record(self.contexts, run.id, {"signals": signals(drift)})
+        monitoring_workflows.record(self.contexts, run.id, {"signals": signals(drift)})
 
 
 def signals(drift: float) -> list[dict[str, Any]]:

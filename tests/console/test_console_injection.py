@@ -93,7 +93,7 @@ def _monitor(scene: Scene) -> None:
             metric |= {"column": f"{HTML}{place}", "reason": HTML, "metric": HTML}
     with scene.house.write("linus", "prod") as ctx:
         run = monitoring.run_now(ctx, "bikes-monitor", None, "bikes-monitor-odd")
-    monitoring_workflows._record(scene.contexts, run.id, {"signals": odd})
+    monitoring_workflows.record(scene.contexts, run.id, {"signals": odd})
 
 
 def harmless(answer: httpx.Response) -> None:

@@ -21,6 +21,7 @@ from doubleloop.db.context import Contexts
 from doubleloop.events import queries as events
 from doubleloop.gateway import paths
 from doubleloop.identity import commands as identity
+from doubleloop.identity.limits import Limiter
 from doubleloop.identity.ports import WorkspaceKinds
 from doubleloop.releases import model
 from doubleloop.secrets.local import FileKeys
@@ -349,6 +350,7 @@ def test_the_console_stands_beside_the_api_and_leaves_its_paths_alone(scene: Sce
     def thing() -> dict[str, int]:
         return {"one": 1}
 
+    app.state.limiter = Limiter()
     pages.mount(app, scene.contexts, scene.settings)
     visitor = Browser(app)
     assert visitor.get("/api/v1/thing").json() == {"one": 1}
