@@ -95,7 +95,7 @@ def put_datastore(ctx: Ctx, name: str, spec: dict[str, Any]) -> None:
 
 def remove_datastore(ctx: Ctx, name: str) -> None:
     """Forget the name; what lies there stays. Raises NotFound."""
-    identity.permit(ctx, Action.DATA_WRITE)
+    identity.permit(ctx, Action.STORAGE_WRITE, resource=f"datastore/{name}")
     assert ctx.workspace is not None
     before = store.datastore(ctx, ctx.workspace, name)
     if not store.remove_datastore(ctx, ctx.workspace, name):
