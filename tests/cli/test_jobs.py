@@ -269,3 +269,11 @@ def test_validate_asks_the_server_and_starts_nothing(terminal: Any, server: Any)
     said = done.err.removeprefix("Uploading train.py\n")
     assert said == "error: There is no environment e:1\n  where: job.yml:4\n  cure: Create it.\n"
     assert not server.requests("POST", "workspaces/dev/jobs")
+
+
+def test_a_compute_that_nobody_declared_is_told_once(terminal: Any, server: Any) -> None:
+    server.on("GET", "workspaces/dev/computes", {"items": [{"name": "local"}, {"name": "gpu"}], "next": None})
+    said = "the compute 'cpu-cluster' is declared nowhere and stands for this machine. Declared: gpu."
+    assert submitted(terminal, server).err.count(said) == 1
+    assert "declared nowhere" not in submitted(terminal, server, "--set", "compute=azureml:gpu").err
+    assert "declared nowhere" not in submitted(terminal, server, "--set", "compute=local").err

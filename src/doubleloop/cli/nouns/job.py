@@ -25,6 +25,8 @@ _COLUMNS = (
 )
 # The output that is a job's, or step's, own folder.
 _ARTIFACTS = "artifacts"
+# Names that everybody knows: this machine.
+_COMPUTES = {"local", "serverless"}
 _STEPS = (
     output.Column("Step", "name"),
     output.Column("Status", "status"),
@@ -64,6 +66,7 @@ def create(
     found = session.workspace.jobs.submit(
         files.ship(session, document), id_=id_, experiment=experiment, force_rerun=force_rerun or None
     )
+    _tell_computes(session, document)
     session.note(f"Job {found['id']} is {found['status']}. Its log: `doubleloop job stream -n {found['id']}`.")
     if web:
         _open(session, found)
@@ -77,6 +80,23 @@ def _is_free(session: Session, id_: str) -> None:
     except errors.NotFound:
         return
     raise errors.Conflict(f"There is a job {id_} already", cure="Leave the name out, or choose another.")
+
+
+def _tell_computes(session: Session, document: Any) -> None:
+    """Say of computes that nobody has declared what they stand for: a mistyped name would otherwise go unseen."""
+    from doubleloop.specs import fields
+
+    written = (each.value for each in fields.walk(document.model) if each.name in ("compute", "default_compute"))
+    names = {each.removeprefix("azureml:") for each in written if isinstance(each, str) and "${{" not in each}
+    if not names - _COMPUTES:
+        return
+    try:
+        declared = {str(each["name"]) for each in session.workspace.computes.list()}
+    except errors.DoubleloopError:
+        return  # who may submit need not be allowed to look
+    for name in sorted(names - _COMPUTES - declared):
+        known = f" Declared: {', '.join(sorted(declared - _COMPUTES))}." if declared - _COMPUTES else ""
+        session.note(f"note: the compute '{name}' is declared nowhere and stands for this machine.{known}")
 
 
 def _open(session: Session, found: dict[str, Any]) -> None:
