@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doubleloop.console import layout
+from doubleloop.console import jobs, layout
+from doubleloop.jobs import model, planning
 
 DIAMOND = [("a", "b", "x"), ("a", "c", "y"), ("b", "d", ""), ("c", "d", "z")]
 
@@ -75,3 +76,16 @@ def test_no_box_lies_on_another_and_lines_go_from_side_to_side(graph: tuple[list
         numbers = [float(each) for each in re.findall(r"-?\d+(?:\.\d+)?", line.path)]
         assert numbers[:2] == pytest.approx([source.x + source.width, source.y + source.height / 2], abs=0.01)
         assert numbers[-2:] == pytest.approx([target.x, target.y + target.height / 2], abs=0.01)
+
+
+def test_what_is_inside_a_group_stands_to_the_right_of_it() -> None:
+    tasks = [
+        model.Task("prep", "x", "e"), model.Task("search", "", "e", needs=("prep",)),
+        model.Task("search.0", "x", "e", parent="search"), model.Task("search.1", "x", "e", parent="search"),
+    ]  # fmt: skip
+    steps = tuple(model.Step("job", each.name, each, model.Status.COMPLETED) for each in tasks)
+    drawing, inside = jobs.draw(model.Graph(steps, planning.edges(tasks)))
+    place = {box.name: box.x for box in drawing.boxes}
+    assert place["prep"] < place["search"] < place["search.0"] == place["search.1"]
+    assert inside == {("search", "search.0"), ("search", "search.1")}
+    assert {(line.source, line.target) for line in drawing.lines} == {("prep", "search"), *inside}

@@ -144,3 +144,9 @@ def test_altered_evidence_stands_out_in_an_explanation() -> None:
     check = {"type": "scan", "outcome": "passed", "hash": "h", "intact": False, "reasons": ["fine"]}
     (found,) = explaining.tree({"release": release, "checks": [check]})
     assert (found.below[1].tone, found.below[1].said) == ("bad", "scan passed, CHANGED AFTERWARDS")
+
+
+def test_an_error_with_its_cure_is_one_sentence_after_the_other() -> None:
+    data = {"endpoint": "bikes", "error": "exited with code 3\n  Its log says more.\nLook:\n  there"}
+    said = telling.sentence("deployment.failed", "deployment:a", data)
+    assert said == "a deployment to bikes failed: exited with code 3. Its log says more. Look: there"

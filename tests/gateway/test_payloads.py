@@ -12,7 +12,7 @@ import pandas
 import pytest
 from gateway_harness import KEY, Client, Gateway, Models, deployment, endpoint
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 NAMES = ["hour", "temperature", "workday", "weather"]
 ROW = [8, 12.5, True, "rain"]

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from gateway_harness import Gateway, Load, endpoint, wait_for
 
+from doubleloop.base import canonical
 from doubleloop.gateway import log, protocol
 
 BODY = {"data": [[1, 2], [3, 4]]}
@@ -73,6 +75,47 @@ def test_a_replacement_that_cannot_start_takes_nothing_from_the_running_one(gate
     assert not load.broken
     assert {answer.status for answer in load.answers} == {200}
     assert (load.answers[0].json, load.answers[-1].json) == (ONE, TWO)
+
+
+BAD_INITS = {
+    "ZeroDivisionError: division by zero": "def init(): return 1 / 0",
+    "more than the 300 MiB allowed": "import time\n\ndef init():\n    held = b'x' * (600 << 20)\n    time.sleep(600)",
+}
+
+
+@pytest.mark.parametrize("words", BAD_INITS)
+def test_one_whose_init_fails_or_needs_too_much_memory_says_so_and_the_running_one_goes_on(
+    gateway: Gateway, script: Script, tmp_path: Path, words: str
+) -> None:
+    (tmp_path / "score.py").write_text(BAD_INITS[words] + "\n\ndef run(text): return text\n")
+    gateway.options = {"max_scorer_bytes": 300 << 20}
+    gateway.start().want({"shop/bikes": endpoint({"blue": script("dep-1", "one")})})
+    gateway.want({"shop/bikes": endpoint({"blue": script("dep-2", "two", code_dir=str(tmp_path))})}, converge=False)
+
+    def failed() -> protocol.DeploymentStatus | None:
+        found = gateway.applied().endpoints["shop/bikes"].deployments["blue"]
+        return found if found.state == "failed" else None
+
+    status = wait_for(failed, "the failure")
+    assert (status.id, status.serving_id) == ("dep-2", "dep-1")
+    assert words in status.error
+    assert gateway.client().score("shop/bikes", BODY).json == ONE
+
+
+def test_a_key_that_was_renewed_is_refused_at_once_and_the_other_goes_on(gateway: Gateway, script: Script) -> None:
+    def keyed(*keys: str) -> dict[str, protocol.Endpoint]:
+        blue = {"blue": script("dep-1", "one")}
+        return {"shop/bikes": replace(endpoint(blue), keys_sha256=tuple(map(canonical.sha256, keys)))}
+
+    gateway.start().want(keyed("old-primary", "secondary"))
+    client, before = gateway.client(), gateway.scorers()
+    assert client.score("shop/bikes", BODY, key="old-primary").status == 200
+    gateway.want(keyed("new-primary", "secondary"))
+    answers = {
+        key: client.score("shop/bikes", BODY, key=key).status for key in ("old-primary", "new-primary", "secondary")
+    }
+    assert answers == {"old-primary": 401, "new-primary": 200, "secondary": 200}
+    assert gateway.scorers() == before
 
 
 def test_a_desired_state_that_cannot_be_read_changes_nothing(gateway: Gateway, script: Script) -> None:

@@ -10,7 +10,7 @@ from gateway_harness import KEY, Client, Gateway, endpoint, wait_for
 from scipy import stats
 
 from doubleloop.base import canonical
-from doubleloop.gateway import log, protocol
+from doubleloop.gateway import log, protocol, routing
 
 BODY = {"data": [[1, 2]]}
 Script = Callable[..., protocol.Deployment]
@@ -91,6 +91,17 @@ def test_traffic_is_split_by_weight(client: Client) -> None:
     low, high = stats.binom.interval(1 - 1e-6, count, 0.2)
     assert low <= seen["green"] <= high
     assert seen["blue"] + seen["green"] == count
+
+
+def test_any_split_fits_its_weights() -> None:
+    """A chi-square test over many picks; a right split fails it once in a million runs."""
+    traffic = {"a": 60.0, "b": 25.0, "c": 10.0, "d": 4.0, "e": 1.0}
+    route = routing.Route("shop", "split", protocol.Endpoint({}, {}), None)  # type: ignore[arg-type]
+    route.traffic, route.serving = traffic, {name: name for name in traffic}  # type: ignore[misc]
+    count = 100_000
+    seen = Counter(str(route.pick(None)) for _ in range(count))
+    found = stats.chisquare([seen[name] for name in traffic], [count * share / 100 for share in traffic.values()])
+    assert found.pvalue > 1e-6, seen
 
 
 def test_mirror_traffic_is_scored_and_logged_apart_from_what_was_served(served: Gateway, client: Client) -> None:

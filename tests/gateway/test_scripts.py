@@ -12,6 +12,9 @@ from doubleloop.gateway import log, protocol
 
 Script = Callable[..., protocol.Deployment]
 
+# Its gateway and scorers start within the first test.
+pytestmark = pytest.mark.timeout(600)
+
 KINDS = """
 import decimal, json, os, sys
 import helper

@@ -74,13 +74,19 @@ def show(request: Request, ws: str, id: str, step: str = "") -> Response:
 
 def _values(ctx: Ctx, id: str) -> dict[str, Any]:
     graph = queries.graph(ctx, id)
-    links = [(edge.source, edge.target, edge.output) for edge in graph.edges]
-    drawing = layout.draw([step.name for step in graph.steps], links)
+    drawing, inside = draw(graph)
     job = queries.show(ctx, id)
     return {
-        "job": job, "graph": graph, "drawing": drawing, "steps": {step.name: step for step in graph.steps},
-        "is_over": job.status in model.ENDED,
+        "job": job, "graph": graph, "inside": inside, "drawing": drawing,
+        "steps": {step.name: step for step in graph.steps}, "is_over": job.status in model.ENDED,
     }  # fmt: skip
+
+
+def draw(graph: model.Graph) -> tuple[layout.Drawing, set[tuple[str, str]]]:
+    """The steps as boxes, and which of the lines go from a group, a sweep or a loop to what is inside of it."""
+    links = [(edge.source, edge.target, edge.output) for edge in graph.edges]
+    inside = {(step.task.parent, step.name) for step in graph.steps if step.task.parent}
+    return layout.draw([step.name for step in graph.steps], [*links, *((*pair, "") for pair in sorted(inside))]), inside
 
 
 def choose(steps: tuple[model.Step, ...], name: str) -> model.Step | None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from doubleloop.console import words
+
+# The end of a line that no mark of punctuation ends, and any other.
+_UNENDED, _BREAK = re.compile(r"(?<=[^.:;,\s])\s*\n\s*"), re.compile(r"\s*\n\s*")
 
 
 def _release(data: Mapping[str, Any]) -> str:
@@ -92,8 +96,13 @@ def sentence(type_: str, subject: str, data: Mapping[str, Any]) -> str:
     if write is not None:
         # A fact that another version wrote may say it otherwise: the log is shown all the same.
         with contextlib.suppress(TypeError, AttributeError, KeyError):
-            return str(write(data, subject))
+            return _in_one_line(str(write(data, subject)))
     return f"{words.plain(type_.replace('.', ' '))}: {words.name(subject)}"
+
+
+def _in_one_line(text: str) -> str:
+    """An error's cure stands on a line of its own; in a sentence a full stop parts them."""
+    return _BREAK.sub(" ", _UNENDED.sub(". ", text.strip()))
 
 
 def is_told(type_: str) -> bool:

@@ -156,7 +156,7 @@ class Running:
         for scorer in list(self._scorers.values()):
             if most and not scorer.ended.is_set() and (found := usage.of(scorer.pid).memory) > most:
                 logger.warning("%s: a scorer holds %d bytes, more than %d, and is ended", self._place(), found, most)
-                scorer.lost()
+                scorer.too_large(found, most)
 
     @property
     def collects(self) -> bool:

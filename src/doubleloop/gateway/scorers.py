@@ -164,7 +164,8 @@ class Scorer:
         if not self._loaded.done():
             how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
             kind = Killed if code == -signal.SIGKILL else errors.Failed
-            self._loaded.set_exception(kind(f"the scorer ended {how} before its model was ready", cure=tail(log)))
+            why = " (the system does that when memory runs out)" if kind is Killed else ""
+            self._loaded.set_exception(kind(f"the scorer ended {how} before its model was ready{why}", cure=tail(log)))
         self.ended.set()
         self._tell()
 
@@ -219,6 +220,17 @@ class Scorer:
         self._transport = None
         self._signal(signal.SIGKILL)
         self._tell()
+
+    def too_large(self, held: int, most: int) -> None:
+        """It is ended for the memory that it holds; while its model loads, that is why it does not start."""
+        if not self._loaded.done():
+            self._loaded.set_exception(
+                errors.Failed(
+                    f"the scorer held {held >> 20} MiB while its model loaded, more than the {most >> 20} MiB allowed",
+                    cure="Load less, or allow more memory for each scorer.",
+                )
+            )
+        self.lost()
 
     def send(self, number: int, header: dict[str, Any], body: bytes) -> None:
         self.in_flight[number] = None

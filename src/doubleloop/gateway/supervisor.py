@@ -183,7 +183,7 @@ class Supervisor:
     async def _rotate(self) -> None:
         while True:
             await asyncio.sleep(min(1.0, self._limits.rotate_seconds / 4))
-            for running in list(self._current.values()):
+            for running in [*self._current.values(), *self._next.values()]:
                 running.look_collected()
                 running.check_memory()
             for log in self._logs():
