@@ -59,9 +59,7 @@ class Beside(Mount):
 
 def mount(app: FastAPI, contexts: Contexts, settings: Settings) -> None:
     """Put the console beside what ``app`` serves; call it after every other route is there."""
-    app.router.routes.append(
-        Beside("", create(contexts, settings, getattr(app.state, "limiter", None)), name="console")
-    )
+    app.router.routes.append(Beside("", create(contexts, settings, app.state.limiter), name="console"))
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
