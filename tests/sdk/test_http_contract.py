@@ -15,7 +15,10 @@ from doubleloop.sdk import client as clients
 from doubleloop.sdk import routes
 
 DOCS = Path(__file__).parents[2] / "docs" / "http-api.md"
-KINDS = {"{assets}": ("data", "environments", "components", "models"), "{kept}": ("data", "environments", "models")}
+KINDS = {
+    "{assets}": ("data", "environments", "components", "models"), "{kept}": ("data", "environments", "models"),
+    "{labelled}": ("data", "environments", "components"),
+}  # fmt: skip
 Route = tuple[str, str]
 
 
@@ -76,7 +79,8 @@ def call(method: Any) -> None:
 
 def test_every_call_of_the_client_is_a_documented_route(client: clients.Client, server: SmallServer) -> None:
     known = [(method, re.compile(path.replace("{}", "[^/]+"))) for method, path in documented()]
-    answer = Reply(200, b'{"items": [], "next": null, "result": {}, "sha256": "", "missing": [], "entries": []}')
+    answered = b'{"items": [], "next": null, "result": {}, "sha256": "", "missing": [], "entries": [], "archived": {}}'
+    answer = Reply(200, answered)
     for method in ("GET", "POST", "PUT", "DELETE"):
         for depth in range(1, 9):
             server.on(method, "/".join(["*"] * depth), answer)
