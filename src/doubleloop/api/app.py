@@ -38,6 +38,7 @@ from doubleloop.api import (
 from doubleloop.base import errors, sockets
 from doubleloop.db.context import Contexts
 from doubleloop.identity.limits import Limiter
+from doubleloop.identity.strangers import Strangers
 from doubleloop.settings.model import Settings
 
 LOG = logging.getLogger("doubleloop.api")
@@ -79,6 +80,7 @@ def create(contexts: Contexts, settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.readings = readings.Memory()
     app.state.limiter = Limiter()
+    app.state.strangers = Strangers()
     for module in ROUTERS:
         app.include_router(module.router)
     app.add_exception_handler(errors.DoubleloopError, _on_error)

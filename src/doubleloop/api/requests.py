@@ -13,6 +13,7 @@ from doubleloop.base import actors, errors, ids
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
+from doubleloop.identity import strangers
 from doubleloop.settings.model import Settings
 from doubleloop.specs import documents
 
@@ -141,11 +142,18 @@ def cursor(after: str | None) -> str | None:
 
 
 def record_denial(request: Request, error: errors.DoubleloopError, who: actors.Actor | None) -> None:
-    """Every refusal is in the audit log, in a transaction of its own: the refused one has been rolled back."""
+    """A refusal is in the audit log, in a transaction of its own: the refused one has been rolled back.
+
+    Every one of somebody who is known; of strangers so many that they cannot fill it.
+    """
+    counted: strangers.Strangers = request.app.state.strangers
+    entry = strangers.Entry() if who else counted.refused(address(request), contexts(request).now())
+    if entry is None:
+        return
     workspace = request.path_params.get("ws")
     with contexts(request).write(who or gate(request), workspace) as ctx:
         claimed = getattr(request.state, "claimed", None)
-        events.deny(ctx, f"route:{request.method} {request.url.path}", error, claimed)
+        events.deny(ctx, f"route:{request.method} {request.url.path}", error, claimed, **entry.to_dict())
 
 
 Render = Callable[[Any], Any]

@@ -18,6 +18,7 @@ from doubleloop.base import errors
 from doubleloop.console import audit, jobs, login, models, overview, releases, rendering, requests, serving, watching
 from doubleloop.db.context import Contexts
 from doubleloop.identity.limits import Limiter
+from doubleloop.identity.strangers import Strangers
 from doubleloop.settings.model import Settings
 
 LOG = logging.getLogger("doubleloop.console")
@@ -31,12 +32,16 @@ for _part in (login, overview, releases, jobs, serving, watching, models, audit)
     router.include_router(_part.router)
 
 
-def create(contexts: Contexts, settings: Settings, limiter: Limiter | None = None) -> FastAPI:
-    """The console as an application of its own. ``limiter``: of wrong passwords, when others count them as well."""
+def create(
+    contexts: Contexts, settings: Settings, limiter: Limiter | None = None, strangers: Strangers | None = None
+) -> FastAPI:
+    """The console as an application of its own. ``limiter``: of wrong passwords, ``strangers``: of refusals on record;
+    when others count them as well."""
     app = FastAPI(title="Doubleloop console", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.contexts = contexts
     app.state.settings = settings
     app.state.limiter = limiter or Limiter()
+    app.state.strangers = strangers or Strangers()
     app.add_middleware(rendering.Headers)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.include_router(router)
@@ -59,7 +64,8 @@ class Beside(Mount):
 
 def mount(app: FastAPI, contexts: Contexts, settings: Settings) -> None:
     """Put the console beside what ``app`` serves; call it after every other route is there."""
-    app.router.routes.append(Beside("", create(contexts, settings, app.state.limiter), name="console"))
+    console = create(contexts, settings, app.state.limiter, app.state.strangers)
+    app.router.routes.append(Beside("", console, name="console"))
 
 
 async def _on_error(request: Request, error: Exception) -> Response:

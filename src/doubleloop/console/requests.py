@@ -15,6 +15,7 @@ from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
+from doubleloop.identity import strangers
 from doubleloop.identity.actions import Action
 from doubleloop.releases import queries as releases
 from doubleloop.secrets import ports as secrets
@@ -113,8 +114,16 @@ def check_form(request: Request, given: str) -> None:
 
 
 def record_denial(request: Request, error: errors.DoubleloopError) -> None:
-    """Every refusal is in the audit log, in a transaction of its own: the refused one has been rolled back."""
+    """A refusal is in the audit log, in a transaction of its own: the refused one has been rolled back.
+
+    Every one of somebody who is known; of strangers so many that they cannot fill it.
+    """
     who: actors.Actor | None = getattr(request.state, "actor", None)
+    counted: strangers.Strangers = request.app.state.strangers
+    address = request.client.host if request.client else ""
+    entry = strangers.Entry() if who else counted.refused(address, contexts(request).now())
+    if entry is None:
+        return
     with contexts(request).write(who or gate(request), request.path_params.get("ws")) as ctx:
         claimed = getattr(request.state, "claimed", None)
-        events.deny(ctx, f"route:{request.method} {request.url.path}", error, claimed)
+        events.deny(ctx, f"route:{request.method} {request.url.path}", error, claimed, **entry.to_dict())

@@ -19,15 +19,15 @@ def record(ctx: Ctx, type_: str, subject: str, **data: Any) -> model.Fact:
     return store.append(ctx, type_, subject, data, mapping.context(ctx.actor, ctx.grants))
 
 
-def deny(ctx: Ctx, subject: str, error: errors.DoubleloopError, claimed: str | None = None) -> model.Fact:
-    """Somebody was refused. ``claimed``: who they said they are, at a login that failed. Call it in a
-    transaction of its own: the refused one has been rolled back.
+def deny(ctx: Ctx, subject: str, error: errors.DoubleloopError, claimed: str | None = None, **more: Any) -> model.Fact:
+    """Somebody was refused. ``claimed``: who they said they are, at a login that failed; ``more``: how many others
+    the entry stands for. Call it in a transaction of its own: the refused one has been rolled back.
 
     What the same request had been permitted before is left out: it did not permit this.
     """
     alone = dataclasses.replace(ctx, grants=[])
     said = {"claimed": claimed} if claimed is not None and ids.is_name(claimed) else {}
-    return record(alone, model.DENIED, subject, why=error.what, details=error.details, **said)
+    return record(alone, model.DENIED, subject, why=error.what, details=error.details, **said, **more)
 
 
 def unread(ctx: Ctx, consumer: str, types: Sequence[str] = (), limit: int = 100) -> list[model.Fact]:
