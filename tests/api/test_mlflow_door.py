@@ -235,3 +235,32 @@ def test_where_a_traces_files_are_is_not_the_callers_say(served: Served, upstrea
     assert [json.loads(each["body"]) for each in upstream.seen] == [{"key": "mine", "value": "file:///etc"}]
     assert b"artifactLocation" not in upstream.seen[0]["body"]  # the other reading of equal keys is not passed on
     assert served.raw("POST", base.format(3), body=b"[" * 100_000)[0] == 400
+
+
+def test_what_is_changed_through_mlflow_is_on_record_and_what_runs_log_is_not(
+    served: Served, upstream: Upstream
+) -> None:
+    base = "/mlflow/w/dev/api/2.0/mlflow/"
+    asked = [
+        ("POST", "runs/delete", {"run_id": "r1"}),
+        ("POST", "experiments/update", {"experiment_id": "7", "new_name": "n"}),
+        ("POST", "registered-models/alias", {"name": "bikes", "alias": "best", "version": "3"}),
+        ("DELETE", "registered-models/alias", {"name": "bikes", "alias": "best"}),
+        ("PATCH", "model-versions/update", {"name": "bikes", "version": "3", "description": "d" * 900}),
+        ("POST", "model-versions/transition-stage", {"name": "bikes", "version": "3", "stage": "Production"}),
+    ]  # fmt: skip
+    for method, path, body in asked:
+        assert served.raw(method, base + path, body=json.dumps(body).encode())[0] == 200, path
+    assert [json.loads(each["body"]) for each in upstream.seen] == [body for _, _, body in asked]
+    for path in ("runs/log-metric", "runs/log-batch", "runs/set-tag", "runs/update", "runs/search"):
+        assert served.raw("POST", base + path, body=b'{"run_id": "r1"}')[0] == 200
+    upstream.answer = (404, [], [b"{}"])
+    assert served.raw("POST", base + "runs/delete", body=b'{"run_id": "none"}')[0] == 404
+    assert served.raw("POST", base + "runs/delete", body=b"[]")[0] == 400
+    with served.contexts.read(_gate()) as ctx:
+        noted = events.facts(ctx, types=["tracking.changed"])
+    assert [(each.actor, each.workspace, each.subject) for each in noted] == [
+        ("ada", "dev", f"mlflow:{path}") for _, path, _ in asked
+    ]
+    assert noted[2].data["alias"] == "best"
+    assert len(noted[4].data["description"]) < 600

@@ -128,3 +128,13 @@ def test_a_looked_through_list_has_full_pages_and_an_end(limit: int) -> None:
         found, cursor = found + page.items, page.next
         assert len(page.items) == limit or cursor is None
     assert found == [90, 80, 70, 60, 50, 40, 30, 20, 10]
+
+
+def test_a_role_for_one_endpoint_shows_the_batch_endpoint_of_that_name_and_no_other(served: Served) -> None:
+    for name in ("thing", "other"):
+        document = f"$schema: https://azuremlschemas.azureedge.net/latest/batchEndpoint.schema.json\nname: {name}\n"
+        answer = served.as_("admin").post(f"{WS}/batch-endpoints", json={"document": wire(document)})
+        assert answer.status_code == 200, answer.text
+    client = allowed(served, "role", "endpoint", "thing")
+    assert [each["name"] for each in client.get(f"{WS}/batch-endpoints").json()["items"]] == ["thing"]
+    assert client.get(f"{WS}/batch-endpoints/other").status_code == 403

@@ -19,6 +19,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from doubleloop.api import readings, requests
 from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts
+from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.identity.limits import Limiter
@@ -35,6 +36,7 @@ PREFIX = "/mlflow"
 # Characters of an artifact's name that the record keeps.
 MOST_NAME = 500
 LARGEST_TRACE = 16 * 1024 * 1024
+LARGEST_CHANGE = 1024 * 1024
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f]*\Z")
 _NOT_PASSED = {
     "host", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "authorization", "cookie",
@@ -70,10 +72,16 @@ class Proxy:
             await asyncio.to_thread(_permit, contexts, actor, workspace, request.method, path)
         if request.method in ("POST", "PATCH") and routes.TAGS_TRACES.match(path):
             content = await _traces(request)
+        changes = routes.CHANGES.match(path) if request.method in ("POST", "PATCH", "DELETE") else None
+        asked_for: dict[str, Any] = {}
+        if changes:
+            content, asked_for = await _change(request, content)
         place = await asyncio.to_thread(contexts.port(tracking_port.Tracking).of(workspace or REGISTRY).prepare)
         answer = await self._pass_on(request, raw, place, content)
         if request.method == "GET" and answer.status_code < 300 and routes.DOWNLOADS.match(path):
             await self._note_reading(request, answer, workspace, path)
+        if changes and answer.status_code < 300:
+            await asyncio.to_thread(_note_change, contexts, actor, workspace, changes[1], asked_for)
         if _NOTED.match(path) is None or request.method not in ("GET", "POST"):
             return StreamingResponse(
                 _stream(answer), status_code=answer.status_code, headers=_headers(answer.headers, path),
@@ -172,6 +180,25 @@ async def _graphql(request: Request) -> tuple[bytes, frozenset[Action]]:
     return json.dumps({key: body.get(key) for key in ("query", "variables", "operationName")}).encode(), asked
 
 
+async def _change(
+    request: Request, content: bytes | AsyncIterator[bytes] | None
+) -> tuple[bytes | None, dict[str, Any]]:
+    """What is to be changed, written anew so that MLflow reads what was read here, and what the record says of it."""
+    body = json.loads(content) if isinstance(content, bytes) else {}
+    if content is not None and not isinstance(content, bytes):
+        body = await _read(request, LARGEST_CHANGE, "A change")
+    if not isinstance(body, dict):
+        raise errors.InvalidInput("The body is no JSON object")
+    asked = {**request.query_params, **body}
+    named = {key: _short(asked[key]) for key in routes.CHANGED if key in asked}
+    return json.dumps(body).encode() if content is not None else None, named
+
+
+def _short(value: Any) -> Any:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return value if len(text) <= MOST_NAME else f"{text[:MOST_NAME]}…"
+
+
 async def _traces(request: Request) -> bytes:
     """What a trace is told, written anew so that MLflow reads what was read here. Raises NotPermitted for a tag by
     which MLflow's server finds files."""
@@ -268,3 +295,14 @@ def _note(contexts: Contexts, actor: actors.Actor, workspace: str | None, path: 
         models.record(contexts, version["name"], str(version["version"]))
     except (errors.DoubleloopError, KeyError, ValueError):
         LOG.exception("what MLflow did could not be noted; the worker will find it")
+
+
+def _note_change(
+    contexts: Contexts, actor: actors.Actor, workspace: str | None, what: str, named: dict[str, Any]
+) -> None:
+    """A failure here must not undo what MLflow has done: it is in the log then."""
+    try:
+        with contexts.write(actor, workspace or REGISTRY) as ctx:
+            events.record(ctx, "tracking.changed", f"mlflow:{what}", **named)
+    except Exception:
+        LOG.exception("a change in MLflow could not be noted: %s %s by %s", what, named, actor.id)

@@ -6,6 +6,7 @@ from doubleloop.base import errors
 from doubleloop.batch import model, store
 from doubleloop.db.context import Ctx
 from doubleloop.identity import commands as identity
+from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import model as jobs
 from doubleloop.jobs import queries as job_queries
@@ -34,9 +35,9 @@ def find(ctx: Ctx, name: str) -> model.Endpoint:
 
 
 def endpoints(ctx: Ctx) -> list[model.Endpoint]:
-    identity.permit(ctx, Action.ENDPOINT_READ)
+    sees = things.seen(ctx, Action.ENDPOINT_READ, "endpoint")
     assert ctx.workspace is not None
-    return store.endpoints(ctx, ctx.workspace)
+    return [each for each in store.endpoints(ctx, ctx.workspace) if sees(each.name)]
 
 
 def deployments(ctx: Ctx, name: str) -> list[model.Deployment]:

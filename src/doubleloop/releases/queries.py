@@ -24,10 +24,10 @@ class Waiting:
 
 
 def find_definition(ctx: Ctx, name: str, version: int | None = None) -> model.Definition:
-    """Raises NotFound, with the names there are."""
+    """Raises NotFound, with the names that the actor may read."""
     found = store.definition(ctx, name, version)
     if found is None:
-        names = ", ".join(each.name for each in store.definitions(ctx)) or "none yet"
+        names = ", ".join(each.name for each in definitions(ctx)) or "none yet"
         what = f"version {version} of the release definition '{name}'" if version else f"release definition '{name}'"
         raise errors.NotFound(f"There is no {what}", cure=f"There are: {names}.")
     return found

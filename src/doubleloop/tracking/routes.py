@@ -117,3 +117,16 @@ DOWNLOADS = re.compile(
 CREATES_RUN = re.compile(rf"^{_API}/2\.0/mlflow/runs/create$")
 # Whose bodies may set tags of a trace.
 TAGS_TRACES = re.compile(rf"^{_API}/\d\.0/mlflow/traces(?:/[^/]+(?:/tags)?)?$")
+# What is changed by hand, and stands on record as itself. What runs log while they go, and what is noted of its own
+# (a new run, a registered version), is not among it.
+CHANGES = re.compile(
+    rf"^{_API}/\d\.0/mlflow/("
+    r"experiments/(?:create|delete|restore|update|set-experiment-tag|delete-experiment-tag)|runs/(?:delete|restore)|"
+    r"registered-models/(?:create|update|set-tag|delete-tag|alias)|"
+    r"model-versions/(?:update|transition-stage|set-tag|delete-tag)|traces/delete-traces)$"
+)
+# Fields that say what was changed, and to what.
+CHANGED = (
+    "experiment_id", "run_id", "name", "new_name", "version", "alias", "stage", "key", "value", "description",
+    "request_ids", "max_timestamp_millis",
+)  # fmt: skip
