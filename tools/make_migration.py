@@ -24,7 +24,7 @@ def main(message: str) -> None:
         versions = Path(migrations.__file__).parent / "versions"
         if any(versions.glob("[0-9]*.py")):
             migrations.upgrade(engine)
-        number = len(list(versions.glob("[0-9]*.py"))) + 1
+        number = max((int(each.name[:4]) for each in versions.glob("[0-9]*.py")), default=0) + 1
         with engine.begin() as connection:
             config = migrations._config(connection)
             command.revision(config, message=message, autogenerate=True, rev_id=f"{number:04d}")
