@@ -130,10 +130,14 @@ def test_a_label_goes_to_the_number_it_names_now(terminal: Any, server: Any) -> 
     assert terminal("data", "set-label", "-n", "bikes", "-v", "2", "-l", "production").json == {"version": "2"}
 
 
-def test_archiving_needs_a_version(terminal: Any, server: Any) -> None:
-    assert terminal("model", "archive", "-n", "bikes").err.startswith("error: Which version?")
-    server.on("POST", "workspaces/dev/models/bikes/versions/2/archive", {"archived": True})
-    assert terminal("model", "archive", "bikes:2").json == {"archived": True}
+def test_a_version_is_archived_or_without_one_all_of_them(terminal: Any, server: Any) -> None:
+    versions = "workspaces/dev/models/bikes/versions"
+    server.on("GET", f"{versions}/2", {"version": "2"})
+    for number in ("1", "2"):
+        server.on("POST", f"{versions}/{number}/archive", {"archived": number})
+    assert terminal("model", "archive", "bikes:2").json == {"archived": "2"}
+    server.on("GET", versions, {"items": [{"version": "2"}, {"version": "1"}], "next": None})
+    assert terminal("model", "archive", "-n", "bikes").json == [{"archived": "2"}, {"archived": "1"}]
 
 
 def test_a_model_arrives_in_a_folder_of_its_name(terminal: Any, server: Any) -> None:

@@ -258,7 +258,7 @@ def test_tokens_are_listed_and_revoked(terminal: Any, server: Any) -> None:
 def test_the_workspace_in_use_is_remembered(terminal: Any, server: Any) -> None:
     server.on("GET", "workspaces/*", lambda seen: {"name": seen.path.rsplit("/", 1)[1]})
     assert terminal("workspace", "use", "prod").code == 0
-    assert terminal("workspace", "show").json == {"name": "prod"}
+    assert terminal("workspace", "show").json["name"] == "prod"
     stored = json.loads((terminal.home / "client.json").read_text())
     assert stored["workspace"] == "prod"
     assert stored["token"] == "dl_secret-of-ada"

@@ -363,7 +363,8 @@ def test_a_trace_of_little_is_short(terminal: Any, server: Any) -> None:
 
 
 def test_a_record_that_was_changed_ends_with_1(terminal: Any, server: Any) -> None:
-    report = {"whole": True, "facts": 12, "head": "ab", "broken_at": 0, "why": ""}
+    report = {"whole": True, "facts": 12, "head": "ab", "broken_at": 0, "why": "", "archived": 0, "checkpoints": 0,
+              "signed": 0, "key": "", "guarded": True}  # fmt: skip
     server.on("GET", "audit/verify", report, {**report, "whole": False, "broken_at": 5, "why": "fact 5 was changed"})
     assert terminal("audit", "verify", "-o", "table").out == "Whole: 12 facts, head ab\n"
     done = terminal("audit", "verify")

@@ -78,7 +78,11 @@ def test_mpi_processes_see_open_mpis_variables(compute: local.LocalCompute) -> N
 
 
 def test_tensorflow_processes_get_their_cluster_and_servers_end_with_the_workers(compute: local.LocalCompute) -> None:
-    command = 'echo "$TF_CONFIG"; case "$TF_CONFIG" in *\'"type": "ps"\'*) sleep 1000;; esac'
+    # Workers wait for the server, which would be stopped before it has said a word.
+    command = (
+        'echo "$TF_CONFIG"; case "$TF_CONFIG" in *\'"type": "ps"\'*) touch here; sleep 1000;; '
+        "*) until [ -e here ]; do sleep 0.02; done;; esac"
+    )
     status = ended(compute, distributed(command, kind="tensorflow", workers=2, servers=1))
     assert status.state is model.State.SUCCEEDED, compute.logs("r")
     told = {

@@ -23,6 +23,7 @@ from doubleloop.gateway import paths
 from doubleloop.identity import commands as identity
 from doubleloop.identity.limits import Limiter
 from doubleloop.identity.ports import WorkspaceKinds
+from doubleloop.identity.strangers import Strangers
 from doubleloop.releases import model
 from doubleloop.secrets.local import FileKeys
 from doubleloop.secrets.ports import Keys
@@ -350,7 +351,7 @@ def test_the_console_stands_beside_the_api_and_leaves_its_paths_alone(scene: Sce
     def thing() -> dict[str, int]:
         return {"one": 1}
 
-    app.state.limiter = Limiter()
+    app.state.limiter, app.state.strangers = Limiter(), Strangers()
     pages.mount(app, scene.contexts, scene.settings)
     visitor = Browser(app)
     assert visitor.get("/api/v1/thing").json() == {"one": 1}

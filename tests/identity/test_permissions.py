@@ -106,7 +106,8 @@ SERVICES = {
     "model.write monitor.write release.start release.write secret.get secret.read tracking.write",
     "service:batch": "data.write",
     "service:monitor": f"{LOOK} data.write monitor.run",
-    "service:automation": f"{LOOK} data.write endpoint.write job.submit monitor.run release.start",
+    "service:automation": f"{LOOK} data.write endpoint.write job.submit monitor.run release.start secret.get "
+    "secret.read",
     "service:tracking": "model.read model.write release.read",
     "service:durable": "",
     "service:audit": "",

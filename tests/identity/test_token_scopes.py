@@ -61,7 +61,8 @@ def test_a_token_allows_what_its_owner_may_and_its_limits_let_through(house: Any
 def test_a_token_for_one_thing_is_good_for_nothing_else(house: Any) -> None:
     actor = made(house, workspace="dev", resource="endpoint/bikes")
     may = allowed(house, actors.Actor("ada"), "dev")
-    assert allowed(house, actor, "dev", "endpoint/bikes") == may != set()
+    of_endpoints = {each for each in may if each.startswith("endpoint.") or each == "log.read"}
+    assert allowed(house, actor, "dev", "endpoint/bikes") == of_endpoints != set()
     for place, thing in (("dev", "endpoint/taxis"), ("dev", None), ("prod", "endpoint/bikes"), ("registry", None)):
         assert allowed(house, actor, place, thing) == set(), (place, thing)
     assert why(house, actor, Action.ENDPOINT_READ, "dev", "endpoint/taxis") == (
