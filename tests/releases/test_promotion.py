@@ -81,7 +81,7 @@ def test_altered_evidence_is_not_bundled_and_nothing_is_deployed(site: Any) -> N
     site.run(tamper)
     ended = site.get(release.id)
     assert ended.status == "failed"
-    assert "changed after it was deposited" in ended.reasons[0]
+    assert "the evidence was changed (0.2:model_quality)" in ended.reasons[0]
     assert ended.stages[1].deployment == ""
 
 
