@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import time
@@ -127,7 +128,9 @@ def test_failing_answers_among_many_bad_requests_move_traffic_back_to_the_former
     ended = released(site, "3")
     assert ended.status == "rolled_back", ended.reasons
     assert made.seen["blue-r2"][500] > 0 and made.seen["blue-r1"][500] == 0
-    assert "error rate 0.5" in ended.reasons[0] and "is above 0.01" in ended.reasons[0]
+    # A worker of its own counts in each process, so about half fail: which ones were sent there is drawn by weight.
+    rate = re.search(r"error rate (0\.\d+) is above 0\.01", ended.reasons[0])
+    assert rate and 0.2 < float(rate[1]) < 0.8, ended.reasons
     assert "requests failed" in ended.reasons[0]
     assert (site.traffic(), site.champion()) == ({"blue-r1": 100}, "2")
     assert site.deployments() == ["blue-r1"]
