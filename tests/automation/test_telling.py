@@ -90,6 +90,34 @@ def test_rights_just_in_time_are_told_of_when_asked_for_begun_and_over(house: An
     assert len(told(house, "notification.sent")) == 3
 
 
+def test_who_may_approve_is_told_without_asking_to_be_and_nobody_else(house: Any, mailbox: Mailbox) -> None:
+    """grace, the only one who asks and could answer in her group, is not told of her own question by it."""
+    support = identities.Persona.PLATFORM_SUPPORT
+    with house.write("service:setup", None) as ctx:
+        for name in ("night", "desk", "science", "leads"):
+            spec = {"url": f"json://127.0.0.1:{mailbox.server_port}/{name}", "events": []}
+            declared.put(ctx, "notification", name, spec)
+        declared.put(ctx, "notification", "night", {**spec, "events": ["activation.requested"]})
+        for name, persona, members, more in (
+            ("owners", support, ("linus",), ("night",)), ("desk", support, ("grace",), ("desk",)),
+            ("science", identities.Persona.DATA_SCIENTIST, ("ada",), ("science",)),
+        ):  # fmt: skip
+            identity.put_group(ctx, identities.Group(name, persona, members, (), False, False, *more))
+        identity.put_group(ctx, identities.Group("night", support, ("grace",), ("prod",), True, True))
+    with house.write("grace", None) as ctx:
+        asked = activations.activate(ctx, "group:night", "ticket 4712", timedelta(hours=1))
+    carry_out(house)
+    (heard,) = mailbox.received  # once, although the target hears of it by its own events too
+    assert (
+        asked.status == "waiting" and "ticket 4712" in heard["message"] and "needs_approval: True" in heard["message"]
+    )
+    assert [each.subject for each in told(house, "notification.sent")] == ["notification:night"]
+    with house.write("linus", None) as ctx:
+        activations.decide(ctx, asked.id, True)
+    carry_out(house)
+    assert len(mailbox.received) == 1, "what is decided waits for nobody"
+
+
 def test_only_what_was_named_in_the_workspaces_that_were_named(house: Any, mailbox: Mailbox) -> None:
     subscribe(house, mailbox, "thing.*", workspaces=["prod"])
     happens(house, "thing.broke", "prod")

@@ -200,6 +200,12 @@ def test_users_and_roles(terminal: Any, server: Any) -> None:
     )
     assert "leads  project_lead  grace    all" in terminal("role", "list", "-o", "table").out
     assert terminal("role", "list", "--personas").json == {"project_lead": {"production": ["release.approve"]}}
+    asked = {"id": "activation-1", "user": "ada", "of": "group:night", "seconds": 5400, "reason": "ticket 4711",
+             "status": "waiting", "asked_at": "2026-11-27T06:00:00Z", "decided_by": None, "ends_at": None}  # fmt: skip
+    server.on("GET", "activations", {"items": [asked], "next": None, "eligible": [], "waiting": 1})
+    assert "activation-1  ada  group:night  1.5 h  ticket 4711" in terminal("role", "waiting", "-o", "table").out
+    assert server.seen[-1].query == {"waiting": "true"}
+    assert "1 for you to decide: doubleloop role waiting" in terminal("role", "activations").err
     server.on("GET", "roles/explain", {"allowed": False, "why": "ada belongs to no group"})
     asked = terminal("role", "explain", "release.approve", "--who", "ada", "-w", "prod", "-o", "table")
     assert asked.out == "No: ada belongs to no group\n"

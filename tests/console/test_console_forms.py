@@ -21,6 +21,7 @@ FORMS = sorted({each.path for each in ROUTES if (each.methods or set()) - {"GET"
 PLACES = {
     "/jobs/{ws}/{id}": {"ws": "dev", "id": "bikes-training-1"}, "/endpoints": {"ws": "prod", "name": "bikes"},
     "/monitors": {"ws": "prod", "name": "bikes-monitor"}, "/releases": {"id": "release-two"},
+    "/activations": {"id": "activation-1"},
 }  # fmt: skip
 FIELDS = {"decision": "reject", "comment": "no", "user": "grace", "password": PASSWORD, "evidence_digest": "0" * 64}
 

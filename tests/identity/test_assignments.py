@@ -9,6 +9,7 @@ import pytest
 
 from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts
+from doubleloop.events import commands as recording
 from doubleloop.events import queries as events
 from doubleloop.identity import activations, assignments, commands, model, store
 from doubleloop.identity.actions import Action
@@ -216,6 +217,25 @@ def test_where_another_has_to_approve_it_begins_with_their_yes(sleepy: Any) -> N
     assert not may(sleepy, "alan", Action.COMPUTE_WRITE, "dev")
     with sleepy.write("mary", None) as ctx, pytest.raises(errors.Conflict):
         activations.decide(ctx, asked.id, False)
+
+
+def test_who_may_say_yes_sees_what_waits_for_them_and_nobody_else_does(sleepy: Any) -> None:
+    def waiting(user: str) -> list[str]:
+        with sleepy.read(user, None) as ctx:
+            return [each.id for each in activations.waiting(ctx)]
+
+    asked = activate(sleepy, "group:night")
+    assert (waiting("mary"), waiting("alan"), waiting("ada")) == ([asked.id], [], [])
+    with sleepy.read("service:automation", None) as ctx:
+        assert activations.told(ctx, asked.id) == set()
+    with sleepy.write("alan", None) as ctx:  # who may set mary's password could answer as her
+        recording.record(ctx, "user.password_set", "user:mary")
+    assert waiting("mary") == []
+    with sleepy.write("mary", None) as ctx:
+        recording.record(ctx, "user.password_set", "user:mary")
+    with sleepy.write("mary", None) as ctx:
+        activations.decide(ctx, asked.id, True)
+    assert waiting("mary") == []
 
 
 def test_a_no_is_a_no(sleepy: Any) -> None:

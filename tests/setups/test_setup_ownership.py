@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,29 @@ def test_what_the_file_no_longer_names_is_removed_in_reverse_order(house: Any) -
         mary = users.user(ctx, "mary")
         assert mary is not None and mary.disabled
     assert apply(house, EMPTY).real == []
+
+
+def test_a_group_is_told_by_a_target_that_there_is_and_that_stays_as_long(house: Any) -> None:
+    told = FULL.replace("members: [mary], workspaces", "members: [mary], notify: team, workspaces")
+    with pytest.raises(errors.NotFound, match="told by 'crowd'") as caught:
+        apply(house, told.replace("notify: team", "notify: crowd"))
+    assert caught.value.where is not None and caught.value.where.line == 8
+    apply(house, told)
+    with house.read(ADMIN, None) as ctx:
+        assert [group.notify for group in users.groups(ctx) if group.name == "leads"] == ["team"]
+    without = re.sub("notifications:.*\n", "", told.replace("notify: team, ", "")).replace(", notify: [team]", "")
+    without = without.replace("to: team", "to: a@example.com")
+    chiefs = identities.Group("chiefs", identities.Persona.PROJECT_LEAD, ("mary",), (), notify="team")
+    with house.write(ADMIN, None) as ctx:
+        identity.put_group(ctx, chiefs)
+    with pytest.raises(errors.Conflict, match="notification team: the group chiefs is told by it"):
+        apply(house, without)
+    with house.write(ADMIN, None) as ctx:
+        identity.put_group(ctx, dataclasses.replace(chiefs, notify=None))
+    assert actions(apply(house, without)) == {
+        ("budget", "b"): "change", ("group", "leads"): "change", ("notification", "team"): "remove",
+        ("rule", "one/tell"): "change",
+    }  # fmt: skip
 
 
 def test_a_user_who_comes_back_into_the_file_is_enabled_again(house: Any) -> None:

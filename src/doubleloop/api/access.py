@@ -57,10 +57,11 @@ def unassign(request: Request, id: str) -> dict[str, Any]:
 
 
 @router.get("/activations", openapi_extra=needs(OWN))
-def list_activations(request: Request, only_open: bool = False) -> dict[str, Any]:
+def list_activations(request: Request, only_open: bool = False, waiting: bool = False) -> dict[str, Any]:
     with requests.reading(request) as ctx:
-        found = requests.listing(activations.list_(ctx, only_open), render.plain)
-        return {**found, "eligible": activations.eligible(ctx)}
+        asked = activations.waiting(ctx)
+        found = requests.listing(asked if waiting else activations.list_(ctx, only_open), render.plain)
+        return {**found, "eligible": activations.eligible(ctx), "waiting": len(asked)}
 
 
 @router.post("/activations", openapi_extra=needs(OWN))

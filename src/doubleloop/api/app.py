@@ -27,7 +27,6 @@ from doubleloop.api import (
     jobs,
     logins,
     mlflow,
-    readings,
     releases,
     requests,
     routing,
@@ -37,6 +36,7 @@ from doubleloop.api import (
 )
 from doubleloop.base import errors, sockets
 from doubleloop.db.context import Contexts
+from doubleloop.events.readings import Memory
 from doubleloop.identity.limits import Limiter
 from doubleloop.identity.strangers import Strangers
 from doubleloop.settings.model import Settings
@@ -78,7 +78,7 @@ def create(contexts: Contexts, settings: Settings) -> FastAPI:
     app = FastAPI(title="Doubleloop", version=__version__, lifespan=lifespan, openapi_url=None)
     app.state.contexts = contexts
     app.state.settings = settings
-    app.state.readings = readings.Memory()
+    app.state.readings = Memory()
     app.state.limiter = Limiter()
     app.state.strangers = Strangers()
     for module in ROUTERS:

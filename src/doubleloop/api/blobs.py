@@ -46,6 +46,8 @@ def _permit_upload(request: Request) -> None:
 
 @router.post("/blobs/missing", openapi_extra=needs(OWN))
 def missing(request: Request, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    """For who has something to send: whether some content is here is not told to others."""
+    _permit_upload(request)
     requests.refuse_unknown(body, "sha256")
     hashes = requests.value(body, "sha256", list) or []
     if not all(isinstance(each, str) for each in hashes):

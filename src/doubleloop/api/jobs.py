@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import Body, Query, Request, Response
 
-from doubleloop.api import render, requests, routing
+from doubleloop.api import readings, render, requests, routing
 from doubleloop.api.routing import needs
 from doubleloop.base import errors
 from doubleloop.components import queries as components
@@ -98,6 +98,9 @@ def steps(request: Request, ws: str, id: str) -> dict[str, Any]:
 def log(request: Request, ws: str, id: str, step: str, offset: int = Query(0, ge=0, le=2**63 - 1)) -> Response:
     with requests.reading(request, ws) as ctx:
         chunk, end = queries.log(ctx, id, step, offset)
+        noted = queries.is_log_noted(ctx)
+    if noted:
+        readings.note(request, "log.read", f"step:{id}/{step}", ws)
     headers = {"x-next-offset": str(offset + len(chunk)), "x-end": "true" if end else "false"}
     return Response(chunk, media_type="application/octet-stream", headers=headers)
 

@@ -6,44 +6,14 @@ once and not each time that a broken download goes on.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable
-from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import Request
 
 from doubleloop.api import requests
-from doubleloop.base import actors
 from doubleloop.catalog import queries as catalog
-from doubleloop.events import commands as events
-
-# Who takes the same again within so long is not noted again.
-WITHIN = timedelta(hours=1)
-REMEMBERED = 200_000
-
-
-class Memory:
-    """What each token has taken lately, in this process; the oldest is forgotten first, and noted again then."""
-
-    def __init__(self) -> None:
-        self._taken: OrderedDict[tuple[str, str], datetime] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def knows(self, actor: actors.Actor, thing: str, now: datetime) -> bool:
-        with self._lock:
-            taken = self._taken.get((actor.token or actor.id, thing))
-        return taken is not None and now - taken < WITHIN
-
-    def add(self, actor: actors.Actor, things: Iterable[str], now: datetime) -> None:
-        with self._lock:
-            for thing in things:
-                key = (actor.token or actor.id, thing)
-                self._taken[key] = now
-                self._taken.move_to_end(key)
-            while len(self._taken) > REMEMBERED:
-                self._taken.popitem(last=False)
+from doubleloop.events import readings
 
 
 def note(
@@ -53,13 +23,8 @@ def note(
 
     ``parts``: what is taken with it, and will be asked for piece by piece.
     """
-    memory: Memory = request.app.state.readings
-    actor, contexts = requests.actor(request), requests.contexts(request)
-    if memory.knows(actor, subject, contexts.now()):
-        return
-    with contexts.write(actor, workspace) as ctx:
-        events.record(ctx, type_, subject, **data)
-    memory.add(actor, [subject, *parts], contexts.now())
+    memory: readings.Memory = request.app.state.readings
+    memory.note(requests.contexts(request), requests.actor(request), type_, subject, workspace, parts, **data)
 
 
 def content(request: Request, kind: str, sha256: str, parts: Iterable[str] = (), **data: Any) -> None:

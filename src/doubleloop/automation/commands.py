@@ -12,6 +12,7 @@ from doubleloop.events import commands as events
 from doubleloop.events import queries as facts
 from doubleloop.events.model import Fact
 from doubleloop.identity import commands as identity
+from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands as jobs
 from doubleloop.outbound import commands as outbound
@@ -52,8 +53,9 @@ def get_schedule(ctx: Ctx, name: str) -> model.Schedule:
     assert ctx.workspace is not None
     found = store.schedule(ctx, ctx.workspace, name)
     if found is None:
-        names = ", ".join(each.name for each in store.schedules(ctx, ctx.workspace)) or "none yet"
-        raise errors.NotFound(f"No schedule is named '{name}' in {ctx.workspace}", cure=f"There are: {names}.")
+        names = [each.name for each in store.schedules(ctx, ctx.workspace)]
+        cure = things.known(ctx, Action.SCHEDULE_READ, "schedule", names)
+        raise errors.NotFound(f"No schedule is named '{name}' in {ctx.workspace}", cure=cure)
     return found
 
 
@@ -210,8 +212,9 @@ def get_rule(ctx: Ctx, name: str) -> model.Rule:
     assert ctx.workspace is not None
     found = store.rule(ctx, ctx.workspace, name)
     if found is None:
-        names = ", ".join(each.name for each in store.rules(ctx, ctx.workspace)) or "none yet"
-        raise errors.NotFound(f"No rule is named '{name}' in {ctx.workspace}", cure=f"There are: {names}.")
+        names = [each.name for each in store.rules(ctx, ctx.workspace)]
+        cure = things.known(ctx, Action.RULE_READ, "rule", names)
+        raise errors.NotFound(f"No rule is named '{name}' in {ctx.workspace}", cure=cure)
     return found
 
 

@@ -13,6 +13,7 @@ from doubleloop.durable import ports as flows
 from doubleloop.events import commands as events
 from doubleloop.events import queries as facts
 from doubleloop.events.model import Fact
+from doubleloop.identity import activations
 from doubleloop.workspaces import declared
 from doubleloop.workspaces import queries as workspaces
 
@@ -22,11 +23,19 @@ PAUSE_SECONDS = 10.0
 
 
 def spread(ctx: Ctx, fact: Fact) -> None:
-    """Start a message to each target whose ``events`` name this fact; once per target and fact."""
-    for name, target in declared.every(ctx, "notification").items():
-        if hears(target, fact):
-            argument = {"target": name, "fact": fact.seq, "workspace": fact.workspace}
-            durable.start(ctx, "automation.tell", f"tell-{name}-{fact.seq}", argument)
+    """Start a message to each target whose ``events`` name this fact, and to the targets of those who are asked to
+    approve; once per target and fact."""
+    hearing = {name for name, target in declared.every(ctx, "notification").items() if hears(target, fact)}
+    for name in sorted(hearing | _asked(ctx, fact)):
+        argument = {"target": name, "fact": fact.seq, "workspace": fact.workspace}
+        durable.start(ctx, "automation.tell", f"tell-{name}-{fact.seq}", argument)
+
+
+def _asked(ctx: Ctx, fact: Fact) -> set[str]:
+    """Rights that wait for somebody's yes are told to the groups that can say it, without a rule for it."""
+    if fact.type != "activation.requested" or not fact.data.get("needs_approval"):
+        return set()
+    return activations.told(ctx, fact.subject.removeprefix("activation:"))
 
 
 def hears(target: dict[str, Any], fact: Fact) -> bool:

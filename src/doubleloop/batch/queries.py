@@ -29,8 +29,9 @@ def find(ctx: Ctx, name: str) -> model.Endpoint:
     assert ctx.workspace is not None
     found = store.endpoint(ctx, ctx.workspace, name)
     if found is None:
-        names = ", ".join(each.name for each in store.endpoints(ctx, ctx.workspace)) or "none yet"
-        raise errors.NotFound(f"No batch endpoint is named '{name}' in {ctx.workspace}", cure=f"There are: {names}.")
+        names = [each.name for each in store.endpoints(ctx, ctx.workspace)]
+        cure = things.known(ctx, Action.ENDPOINT_READ, "endpoint", names)
+        raise errors.NotFound(f"No batch endpoint is named '{name}' in {ctx.workspace}", cure=cure)
     return found
 
 

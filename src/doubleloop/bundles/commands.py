@@ -10,6 +10,7 @@ from typing import Any
 from doubleloop.base import actors, canonical, clock, errors
 from doubleloop.bundles import model, queries, rules, signing, store
 from doubleloop.catalog import commands as catalog
+from doubleloop.catalog import model as catalog_model
 from doubleloop.catalog import queries as assets
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.environments import commands as environments
@@ -102,14 +103,16 @@ def _training_code(ctx: Ctx, version: ModelVersion) -> list[str]:
 
 
 def _data(ctx: Ctx, evidence: Sequence[gate_model.Evidence], version: ModelVersion) -> list[dict[str, Any]]:
-    """What the model was made from and judged on, by id and hash. The rows themselves stay where they are."""
+    """What the model was made from and judged on, by id and fingerprint: who may read the bundle may not be one who may
+    read the rows, which stay where they are."""
     ids = {*version.training_data, *(id_ for each in evidence for id_ in each.body.get("data_ids") or [])}
     found = []
     for id_ in sorted(ids):
         workspace, _, rest = id_.removeprefix("data:").partition("/")
         name, _, number = rest.rpartition(":")
         known = assets.get(ctx, "data", workspace, name, number)
-        found.append({"id": id_, "digest": known.digest if known else None, "spec": known.spec if known else None})
+        spec = {key: value for key, value in known.spec.items() if key != "reference"} if known else None
+        found.append({"id": id_, "digest": catalog_model.fingerprint(known.digest) if known else None, "spec": spec})
     return found
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 KINDS = ("component", "data", "environment", "model")
+
+
+def fingerprint(digest: str) -> str:
+    """SHA-256 over a content's hash: says which content is meant, and is not the address by which it is fetched.
+
+    For what is shown to people who may not read the content: evidence, bundles, explanations. Empty for no hash.
+    """
+    return hashlib.sha256(f"doubleloop/content/1\n{digest}\n".encode()).hexdigest() if digest else ""
 
 
 @dataclass(frozen=True)

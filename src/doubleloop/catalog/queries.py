@@ -8,7 +8,12 @@ from collections.abc import Callable
 from doubleloop.base import errors
 from doubleloop.catalog import model, rules, store
 from doubleloop.db.context import Ctx
+from doubleloop.identity import things
+from doubleloop.identity.actions import Action
 from doubleloop.workspaces import queries as workspaces
+
+# What looking at a kind needs; environments and components share theirs.
+_LOOKING = {"data": Action.DATA_READ, "model": Action.MODEL_READ}
 
 
 def places(ctx: Ctx) -> list[str]:
@@ -33,7 +38,7 @@ def resolve(ctx: Ctx, kind: str, reference: str) -> model.Asset:
         found = _in_place(ctx, kind, workspace, wanted)
         if found:
             return found
-    known = sorted({asset.name for asset in store.newest(ctx, kind, searched)})
+    known = sorted({name for workspace in searched for name in _seen(ctx, kind, workspace)})
     there = [asset for workspace in searched for asset in store.versions(ctx, kind, workspace, wanted.name)]
     if there:
         have = ", ".join(sorted({a.version for a in there} | {f"@{mark}" for a in there for mark in a.labels}))
@@ -42,6 +47,15 @@ def resolve(ctx: Ctx, kind: str, reference: str) -> model.Asset:
         near = difflib.get_close_matches(wanted.name, known, 3)
         cure = f"Did you mean {', '.join(near)}?" if near else f"Known: {', '.join(known[:20]) or 'none yet'}."
     raise errors.NotFound(f"There is no {kind} {reference} in {' or '.join(searched) or 'any workspace'}", cure=cure)
+
+
+def _seen(ctx: Ctx, kind: str, workspace: str) -> list[str]:
+    """Names in a workspace that the actor may see: what is near to a name that is not there may be another's."""
+    try:
+        sees = things.seen(ctx.in_workspace(workspace), _LOOKING.get(kind, Action.ENVIRONMENT_READ), kind)
+    except errors.NotPermitted:
+        return []
+    return [asset.name for asset in store.newest(ctx, kind, [workspace]) if sees(asset.name)]
 
 
 def _in_place(ctx: Ctx, kind: str, workspace: str, wanted: rules.Reference) -> model.Asset | None:

@@ -12,6 +12,7 @@ from doubleloop.catalog import queries as catalog
 from doubleloop.console import layout, rendering, requests, words
 from doubleloop.console.requests import needs
 from doubleloop.db.context import Ctx
+from doubleloop.events.readings import Memory
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands, model, queries
 from doubleloop.models import queries as models
@@ -130,6 +131,10 @@ def log(request: Request, ws: str, id: str, step: str, offset: int = 0, attempt:
     """The next piece of a step's log, and behind it the request for the one after."""
     with requests.reading(request, ws) as ctx:
         chunk, is_end = queries.log(ctx, id, step, max(offset, 0), attempt=attempt)
+        noted = queries.is_log_noted(ctx)
+    if noted:
+        memory: Memory = request.app.state.readings
+        memory.note(requests.contexts(request), requests.actor(request), "log.read", f"step:{id}/{step}", ws)
     piece = chunk[:PIECE]
     text, used = words.log_text(piece, is_end and len(piece) == len(chunk))
     more = len(chunk) > len(piece)

@@ -18,6 +18,7 @@ from doubleloop.endpoints import queries as endpoints
 from doubleloop.events import model as event_model
 from doubleloop.events import queries as events
 from doubleloop.gates import queries as gates
+from doubleloop.identity import activations
 from doubleloop.identity import model as identity_model
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import model as job_model
@@ -82,6 +83,7 @@ def show(request: Request) -> Response:
     with requests.reading(request) as ctx:
         values: dict[str, Any] = {
             "lives": lives(ctx) if REGISTRY in requests.places(ctx, Action.MODEL_READ, registries=True) else [],
+            "asked": activations.waiting(ctx),
             "waiting": [(each, *gates.may_decide(ctx, each.approval)) for each in releases.waiting(ctx)],
             "facts": recent(ctx),
         }

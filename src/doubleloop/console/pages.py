@@ -15,8 +15,21 @@ from starlette.routing import Match, Mount
 from starlette.types import Scope
 
 from doubleloop.base import errors
-from doubleloop.console import audit, jobs, login, models, overview, releases, rendering, requests, serving, watching
+from doubleloop.console import (
+    asks,
+    audit,
+    jobs,
+    login,
+    models,
+    overview,
+    releases,
+    rendering,
+    requests,
+    serving,
+    watching,
+)
 from doubleloop.db.context import Contexts
+from doubleloop.events.readings import Memory
 from doubleloop.identity.limits import Limiter
 from doubleloop.identity.strangers import Strangers
 from doubleloop.settings.model import Settings
@@ -28,20 +41,25 @@ STATIC = Path(__file__).parent / "static"
 NOT_OURS = ("/api", "/mlflow")
 
 router = APIRouter(include_in_schema=False)
-for _part in (login, overview, releases, jobs, serving, watching, models, audit):
+for _part in (login, overview, asks, releases, jobs, serving, watching, models, audit):
     router.include_router(_part.router)
 
 
 def create(
-    contexts: Contexts, settings: Settings, limiter: Limiter | None = None, strangers: Strangers | None = None
+    contexts: Contexts,
+    settings: Settings,
+    limiter: Limiter | None = None,
+    strangers: Strangers | None = None,
+    readings: Memory | None = None,
 ) -> FastAPI:
-    """The console as an application of its own. ``limiter``: of wrong passwords, ``strangers``: of refusals on record;
-    when others count them as well."""
+    """The console as an application of its own. ``limiter``: of wrong passwords, ``strangers``: of refusals on record,
+    ``readings``: of what is on record as read; when others count them as well."""
     app = FastAPI(title="Doubleloop console", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.contexts = contexts
     app.state.settings = settings
     app.state.limiter = limiter or Limiter()
     app.state.strangers = strangers or Strangers()
+    app.state.readings = readings or Memory()
     app.add_middleware(rendering.Headers)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.include_router(router)
@@ -64,7 +82,7 @@ class Beside(Mount):
 
 def mount(app: FastAPI, contexts: Contexts, settings: Settings) -> None:
     """Put the console beside what ``app`` serves; call it after every other route is there."""
-    console = create(contexts, settings, app.state.limiter, app.state.strangers)
+    console = create(contexts, settings, app.state.limiter, app.state.strangers, app.state.readings)
     app.router.routes.append(Beside("", console, name="console"))
 
 

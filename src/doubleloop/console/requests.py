@@ -81,7 +81,9 @@ def reading(request: Request, workspace: str | None = None) -> Iterator[Ctx]:
 
 
 def allowed(ctx: Ctx, action: Action, workspace: str | None = None) -> bool:
-    return identity.decide(ctx, action, workspace).allowed
+    """Nowhere in a workspace that is gone, although a release once went through it."""
+    there = workspace is None or workspace in workspaces.names(ctx)
+    return there and identity.decide(ctx, action, workspace).allowed
 
 
 def places(ctx: Ctx, action: Action, *, registries: bool = False) -> list[str]:

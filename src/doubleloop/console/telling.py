@@ -32,6 +32,10 @@ def _percent(traffic: Any) -> str:
 # One sentence per kind of fact that people look for; {actor} stands before it on the page.
 _SENTENCES: dict[str, Any] = {
     "access.denied": lambda d, s: f"was refused: {d.get('why', '')}",
+    "activation.requested": lambda d, s: f"asks for {d.get('of')}" + _quoted(d.get("reason")),
+    "activation.started": lambda d, s: f"{d.get('user')} has {d.get('of')} until {str(d.get('ends_at'))[:16]}",
+    "activation.refused": lambda d, s: f"refuses {d.get('user')} {d.get('of')}" + _quoted(d.get("comment")),
+    "activation.ended": lambda d, s: f"{d.get('of')} of {d.get('user')} ended: {d.get('why')}",
     "approval.glass_broken": lambda d, s: "breaks the glass" + _quoted(d.get("comment")),
     "approval.given": lambda d, s: "approves" + _quoted(d.get("comment")),
     "approval.refused": lambda d, s: "says no" + _quoted(d.get("comment")),

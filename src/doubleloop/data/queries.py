@@ -73,8 +73,9 @@ def datastore_path(ctx: Ctx, uri: str) -> Path:
     path = path.removeprefix("paths").lstrip("/")
     spec = store.datastore(ctx, ctx.workspace, name)
     if spec is None and name != DEFAULT_DATASTORE:
-        known = ", ".join([DEFAULT_DATASTORE, *store.datastores(ctx, ctx.workspace)])
-        raise errors.NotFound(f"No datastore is named '{name}' in {ctx.workspace}", cure=f"There are: {known}.")
+        names = [DEFAULT_DATASTORE, *store.datastores(ctx, ctx.workspace)]
+        cure = things.known(ctx, Action.STORAGE_READ, "datastore", names)
+        raise errors.NotFound(f"No datastore is named '{name}' in {ctx.workspace}", cure=cure)
     root = Path(str((spec or {}).get("path") or ctx.port(Settings).home / "datastores" / ctx.workspace / name))
     if spec and spec.get("type", "local") not in ("local", "custom", "file"):
         raise errors.NotSupported(

@@ -62,7 +62,7 @@ class Contexts:
     @contextmanager
     def read(self, actor: actors.Actor, workspace: str | None = None) -> Iterator[Ctx]:
         """A consistent look that takes no write lock and leaves nothing behind."""
-        with self.engine.connect().execution_options(**{engines.READ_ONLY: True}) as tx:
+        with self.engine.connect().execution_options(**engines.looking(self.engine)) as tx:
             yield self._ctx(actor, workspace, tx)
 
     def _ctx(self, actor: actors.Actor, workspace: str | None, tx: sa.Connection) -> Ctx:

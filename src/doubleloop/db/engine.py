@@ -30,6 +30,12 @@ def create(url: str) -> sa.Engine:
     return engine
 
 
+def looking(engine: sa.Engine) -> dict[str, Any]:
+    """Options of a connection that only looks: on Postgres, too, all it sees is of one moment."""
+    snapshot = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    return {READ_ONLY: True, **snapshot}
+
+
 def _on_sqlite_connect(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # BEGIN is ours, see _on_sqlite_begin
     cursor = connection.cursor()

@@ -15,6 +15,7 @@ from doubleloop.endpoints import containers, model, rules, store, variables
 from doubleloop.events import commands as events
 from doubleloop.gateway import tokens
 from doubleloop.identity import commands as identity
+from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.models import queries as models
 from doubleloop.secrets import ports as secrets
@@ -102,8 +103,9 @@ def get_endpoint(ctx: Ctx, name: str) -> model.Endpoint:
     assert ctx.workspace is not None
     found = store.endpoint(ctx, ctx.workspace, name)
     if found is None:
-        names = ", ".join(each.name for each in store.endpoints(ctx, ctx.workspace)) or "none yet"
-        raise errors.NotFound(f"No endpoint is named '{name}' in {ctx.workspace}", cure=f"There are: {names}.")
+        names = [each.name for each in store.endpoints(ctx, ctx.workspace)]
+        cure = things.known(ctx, Action.ENDPOINT_READ, "endpoint", names)
+        raise errors.NotFound(f"No endpoint is named '{name}' in {ctx.workspace}", cure=cure)
     return found
 
 

@@ -7,6 +7,7 @@ makes those again.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -25,40 +26,82 @@ _KEYS = {
 _ARCHIVED = "not exists (select 1 from fact_cuts where fact_cuts.seq >= old.seq)"
 
 
-def statements(dialect: str) -> Iterator[tuple[str, str, str]]:
-    """Name, table and text of each trigger."""
-    for table in TABLES:
-        for verb in ("update", "delete"):
-            when = f" when {_ARCHIVED}" if (table, verb) == ("facts", "delete") else ""
-            name = f"{table}_no_{verb}"
-            if dialect == "sqlite":
-                body = f"begin select raise(abort, '{table} is append-only'); end"
-                yield name, table, f"create trigger {name} before {verb} on {table}{when} {body}"
-                continue
-            # A trigger's condition cannot ask another table in Postgres: the function does.
-            function = "doubleloop_refuse_unarchived" if when else "doubleloop_refuse"
-            each = f"for each row execute function {function}()"
-            yield name, table, f"create trigger {name} before {verb} on {table} {each}"
-        if dialect == "sqlite":
-            there = " or ".join(f"exists (select 1 from {table} where {key})" for key in _KEYS[table])
-            body = f"begin select raise(abort, '{table} is append-only'); end"
-            yield (
-                f"{table}_no_replace",
-                table,
-                (f"create trigger {table}_no_replace before insert on {table} when {there} {body}"),
-            )
+# Postgres: what a trigger does stands in a function, which could be changed behind it.
+_FUNCTIONS = {
+    "doubleloop_refuse": "begin raise exception '% is append-only', tg_table_name; end",
+    "doubleloop_refuse_unarchived": (
+        "begin if exists (select 1 from fact_cuts where fact_cuts.seq >= old.seq) then return old; end if; "
+        "raise exception '% is append-only', tg_table_name; end"
+    ),
+}
 
 
-def _missing(ctx: Ctx) -> list[tuple[str, str, str]]:
+@dataclass(frozen=True)
+class Guard:
+    """``made``: the statement that makes it; ``said``: how the database tells of one that is as it should be."""
+
+    name: str
+    table: str
+    made: str
+    said: str
+
+
+def wanted(dialect: str) -> list[Guard]:
+    """Every trigger, and on Postgres first the functions that they call (which belong to no table)."""
+    if dialect == "sqlite":
+        return [Guard(name, table, text, text) for table in TABLES for name, table, text in _sqlite(table)]
+    functions = [
+        Guard(name, "", f"create or replace function {name}() returns trigger language plpgsql as $$ {body} $$", body)
+        for name, body in _FUNCTIONS.items()
+    ]
+    return functions + [each for table in TABLES for each in _postgres(table)]
+
+
+def _sqlite(table: str) -> Iterator[tuple[str, str, str]]:
+    body = f"begin select raise(abort, '{table} is append-only'); end"
+    for verb in ("update", "delete"):
+        when = f" when {_ARCHIVED}" if (table, verb) == ("facts", "delete") else ""
+        name = f"{table}_no_{verb}"
+        yield name, table, f"create trigger {name} before {verb} on {table}{when} {body}"
+    there = " or ".join(f"exists (select 1 from {table} where {key})" for key in _KEYS[table])
+    yield (
+        f"{table}_no_replace",
+        table,
+        f"create trigger {table}_no_replace before insert on {table} when {there} {body}",
+    )
+
+
+def _postgres(table: str) -> Iterator[Guard]:
+    for verb, each in (("update", "row"), ("delete", "row"), ("truncate", "statement")):
+        # A trigger's condition cannot ask another table in Postgres: the function does.
+        kept = (table, verb) == ("facts", "delete")
+        function = "doubleloop_refuse_unarchived" if kept else "doubleloop_refuse"
+        name = f"{table}_no_{verb}"
+        begun, ended = f"create trigger {name} before {verb} on ", f" for each {each} execute function {function}()"
+        yield Guard(name, table, f"{begun}{table}{ended}", f"{begun}{{schema}}.{table}{ended}")
+
+
+def _missing(ctx: Ctx) -> list[Guard]:
     """Those that are not there, or say something else than they should."""
     dialect = ctx.tx.dialect.name
     if dialect == "sqlite":
-        query = "select name, sql from sqlite_master where type = 'trigger'"
-        found = {row.name: " ".join(row.sql.lower().split()) for row in ctx.tx.execute(sa.text(query))}
-        return [each for each in statements(dialect) if found.get(each[0]) != " ".join(each[2].lower().split())]
-    query = "select tgname from pg_trigger where tgenabled <> 'D' and not tgisinternal"
-    names = set(ctx.tx.execute(sa.text(query)).scalars())
-    return [each for each in statements(dialect) if each[0] not in names]
+        found = _told(ctx, "select name, sql from sqlite_master where type = 'trigger'")
+        return [each for each in wanted(dialect) if found.get(each.name) != _plain(each.said)]
+    schema = str(ctx.tx.execute(sa.text("select current_schema()")).scalar())
+    found = _told(
+        ctx, "select proname, prosrc from pg_proc where pronamespace = current_schema()::regnamespace "
+        "union all select tgname, pg_get_triggerdef(pg_trigger.oid) from pg_trigger join pg_class on pg_class.oid = "
+        "tgrelid where relnamespace = current_schema()::regnamespace and tgenabled = 'O' and not tgisinternal",
+    )  # fmt: skip
+    return [each for each in wanted(dialect) if found.get(each.name) != _plain(each.said.replace("{schema}", schema))]
+
+
+def _told(ctx: Ctx, query: str) -> dict[str, str]:
+    return {name: _plain(text) for name, text in ctx.tx.execute(sa.text(query))}
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split())
 
 
 def complete(ctx: Ctx) -> bool:
@@ -68,9 +111,10 @@ def complete(ctx: Ctx) -> bool:
 def restore(ctx: Ctx) -> list[str]:
     """Make the missing ones again; returns their names."""
     made = []
-    for name, table, text in _missing(ctx):
-        place = f" on {table}" if ctx.tx.dialect.name == "postgresql" else ""
-        ctx.tx.execute(sa.text(f"drop trigger if exists {name}{place}"))
-        ctx.tx.execute(sa.text(text))
-        made.append(name)
+    for each in _missing(ctx):
+        if each.table:
+            place = f" on {each.table}" if ctx.tx.dialect.name == "postgresql" else ""
+            ctx.tx.execute(sa.text(f"drop trigger if exists {each.name}{place}"))
+        ctx.tx.execute(sa.text(each.made))
+        made.append(each.name)
     return made

@@ -127,7 +127,8 @@ def _walk(ctx: Ctx, walk: _Pass, batch: int) -> None:
         # A fact that lies below the cut has been put back, or its number was changed.
         after = walk.seq if walk.seq > begun else -(2**31)
         try:
-            rows = store.written(ctx, after, batch)
+            with ctx.tx.begin_nested():  # Postgres goes on after an error only from such a point
+                rows = store.written(ctx, after, batch)
         except (sa.exc.DBAPIError, ValueError):
             if batch == 1:
                 raise _Broken(walk.seq + 1, f"fact {walk.seq + 1} cannot be read any more") from None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from doubleloop.base import errors
+from doubleloop.base import errors, logs
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway import process
 
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
     options = parser.parse_args(arguments)
     limits = limit.Limits(**{field.name: getattr(options, field.name) for field in fields(limit.Limits)})
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.to_stderr()
     # What was imported lives for ever: keep it out of every later collection (pauses on the request path).
     gc.collect()
     gc.freeze()

@@ -81,8 +81,7 @@ def _begin(ctx: Ctx, asked: model.Activation, by: str | None) -> model.Activatio
 def decide(ctx: Ctx, id_: str, approve: bool, comment: str = "") -> model.Activation:
     """Another's yes or no. Raises NotFound, Conflict when it is decided, NotPermitted for one's own."""
     found = _get(ctx, id_)
-    other = ctx.actor.kind is actors.ActorKind.PERSON and ctx.actor.job() == (None, None)
-    if not other or found.user in {ctx.actor.id, *standins.behind(ctx)}:
+    if not _is_another(ctx, found):
         raise errors.NotPermitted(f"{ctx.actor.id} cannot decide this: it must be another person than {found.user}")
     if found.status is not model.ActivationStatus.WAITING:
         raise errors.Conflict(f"The activation {id_} is {found.status} already")
@@ -93,6 +92,33 @@ def decide(ctx: Ctx, id_: str, approve: bool, comment: str = "") -> model.Activa
     store.put_activation(ctx, refused)
     events.record(ctx, "activation.refused", f"activation:{id_}", user=found.user, of=found.of, comment=comment)
     return refused
+
+
+def _is_another(ctx: Ctx, asked: model.Activation) -> bool:
+    """Whether the actor is a person, and no other name of the one who asks."""
+    person = ctx.actor.kind is actors.ActorKind.PERSON and ctx.actor.job() == (None, None)
+    return person and asked.user not in {ctx.actor.id, *standins.behind(ctx)}
+
+
+def may_decide(ctx: Ctx, asked: model.Activation) -> bool:
+    """Whether it waits, and the actor may say yes or no to it."""
+    waits = asked.status is model.ActivationStatus.WAITING
+    return waits and _is_another(ctx, asked) and commands.decide(ctx.in_workspace(None), Action.IDENTITY_WRITE).allowed
+
+
+def waiting(ctx: Ctx) -> list[model.Activation]:
+    """Those that wait for the actor's yes or no, longest first."""
+    asked = store.activations(ctx, status=model.ActivationStatus.WAITING)
+    return [each for each in asked if may_decide(ctx, each)]
+
+
+def told(ctx: Ctx, id_: str) -> set[str]:
+    """Notification targets of the groups with a member who may decide on a waiting activation."""
+    asked = store.activations(ctx, id_=id_, status=model.ActivationStatus.WAITING)
+    return {
+        group.notify for each in asked for group in store.groups(ctx)
+        if group.notify and any(may_decide(ctx.acting_as(actors.named(member)), each) for member in group.members)
+    }  # fmt: skip
 
 
 def end(ctx: Ctx, id_: str) -> model.Activation:

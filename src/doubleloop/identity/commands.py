@@ -246,11 +246,7 @@ def put_group(ctx: Ctx, group: model.Group) -> None:
     given = [(roles.allowed_actions(group.persona, kinds.kind(ctx, each)), each) for each in group.workspaces]
     refuse_own(ctx, f"group:{group.name}", group.members, given)
     store.put_group(ctx, group)
-    events.record(
-        ctx, "group.changed", f"group:{group.name}", persona=group.persona.value, members=sorted(group.members),
-        workspaces=sorted(group.workspaces), just_in_time=group.just_in_time, needs_approval=group.needs_approval,
-        before=before and before.told(),
-    )  # fmt: skip
+    events.record(ctx, "group.changed", f"group:{group.name}", **group.told(), before=before and before.told())
 
 
 def create_token(

@@ -63,7 +63,8 @@ class Principal:
 @dataclass(frozen=True)
 class Group:
     """``workspaces`` empty means every workspace. ``just_in_time``: its members have its persona's rights only while
-    they have activated them, which another has to approve where ``needs_approval`` is set."""
+    they have activated them, which another has to approve where ``needs_approval`` is set. ``notify``: the notification
+    target by which its members hear of rights that wait for their approval."""
 
     name: str
     persona: Persona
@@ -71,12 +72,13 @@ class Group:
     workspaces: tuple[str, ...]
     just_in_time: bool = False
     needs_approval: bool = False
+    notify: str | None = None
 
     def told(self) -> dict[str, Any]:
         """As facts tell it."""
         return {
             "persona": self.persona.value, "members": sorted(self.members), "workspaces": sorted(self.workspaces),
-            "just_in_time": self.just_in_time, "needs_approval": self.needs_approval,
+            "just_in_time": self.just_in_time, "needs_approval": self.needs_approval, "notify": self.notify,
         }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ GROUPS = sa.Table(
     sa.Column("workspaces", sa.Text, nullable=False),
     sa.Column("just_in_time", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("needs_approval", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("notify", sa.String(255)),
 )
 ASSIGNMENTS = sa.Table(
     "assignments",
@@ -197,6 +198,7 @@ def _group(row: sa.Row[tuple[object, ...]]) -> model.Group:
         tuple(json.loads(row.workspaces)),
         row.just_in_time,
         row.needs_approval,
+        row.notify,
     )
 
 
@@ -301,6 +303,7 @@ def put_group(ctx: Ctx, group: model.Group) -> None:
         "workspaces": json.dumps(sorted(group.workspaces)),
         "just_in_time": group.just_in_time,
         "needs_approval": group.needs_approval,
+        "notify": group.notify,
     }
     if ctx.tx.execute(GROUPS.update().where(GROUPS.c.name == group.name).values(**values)).rowcount == 0:
         ctx.tx.execute(GROUPS.insert().values(name=group.name, **values))

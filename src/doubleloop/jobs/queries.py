@@ -10,8 +10,10 @@ from doubleloop.db.context import Ctx
 from doubleloop.identity import commands as identity
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action
+from doubleloop.identity.model import WorkspaceKind
 from doubleloop.jobs import logs, planning, store
 from doubleloop.jobs.model import ENDED, Graph, Job, Status, Step
+from doubleloop.workspaces import queries as workspaces
 
 
 def show(ctx: Ctx, id_: str, permission: Action = Action.JOB_READ, resource: str | None = None) -> Job:
@@ -123,6 +125,12 @@ def log(ctx: Ctx, id_: str, name: str | None = None, offset: int = 0, *, attempt
     chunk = logs.read(ctx, found, offset)
     over = found.status in ENDED and (found.log is not None or found.attempt == 0)
     return chunk, over and len(chunk) < logs.CHUNK_BYTES
+
+
+def is_log_noted(ctx: Ctx) -> bool:
+    """Whether reading logs of the context's workspace stands on record: what jobs of production print may be what its
+    data holds."""
+    return workspaces.get(ctx, str(ctx.workspace)).kind is WorkspaceKind.PRODUCTION
 
 
 def _log_of_earlier(ctx: Ctx, found: Step, attempt: int, offset: int) -> tuple[bytes, bool]:

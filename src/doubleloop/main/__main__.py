@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from doubleloop.base import errors
+from doubleloop.base import errors, logs
 from doubleloop.main import processes, server, worker
 from doubleloop.settings import model
 
@@ -15,7 +15,7 @@ ENTRIES: dict[str, Callable[[model.Settings], Any]] = {"up": processes.up, "api"
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.to_stderr()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     if len(sys.argv) != 2 or sys.argv[1] not in ENTRIES:
         sys.stderr.write(f"usage: python -m doubleloop.main {'|'.join(ENTRIES)}\n")

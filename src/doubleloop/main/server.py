@@ -18,7 +18,7 @@ def run(settings: Settings) -> None:
     served = app.create(contexts, settings)
     pages.mount(served, contexts, settings)
     uvicorn.run(
-        served, host=settings.host, port=settings.port, log_level="warning",
+        served, host=settings.host, port=settings.port, log_level="warning", log_config=None,
         timeout_graceful_shutdown=5, server_header=False, **forwarding(settings),
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ from doubleloop.durable import commands as durable
 from doubleloop.endpoints import queries as endpoints
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
+from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.monitoring import model, rules, store
 from doubleloop.specs import documents, triggers
@@ -83,8 +84,9 @@ def get(ctx: Ctx, name: str) -> model.Monitor:
     assert ctx.workspace is not None
     found = store.monitor(ctx, ctx.workspace, name)
     if found is None:
-        names = ", ".join(each.name for each in store.monitors(ctx, ctx.workspace)) or "none yet"
-        raise errors.NotFound(f"No monitor is named '{name}' in {ctx.workspace}", cure=f"There are: {names}.")
+        names = [each.name for each in store.monitors(ctx, ctx.workspace)]
+        cure = things.known(ctx, Action.MONITOR_READ, "monitor", names)
+        raise errors.NotFound(f"No monitor is named '{name}' in {ctx.workspace}", cure=cure)
     return found
 
 

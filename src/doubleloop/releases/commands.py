@@ -14,6 +14,7 @@ from doubleloop.identity.actions import Action
 from doubleloop.models import queries as models
 from doubleloop.releases import definitions, model, queries, rules, store
 from doubleloop.specs import documents
+from doubleloop.workspaces import queries as workspaces
 
 
 def put_definition(ctx: Ctx, document: documents.Document) -> model.Definition:
@@ -103,20 +104,25 @@ def reject(ctx: Ctx, id_: str, comment: str, evidence_digest: str) -> model.Rele
 
 def _decide(ctx: Ctx, id_: str, decision: str, comment: str, evidence_digest: str) -> model.Release:
     release = queries.find(ctx, id_)
-    approval = _approval(release)
-    gates.decide(ctx, approval, decision, comment, evidence_digest)
-    return queries.find(ctx, id_)
-
-
-def _approval(release: model.Release) -> str:
-    """The approval that was asked for last: answering after its end is told as a conflict there, with the reason."""
+    # The approval that was asked for last: answering after its end is told as a conflict there, with the reason.
     asked = [stage.approval for stage in release.stages if stage.approval]
     if not asked:
+        _permit_answer(ctx, release, Action.IDENTITY_WRITE if decision == "break_glass" else Action.RELEASE_APPROVE)
         raise errors.Conflict(
             f"Release {release.number} ({release.id}) waits for nobody: it is {release.status}",
             cure="`doubleloop release list` shows those that wait.",
         )
-    return asked[-1]
+    gates.decide(ctx, asked[-1], decision, comment, evidence_digest)
+    return queries.find(ctx, id_)
+
+
+def _permit_answer(ctx: Ctx, release: model.Release, action: Action) -> None:
+    """That nobody is asked yet is told to those who could be, somewhere on its way; later the gate asks where it
+    stands."""
+    thing, known = rules.thing(release.definition), workspaces.names(ctx)
+    places = [stage.workspace for stage in release.stages if stage.workspace in known]
+    if not any(identity.decide(ctx, action, place, thing).allowed for place in places):
+        identity.permit(ctx, action, release.workspace, thing)
 
 
 def cancel(ctx: Ctx, id_: str, reason: str = "") -> model.Release:

@@ -12,6 +12,7 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import queries as jobs
 from doubleloop.releases import model, rules, store
+from doubleloop.workspaces import queries as workspaces
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,13 @@ def definition(ctx: Ctx, name: str, version: int | None = None) -> model.Definit
 
 def definitions(ctx: Ctx) -> tuple[model.Definition, ...]:
     """The newest version of each definition that the actor may read."""
-    return tuple(
-        each
-        for each in store.definitions(ctx)
-        if identity.decide(ctx, Action.RELEASE_READ, each.workspaces[0], rules.thing(each.name)).allowed
-    )
+    return tuple(each for each in store.definitions(ctx) if _may_read(ctx, each.workspaces[0], rules.thing(each.name)))
+
+
+def _may_read(ctx: Ctx, workspace: str, thing: str) -> bool:
+    """A release goes on being what it was when a workspace on its way is gone: nobody reads it from there."""
+    there = workspace in workspaces.names(ctx)
+    return there and identity.decide(ctx, Action.RELEASE_READ, workspace, thing).allowed
 
 
 def definition_versions(ctx: Ctx, name: str) -> tuple[model.Definition, ...]:
@@ -77,7 +80,7 @@ def seen_from(ctx: Ctx, release: model.Release) -> str | None:
     """
     places = dict.fromkeys([release.workspace, *(stage.workspace for stage in release.stages)])
     thing = rules.thing(release.definition)
-    return next((place for place in places if identity.decide(ctx, Action.RELEASE_READ, place, thing).allowed), None)
+    return next((place for place in places if _may_read(ctx, place, thing)), None)
 
 
 def _held(ctx: Ctx, release: model.Release) -> Ctx:

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from doubleloop.base import actors, errors
+from doubleloop.catalog import model as assets
 from doubleloop.catalog import queries as catalog
 from doubleloop.data import commands as data
 from doubleloop.data import frames
@@ -31,7 +32,8 @@ class Table:
 
     @property
     def named(self) -> dict[str, Any]:
-        return {"id": self.id, "digest": self.digest, "rows": self.rows.height}
+        """As evidence tells it."""
+        return {"id": self.id, "digest": assets.fingerprint(self.digest), "rows": self.rows.height}
 
 
 def read(contexts: Contexts, workspace: str, reference: str) -> Table:
@@ -53,7 +55,8 @@ def read(contexts: Contexts, workspace: str, reference: str) -> Table:
 
 
 def training_data(ctx: Ctx, version: models.ModelVersion) -> list[dict[str, str]]:
-    """Every data version that led to a model version: [{"id", "digest"}], by lineage and by what it was recorded with.
+    """Every data version that led to a model version: [{"id", "digest" (a fingerprint)}], by lineage and by what it was
+    recorded with.
 
     Data that a step merely looked at before the model was registered counts too: nothing can tell the two apart.
     """
@@ -65,7 +68,7 @@ def _digest(ctx: Ctx, id_: str) -> str:
     workspace, _, rest = id_.removeprefix("data:").partition("/")
     name, _, version = rest.rpartition(":")
     asset = catalog.get(ctx, "data", workspace, name, version)
-    return asset.digest if asset else ""
+    return assets.fingerprint(asset.digest) if asset else ""
 
 
 def column(table: Table, name: str) -> pl.Series:

@@ -24,6 +24,8 @@ from doubleloop.events import queries as events
 from doubleloop.gates import queries as gates
 from doubleloop.gates import rules as gate_rules
 from doubleloop.gateway import paths
+from doubleloop.identity import commands as identity
+from doubleloop.identity.actions import Action
 from doubleloop.jobs import model as jobs_model
 from doubleloop.jobs import queries as jobs
 from doubleloop.models import model as models_model
@@ -262,8 +264,11 @@ def _tell_asset(ctx: Ctx, id_: str) -> dict[str, Any]:
     asset: catalog.Asset | None = assets.get(ctx, "data", workspace, name, number)
     if asset is None:
         return {"id": id_, "digest": None}
+    # By its hash content is fetched: that is told to those alone who may read it.
+    seen = identity.decide(ctx, Action.DATA_READ, workspace, f"data/{name}").allowed
     return {
-        "id": id_, "digest": asset.digest, "reference": asset.spec.get("reference"), "created_by": asset.created_by,
+        "id": id_, "digest": asset.digest if seen else None, "fingerprint": catalog.fingerprint(asset.digest),
+        "reference": asset.spec.get("reference") if seen else None, "created_by": asset.created_by,
         "created_at": clock.iso(asset.created_at), "job": asset.job, "labels": list(asset.labels),
     }  # fmt: skip
 

@@ -102,9 +102,10 @@ class Access(routes.Routes):
     def unassign(self, id_: str) -> None:
         self._delete("assignments", id_)
 
-    def activations(self, only_open: bool = False) -> routes.Body:
-        """``items``, and as ``eligible`` what one may activate."""
-        return dict(self._get("activations", only_open=only_open or None))
+    def activations(self, only_open: bool = False, waiting: bool = False) -> routes.Body:
+        """``items`` (``waiting``: those that wait for oneself), as ``eligible`` what one may activate, and as
+        ``waiting`` how many wait for one's yes or no."""
+        return dict(self._get("activations", only_open=only_open or None, waiting=waiting or None))
 
     def activate(self, of: str, reason: str, seconds: int) -> routes.Body:
         return dict(self._post("activations", body={"of": of, "reason": reason, "seconds": seconds}))

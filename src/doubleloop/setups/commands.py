@@ -15,6 +15,7 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.setups import making, planning, removing, store, there, wanted
 from doubleloop.specs import documents
+from doubleloop.workspaces import declared
 
 _BUDGET = "kept and shown; costs are not counted yet, so nothing enforces it"
 
@@ -35,7 +36,20 @@ class Plan:
 def plan(ctx: Ctx, document: documents.Document, delete_data: Collection[str] = ()) -> Plan:
     """What ``apply`` would do. Raises InvalidInput with file and line."""
     identity.permit(ctx, Action.WORKSPACE_WRITE)
-    return _planned(ctx, name(document), wanted.read(document, ctx.now), delete_data)
+    read = wanted.read(document, ctx.now)
+    _check_targets(ctx, document, read)
+    return _planned(ctx, name(document), read, delete_data)
+
+
+def _check_targets(ctx: Ctx, document: documents.Document, read: wanted.Found) -> None:
+    """Raise NotFound for a group that would be told by a target which neither the file nor the installation has."""
+    known = {name for kind, name in read if kind == "notification"} | set(declared.every(ctx, "notification"))
+    for (kind, group), (fields, place) in read.items():
+        if kind == "group" and fields["notify"] not in (None, *known):
+            raise errors.NotFound(
+                f"Group {group} is told by '{fields['notify']}', which is no notification target",
+                where=document.where(f"{place}.notify"), cure=f"There are: {', '.join(sorted(known)) or 'none yet'}.",
+            )  # fmt: skip
 
 
 def plan_destroy(ctx: Ctx, setup: str, delete_data: Collection[str] = ()) -> Plan:

@@ -57,9 +57,8 @@ def _user(ctx: Ctx, name: str, fields: dict[str, Any]) -> None:
 def _group(ctx: Ctx, name: str, fields: dict[str, Any]) -> None:
     persona = identities.Persona(fields["persona"])
     members, limited = tuple(fields["members"]), tuple(fields["workspaces"])
-    identity.put_group(
-        ctx, identities.Group(name, persona, members, limited, fields["just_in_time"], fields["needs_approval"])
-    )
+    jit = fields["just_in_time"], fields["needs_approval"], fields["notify"]
+    identity.put_group(ctx, identities.Group(name, persona, members, limited, *jit))
 
 
 def _datastore(ctx: Ctx, name: str, fields: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from doubleloop.automation import commands as automation
 from doubleloop.base import errors
@@ -52,10 +53,14 @@ def _judged(
         return dataclasses.replace(change, note="disabled, not deleted: the record names them")
     if change.kind == "group":
         return dataclasses.replace(change, refused=_left(ctx, going, f"group:{change.name}", None))
+    if change.kind == "notification":
+        told = _staying(ctx, going, wanted, lambda group: change.name == group["notify"])
+        return dataclasses.replace(change, refused=f"the group {', '.join(told)} is told by it" if told else "")
     if change.kind not in PLACES:
         return change
     found = holdings.held(ctx, change.name)
-    why = holdings.stopped_by(ctx, change.name, found, _staying(ctx, change.name, going, wanted))
+    staying = _staying(ctx, going, wanted, lambda group: change.name in group["workspaces"])
+    why = holdings.stopped_by(ctx, change.name, found, staying)
     why = why or _left(ctx, going, None, change.name) or _by_hand(ctx, change.name, going)
     if why:
         return dataclasses.replace(change, refused=why)
@@ -72,13 +77,15 @@ def _left(ctx: Ctx, going: Collection[planning.Key], principal: str | None, work
     return f"roles that no file gave are left ({', '.join(left)}): remove them first" if left else ""
 
 
-def _staying(ctx: Ctx, workspace: str, going: Collection[planning.Key], wanted: planning.State) -> list[str]:
-    found = []
-    for group in users.groups(ctx):
-        after = wanted.get(("group", group.name), {"workspaces": group.workspaces})
-        if ("group", group.name) not in going and workspace in after["workspaces"]:
-            found.append(group.name)
-    return found
+def _staying(
+    ctx: Ctx,
+    going: Collection[planning.Key],
+    wanted: planning.State,
+    names_it: Callable[[Mapping[str, Any]], bool],
+) -> list[str]:
+    """Groups that would be left and name what goes."""
+    left = [group for group in users.groups(ctx) if ("group", group.name) not in going]
+    return [group.name for group in left if names_it(wanted.get(("group", group.name), group.told()))]
 
 
 def _by_hand(ctx: Ctx, workspace: str, going: Collection[planning.Key]) -> str:

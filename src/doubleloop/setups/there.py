@@ -55,7 +55,7 @@ def _people(ctx: Ctx) -> Found:
     for group in users.groups(ctx):
         found[("group", group.name)] = {
             "persona": group.persona.value, "members": sorted(group.members), "workspaces": sorted(group.workspaces),
-            "just_in_time": group.just_in_time, "needs_approval": group.needs_approval,
+            "just_in_time": group.just_in_time, "needs_approval": group.needs_approval, "notify": group.notify,
         }  # fmt: skip
     for name, each in assignments(ctx).items():
         found[("assignment", name)] = {

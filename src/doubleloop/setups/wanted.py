@@ -88,7 +88,7 @@ def _groups(setup: Any) -> Found:
         fields = {
             "persona": each.persona, "members": sorted(each.members), "workspaces": sorted(each.workspaces or []),
             "just_in_time": roles.just_in_time(identities.Persona(each.persona)) if each.just_in_time is None
-            else each.just_in_time, "needs_approval": bool(each.needs_approval),
+            else each.just_in_time, "needs_approval": bool(each.needs_approval), "notify": each.notify,
         }  # fmt: skip
         found[("group", each.name)] = fields, f"groups.{index}"
     return found

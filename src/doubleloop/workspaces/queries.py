@@ -16,10 +16,10 @@ from doubleloop.workspaces import model, store
 
 
 def get(ctx: Ctx, name: str) -> model.Workspace:
-    """Raises NotFound, with the names there are."""
+    """Raises NotFound, with the names that the actor may see."""
     workspace = store.get(ctx, name)
     if workspace is None:
-        names = ", ".join(each.name for each in store.select(ctx) if not each.is_registry) or "none yet"
+        names = ", ".join(each.name for each in visible(ctx) if not each.is_registry) or "none that you may see"
         raise errors.NotFound(
             f"No workspace is named '{name}'",
             cure=f"There are: {names}. Create one with `doubleloop apply -f`.",

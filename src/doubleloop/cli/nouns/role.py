@@ -95,6 +95,14 @@ _ACTIVATIONS = (
     output.Column("Ends", "ends_at", output.when),
     output.Column("Decided by", "decided_by"),
 )
+_ASKED = (
+    output.Column("Id", "id"),
+    output.Column("Who", "user"),
+    output.Column("Of", "of"),
+    output.Column("For", "seconds", lambda seconds: f"{seconds / 3600:.3g} h"),
+    output.Column("Reason", "reason"),
+    output.Column("Asked", "asked_at", output.when),
+)
 
 
 @GROUP.command("assign", cls=options.Verb)
@@ -152,7 +160,16 @@ def activations(session: Session, only_open: bool) -> output.Shown:
     found = session.client.access.activations(only_open)
     for each in found["eligible"]:
         session.note(f"You may activate {each}.")
+    if found["waiting"]:
+        session.note(f"{found['waiting']} for you to decide: doubleloop role waiting")
     return output.Shown(found["items"], _ACTIVATIONS)
+
+
+@GROUP.command("waiting", cls=options.Verb)
+@options.shared(workspace=False)
+def waiting(session: Session) -> output.Shown:
+    """Activations that wait for your yes or no, see `role approve` and `role refuse`."""
+    return output.Shown(session.client.access.activations(waiting=True)["items"], _ASKED)
 
 
 @GROUP.command("approve", cls=options.Verb)

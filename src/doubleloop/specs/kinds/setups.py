@@ -130,6 +130,7 @@ class Group(Spec):
         None, description="Members must activate their rights (default: as the article says of the persona)."
     )
     needs_approval: bool | None = Field(None, description="Another has to approve each activation (default: no).")
+    notify: Name | None = Field(None, description="Notification target that tells its members what they may approve.")
     description: LooseText | None = Field(None, description="Who they are.")
 
 
@@ -230,7 +231,7 @@ SUPPORT: dict[type[Spec], support.Rows] = {
     SetupCompute: support.rows("workspaces"),
     SetupDatastore: support.rows("workspaces"),
     User: support.rows("name display_name email kind"),
-    Group: support.rows("name persona members workspaces just_in_time needs_approval description"),
+    Group: support.rows("name persona members workspaces just_in_time needs_approval notify description"),
     Assignment: support.rows(
         "user group service role workspace resource resource_kind until eligible needs_approval reason"
     ),

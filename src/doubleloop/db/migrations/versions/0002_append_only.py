@@ -34,3 +34,5 @@ def downgrade() -> None:
         for verb in ("update", "delete"):
             suffix = f" on {table}" if op.get_bind().dialect.name == "postgresql" else ""
             op.execute(f"drop trigger {table}_no_{verb}{suffix}")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("drop function doubleloop_refuse()")

@@ -1,0 +1,258 @@
+"""The same installation on a real Postgres: its tables, its record, and what is found when that is meddled with."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from test_migrations import every_table
+
+sys.path.append(str(Path(__file__).parents[1] / "api"))
+
+from api_server import inhabit, serve
+
+from doubleloop import wiring
+from doubleloop.base import actors
+from doubleloop.db import engine as engines
+from doubleloop.db import migrations
+from doubleloop.db.context import Contexts
+from doubleloop.events import archives, checkpoints, commands, guards, model, queries
+from doubleloop.identity import commands as identity
+from doubleloop.identity import model as identities
+from doubleloop.main import home as homes
+from doubleloop.settings.model import Settings
+from doubleloop.workspaces import commands as workspaces
+from doubleloop.workspaces import model as places
+
+SETUP = actors.service("setup")
+
+
+def _programs() -> Path | None:
+    found = shutil.which("initdb")
+    known = [Path(found)] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return known[-1].parent if known else None
+
+
+PROGRAMS = _programs()
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(PROGRAMS is None, reason="no Postgres on this machine (apt-get install postgresql)"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """A Postgres of its own in a temporary folder, on a socket in it and on no port; its database's URL."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    assert PROGRAMS is not None
+    folder = Path(tempfile.mkdtemp(prefix="dl-pg-"))
+    # Postgres does not run as root.
+    owner = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+    if os.geteuid() == 0:
+        shutil.chown(folder, owner)
+
+    def run(*words: str) -> None:
+        told = {"user": owner} if os.geteuid() == 0 else {}
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, **told)  # type: ignore[call-overload]
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+
+    data = str(folder / "data")
+    try:
+        run(str(PROGRAMS / "initdb"), "-D", data, "-U", "dl", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        options = f"-c listen_addresses='' -k {folder} -c fsync=off -c max_connections=40"
+        run(str(PROGRAMS / "pg_ctl"), "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start")
+        try:
+            yield f"postgresql+psycopg://dl@/postgres?host={folder}"
+        finally:
+            run(str(PROGRAMS / "pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def url(cluster: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database for each test."""
+    name = f"t{abs(hash(request.node.nodeid))}"
+    with sa.create_engine(cluster, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql(f"create database {name}")
+    yield cluster.replace("/postgres?", f"/{name}?")
+
+
+def test_every_migration_up_and_down_and_the_tables_are_those_that_the_rooms_declare(url: str) -> None:
+    db, wanted = engines.create(url), every_table()
+    for _ in range(2):
+        migrations.upgrade(db)
+        with db.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True, "target_metadata": wanted})
+            assert compare_metadata(context, wanted) == []
+        with db.begin() as connection:
+            command.downgrade(migrations._config(connection), "base")
+        assert set(sa.inspect(db).get_table_names()) <= {"alembic_version"}
+    db.dispose()
+
+
+@pytest.fixture
+def site(url: str, tmp_path: Path) -> Iterator[Contexts]:
+    """A home whose first start has made its administrator, with people and workspaces."""
+    settings = Settings(home=tmp_path / "home", database_url=url)
+    homes.create(settings)
+    for _ in range(2):
+        homes.prepare(settings)
+    made = wiring.contexts(settings)
+    with made.write(SETUP) as ctx:
+        for name, kind in (("dev", "preproduction"), ("prod", "production")):
+            workspaces.put(ctx, places.Workspace(name, identities.WorkspaceKind(kind), "", False))
+        identity.create_user(ctx, "ada")
+        identity.put_group(ctx, identities.Group("science", identities.Persona.DATA_SCIENTIST, ("ada",), ()))
+    yield made
+    made.engine.dispose()
+
+
+def verify(site: Contexts) -> model.ChainReport:
+    with site.read(SETUP) as ctx:
+        return queries.verify(ctx)
+
+
+def meddled(site: Contexts, *statements: str) -> model.ChainReport:
+    """What is found when who owns the database does this, with the triggers out of the way; it is taken back then."""
+    found = []
+    with pytest.raises(_Undone), site.write(SETUP) as ctx:
+        for table in ("facts", "fact_chain"):
+            ctx.tx.exec_driver_sql(f"alter table {table} disable trigger all")
+        for statement in statements:
+            assert ctx.tx.exec_driver_sql(statement).rowcount > 0, statement
+        found.append(queries.verify(ctx))
+        raise _Undone
+    return found[0]
+
+
+class _Undone(Exception): ...
+
+
+def test_two_at_once_make_one_chain_and_who_looks_meanwhile_finds_it_whole(site: Contexts) -> None:
+    before = verify(site).facts
+    wrong: list[Any] = []
+
+    def work(name: str) -> None:
+        try:
+            for number in range(25):
+                with site.write(actors.Actor("ada"), "dev") as ctx:
+                    commands.record(ctx, "thing.made", f"thing:{name}-{number}", share=0.1, names=["ß", None])
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        report = verify(site)
+        assert report.whole, report.why
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    report = verify(site)
+    assert (report.whole, report.facts) == (True, before + 50)
+    with pytest.raises(ZeroDivisionError), site.write(SETUP) as ctx:
+        commands.record(ctx, "thing.made", "thing:never")
+        raise ZeroDivisionError
+    assert verify(site).facts == before + 50
+
+
+EDITS = (
+    "update facts set actor = 'eve' where seq = 3",
+    "delete from facts where seq = 3",
+    "delete from facts where seq = (select max(seq) from facts)",
+    "update facts set seq = seq + 1000 where seq = 2",
+    "update fact_chain set seq = seq - 1",
+)
+
+
+def test_what_was_edited_removed_or_moved_is_found(site: Contexts) -> None:
+    for statement in EDITS:
+        if "fact_chain" not in statement:
+            with pytest.raises(sa.exc.DatabaseError, match="append-only"), site.engine.begin() as connection:
+                connection.exec_driver_sql(statement)
+        assert not meddled(site, statement).whole, statement
+        assert verify(site).whole
+
+
+def test_signed_checkpoints_miss_an_end_and_triggers_that_were_taken_away_are_made_again(site: Contexts) -> None:
+    with pytest.raises(sa.exc.DatabaseError, match="append-only"), site.engine.begin() as connection:
+        connection.exec_driver_sql("truncate facts")
+    assert checkpoints.keep(site, SETUP) is not None
+    assert verify(site).guarded
+    for statement in (
+        "alter table facts disable trigger facts_no_update", "drop trigger gate_evidence_no_delete on gate_evidence",
+        "create or replace function doubleloop_refuse() returns trigger language plpgsql as "
+        "$$ begin return new; end $$",
+        "drop trigger facts_no_truncate on facts",
+    ):  # fmt: skip
+        with site.engine.begin() as connection:
+            connection.exec_driver_sql(statement)
+        assert not verify(site).guarded
+        with site.write(SETUP) as ctx:
+            assert len(guards.restore(ctx)) == 1
+        assert verify(site).guarded
+    cut = verify(site).facts - 2
+    report = meddled(
+        site, f"delete from facts where seq > {cut}",
+        f"update fact_chain set seq = {cut}, hash = (select hash from facts where seq = {cut})",
+    )  # fmt: skip
+    assert not report.whole and "the end is gone" in report.why
+
+
+def test_old_facts_leave_for_an_archive_and_the_chain_goes_on(site: Contexts) -> None:
+    with site.write(actors.service("automation")) as ctx:
+        commands.advance(ctx, "automation", queries.head(ctx)[0])
+    later = Contexts(site.engine, site.ports, lambda: site.now() + timedelta(days=400))
+    made = archives.archive(later, SETUP, site.now() + timedelta(seconds=1))
+    assert made is not None and made.first == 1
+    report = verify(site)
+    assert report.whole and report.archived == made.seq, report.why
+
+
+def test_one_of_everything_is_made_and_read_over_http(site: Contexts, tmp_path: Path) -> None:
+    settings: Settings = site.ports[Settings]
+    with site.write(SETUP) as ctx:
+        tokens = {"admin": identity.create_token(ctx, "admin", "test")[1]}
+    with serve(settings, tokens) as served:
+        made = inhabit(served)
+        admin = served.as_("admin")
+        for path in (
+            "jobs",
+            "data",
+            "online-endpoints",
+            "monitors",
+            "rules",
+            "schedules",
+            "secrets",
+            "batch-endpoints",
+        ):
+            assert admin.get(f"/api/v1/workspaces/dev/{path}").json()["items"], path
+        for path in (
+            "releases",
+            "audit?limit=5",
+            "audit?action=job.submit",
+            "bundles",
+            "users",
+            "roles",
+            "activations",
+        ):
+            assert admin.get(f"/api/v1/{path}").json()["items"] is not None, path
+        assert admin.get(f"/api/v1/trace/{made['id']}").status_code == 200
+    assert verify(site).whole
