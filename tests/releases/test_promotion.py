@@ -10,9 +10,15 @@ import sqlalchemy as sa
 
 from doubleloop.bundles import queries as bundles
 from doubleloop.bundles import store
+from doubleloop.console import overview, requests
 from doubleloop.endpoints import store as endpoints
 from doubleloop.gates import store as gate_store
+from doubleloop.identity.actions import Action
+from doubleloop.releases import queries, trace
+from doubleloop.releases import store as releases
+from doubleloop.setups import holdings
 from doubleloop.storage import ports as storage
+from doubleloop.workspaces import store as workspaces
 
 
 def completed(site: Any) -> Any:
@@ -104,3 +110,23 @@ def test_a_bundle_whose_manifest_was_changed_is_not_deployed(site: Any, monkeypa
     assert release.status == "failed"
     assert "changed where it is stored" in release.reasons[0]
     assert release.stages[1].deployment == ""
+
+
+def test_a_release_is_still_told_when_the_workspaces_it_came_through_are_gone(site: Any) -> None:
+    release = completed(site)
+    with site.house.write("service:setup", None) as ctx:
+        # What was decided is kept.
+        past = sa.select(releases.STAGES).where(releases.STAGES.c.workspace == "staging")
+        decided = dict(ctx.tx.execute(past).one()._mapping)
+        for name in ("dev", "staging"):
+            holdings.remove(ctx, name)
+            workspaces.remove(ctx, name)
+        ctx.tx.execute(releases.STAGES.insert().values(decided))
+    told = trace.explain(site.contexts, site.house.actor("grace"), release.id)
+    assert (told["release"]["status"], told["deployment"]["workspace"]) == ("completed", "prod")
+    assert told["checks"] and all(each["intact"] for each in told["checks"])
+    with site.house.read("grace", None) as ctx:
+        assert [each.id for each in queries.list(ctx).items] == [release.id]
+        assert queries.definitions(ctx) == () and queries.waiting(ctx) == ()
+        assert requests.places(ctx, Action.ENDPOINT_READ) == ["prod"]
+        assert [life.hidden for life in overview.lives(ctx)] == [["staging"]]
