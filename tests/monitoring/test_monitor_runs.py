@@ -14,11 +14,11 @@ from sklearn import metrics as sklearn
 
 from doubleloop.base import actors
 from doubleloop.data import commands as data
-from doubleloop.data import frames
 from doubleloop.data import queries as datasets
 from doubleloop.durable import fake as durable
 from doubleloop.endpoints import ports as endpoints
 from doubleloop.events import queries as facts
+from doubleloop.frames import reading as frames
 from doubleloop.monitoring import commands, queries, rules, workflows
 from doubleloop.specs import documents
 from doubleloop.storage import ports as storage

@@ -22,8 +22,8 @@ from doubleloop.catalog import commands as catalog
 from doubleloop.compute import local
 from doubleloop.compute import ports as compute
 from doubleloop.data import commands as data
-from doubleloop.data import frames
 from doubleloop.environments import commands as environments
+from doubleloop.frames import reading as frames
 from doubleloop.releases import measuring, model, ports, scoring
 from doubleloop.scorer import batch
 from doubleloop.storage import ports as storage

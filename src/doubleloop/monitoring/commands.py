@@ -13,12 +13,12 @@ import polars as pl
 from doubleloop.base import actors, clock, errors, ids
 from doubleloop.catalog import model as catalog
 from doubleloop.data import commands as data
-from doubleloop.data import frames
 from doubleloop.data import queries as datasets
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import commands as durable
 from doubleloop.endpoints import queries as endpoints
 from doubleloop.events import commands as events
+from doubleloop.frames import reading as frames
 from doubleloop.identity import commands as identity
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action

@@ -11,9 +11,9 @@ import polars as pl
 
 from doubleloop.base import actors, errors
 from doubleloop.data import commands as data
-from doubleloop.data import frames
 from doubleloop.db.context import Contexts
 from doubleloop.endpoints import queries as endpoints
+from doubleloop.frames import reading as frames
 from doubleloop.monitoring import commands, model, rules
 from doubleloop.specs import documents
 from doubleloop.specs.kinds import monitors as specs

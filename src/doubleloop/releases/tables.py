@@ -13,9 +13,9 @@ from doubleloop.base import actors, errors
 from doubleloop.catalog import model as assets
 from doubleloop.catalog import queries as catalog
 from doubleloop.data import commands as data
-from doubleloop.data import frames
 from doubleloop.data import queries as data_queries
 from doubleloop.db.context import Contexts, Ctx
+from doubleloop.frames import reading as frames
 from doubleloop.models import model as models
 from doubleloop.storage import ports as storage
 

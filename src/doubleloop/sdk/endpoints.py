@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from doubleloop.base import errors
 from doubleloop.sdk import routes, transport
 
 SETTLED = frozenset({"ready", "failed", "deleted", "replaced"})
@@ -69,3 +72,20 @@ class Endpoints(routes.Routes):
     def logs(self, endpoint: str, name: str, lines: int = 50) -> str:
         place = self._path(endpoint, "deployments", name, "logs") + transport.query({"lines": lines})
         return self._link.send(transport.Request("GET", place, repeatable=True)).body.decode(errors="replace")
+
+
+def refuse(answer: transport.Answer) -> None:
+    """The gateway's refusal, or the model's own, as an error with its words."""
+    if answer.status < 400:
+        return
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        body = None
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        raise errors.from_dict(body)
+    text = answer.body[:2000].decode(errors="replace").strip()
+    kind = next((kind for kind in errors.BY_CODE.values() if kind.status == answer.status), None)
+    chosen = kind or (errors.InvalidInput if answer.status < 500 else errors.Failed)
+    id_ = answer.headers.get("x-request-id")
+    raise chosen(f"The endpoint answered {answer.status}: {text}", cure=f"The request id is {id_}." if id_ else "")

@@ -64,7 +64,16 @@ def load(path: str | Path, *, sets: Sets = (), kind: str | None = None) -> Docum
 def parse(text: str, file: str, base_dir: str | Path, *, sets: Sets = (), kind: str | None = None) -> Document:
     """The document in ``text``; ``file`` is its name to show, relative paths start at ``base_dir``. See ``load``."""
     data, source = sources.read(text, file, Path(base_dir).absolute())
-    data, source = _apply_sets(data, source, sets)
+    return _complete(*_apply_sets(data, source, sets), kind)
+
+
+def made(data: Mapping[str, Any], source: sources.Source, kind: str | None = None) -> Document:
+    """The document of values that a program made, named as in a file. ``source`` says where it said them, and which
+    folder relative paths start at. Raises as ``load``."""
+    return _complete(copy.deepcopy(dict(data)), source, kind)
+
+
+def _complete(data: dict[str, Any], source: sources.Source, kind: str | None) -> Document:
     found = detection.find(data, source, kind)
     inliner = inlining.Inliner(data, source)
     inliner.run(found)

@@ -23,8 +23,6 @@ _COLUMNS = (
     output.Column("Ended", "ended_at", output.when),
     output.Column("By", "created_by"),
 )
-# The output that is a job's, or step's, own folder.
-_ARTIFACTS = "artifacts"
 # Names that everybody knows: this machine.
 _COMPUTES = {"local", "serverless"}
 _STEPS = (
@@ -188,34 +186,14 @@ def retry(session: Session, name: str, stream: bool) -> Any:
 @options.shared()
 def download(session: Session, name: str, output_name: str | None, everything: bool, target: str) -> Any:
     """Outputs, into FOLDER/named-outputs/NAME; the job's (or each step's) own folder into FOLDER/artifacts."""
-    outputs = _outputs(session, name)
-    chosen = list(outputs) if everything else [output_name or _ARTIFACTS]
-    unknown = [each for each in chosen if each not in outputs]
-    if unknown:
-        known = ", ".join(sorted(outputs)) or "none yet"
-        raise errors.NotFound(f"Job {name} has no output {unknown[0]}", cure=f"It has: {known}.")
+    from doubleloop.sdk import outputs
+
+    found = outputs.addresses(session.workspace.jobs, name)
     fetched = {}
-    for each in chosen:
-        folder = Path(target) / (_ARTIFACTS if each == _ARTIFACTS else f"named-outputs/{each}")
-        for below, reference in outputs[each].items():
-            place = folder / below
-            place.mkdir(parents=True, exist_ok=True)
-            session.client.blobs.fetch(reference, place, session.progress.bytes(f"Downloading {each}:"), each)
-        fetched[each] = str(folder)
+    for each in outputs.choose(found, name, output_name, everything):
+        telling = session.progress.bytes(f"Downloading {each}:")
+        fetched[each] = str(outputs.fetch(session.client.blobs, found, each, Path(target), telling))
     return fetched
-
-
-def _outputs(session: Session, id_: str) -> dict[str, dict[str, str]]:
-    """The outputs by name, each as addresses by the folder they belong in: several for the steps' own folders."""
-    given = dict(session.workspace.jobs.show(id_).get("outputs") or {})
-    outputs = {name: {"": str(each["reference"])} for name, each in given.items()}
-    if _ARTIFACTS not in outputs:
-        steps = session.workspace.jobs.steps(id_)
-        own = {str(step["name"]): (step.get("outputs") or {}).get(_ARTIFACTS) for step in steps}
-        kept = {name: str(each["reference"]) for name, each in own.items() if each}
-        if kept:
-            outputs[_ARTIFACTS] = kept if len(steps) > 1 else dict.fromkeys([""], next(iter(kept.values())))
-    return outputs
 
 
 @GROUP.command("validate", cls=options.Verb)

@@ -14,7 +14,6 @@ from doubleloop.cli import options, output, tree
 
 if TYPE_CHECKING:
     from doubleloop.cli.session import Session
-    from doubleloop.sdk.transport import Answer
     from doubleloop.specs import documents
 
 _COLUMNS = (
@@ -144,10 +143,12 @@ def delete(session: Session, name: str, yes: bool, no_wait: bool) -> None:
 @options.shared()
 def invoke(session: Session, name: str, request: str | None, deployment: str | None) -> Any:
     """Send a request and print the answer. The request id, for `doubleloop trace`, goes to stderr."""
+    from doubleloop.sdk import endpoints
+
     if request is None:
         raise errors.InvalidInput("There is nothing to send", cure="Give it with --request-file FILE.")
     answer = session.workspace.endpoints.invoke(name, _content(request), deployment)
-    _raise_for(answer)
+    endpoints.refuse(answer)
     id_, served = answer.headers.get("x-request-id"), answer.headers.get("azureml-model-deployment")
     session.note(f"Request {id_ or '?'}" + (f" was answered by {served}." if served else " was answered."))
     try:
@@ -163,23 +164,6 @@ def _content(file: str) -> bytes:
         raise errors.InvalidInput(
             f"The request cannot be read: {error.strerror}", where=errors.Where(file), cure="Correct the path."
         ) from error
-
-
-def _raise_for(answer: Answer) -> None:
-    """The gateway's refusal, or the model's own, as an error with its words."""
-    if answer.status < 400:
-        return
-    try:
-        body = json.loads(answer.body)
-    except ValueError:
-        body = None
-    if isinstance(body, dict) and isinstance(body.get("error"), dict):
-        raise errors.from_dict(body)
-    text = answer.body[:2000].decode(errors="replace").strip()
-    kind = next((kind for kind in errors.BY_CODE.values() if kind.status == answer.status), None)
-    chosen = kind or (errors.InvalidInput if answer.status < 500 else errors.Failed)
-    id_ = answer.headers.get("x-request-id")
-    raise chosen(f"The endpoint answered {answer.status}: {text}", cure=f"The request id is {id_}." if id_ else "")
 
 
 @GROUP.command("get-credentials", cls=options.Verb)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from doubleloop.base import errors
-from doubleloop.data import frames
+from doubleloop.frames import reading as frames
 
 MOMENTS = pl.Series(["2020-02-29T12:30:00", "1999-01-01T00:00:00", None]).str.to_datetime()
 FRAME = pl.DataFrame(

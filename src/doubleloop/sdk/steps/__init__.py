@@ -1,0 +1,1 @@
+"""What runs: commands, components, sweeps, parallel steps, Spark, and pipelines composed of them by functions."""
