@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from doubleloop.sdk import Environment, Input, MLClient, Output, command, dsl
 
-PYTHON = Environment(image="ubuntu", conda_file={"dependencies": ["python=3.11"]})
+PYTHON = Environment(conda_file={"dependencies": ["python=3.11"]})
 
 make = command(
     display_name="Make rides",
