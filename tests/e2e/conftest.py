@@ -6,16 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_installation import Installation, free_ports
+from e2e_installation import Installation, started
 
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
     """A fresh one that runs; its logs are shown when the test fails."""
-    api, gateway = free_ports()
-    made = Installation(tmp_path / "home", api, gateway)
-    made.up()
-    try:
+    with started(tmp_path / "home") as made:
         yield made
-    finally:
-        made.down()

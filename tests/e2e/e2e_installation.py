@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,14 @@ class Installation:
             assert found["status"] not in ENDED, f"{json.dumps(found, indent=2)}\n{self.logs()}"
             time.sleep(0.5)
         raise AssertionError(f"release {id_} is still {found.get('status')}\n{json.dumps(found, indent=2)}")
+
+
+@contextmanager
+def started(home: Path) -> Iterator[Installation]:
+    """A fresh installation that runs until the block ends."""
+    made = Installation(home, *free_ports())
+    made.up()
+    try:
+        yield made
+    finally:
+        made.down()
