@@ -15,11 +15,16 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "api"))
 
-from api_server import Served, serve, template
+from api_server import SETUP, Served, serve, template
 
+from doubleloop.identity import commands as identity
+from doubleloop.identity import model as identities
+from doubleloop.identity import queries as people
 from doubleloop.main import children
 from doubleloop.settings.model import Settings
 from doubleloop.tracking.mlflow import Mlflow
+from doubleloop.workspaces import commands as workspaces
+from doubleloop.workspaces import model as places
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +64,20 @@ def mlflow_port(mlflow_home: tuple[Settings, dict[str, str]]) -> Iterator[Mlflow
     made = Mlflow(settings.mlflow_socket, settings.mlflow_artifacts)
     yield made
     made.close()
+
+
+@pytest.fixture
+def two(tracked: Served) -> Served:
+    """With two persons with every right of a data scientist, each in a workspace of their own."""
+    with tracked.contexts.write(SETUP) as ctx:
+        for user, workspace in (("sun", "day"), ("moon", "night")):
+            workspaces.put(ctx, places.Workspace(workspace, identities.WorkspaceKind.PREPRODUCTION, "", False))
+            if all(each.name != user for each in people.users(ctx)):
+                identity.create_user(ctx, user)
+                persona = identities.Persona.DATA_SCIENTIST
+                identity.put_group(ctx, identities.Group(f"{user}s", persona, (user,), (workspace,)))
+            tracked.tokens[user] = identity.create_token(ctx, user, "test")[1]
+    return tracked
 
 
 @pytest.fixture

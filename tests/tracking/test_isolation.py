@@ -11,13 +11,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from api_server import SETUP, Served
-
-from doubleloop.identity import commands as identity
-from doubleloop.identity import model as identities
-from doubleloop.identity import queries as people
-from doubleloop.workspaces import commands as workspaces
-from doubleloop.workspaces import model as places
+from api_server import Served
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -48,17 +42,8 @@ class Door:
 
 
 @pytest.fixture
-def doors(tracked: Served) -> tuple[Door, Door]:
-    """Two persons with every right of a data scientist, each in a workspace of their own."""
-    with tracked.contexts.write(SETUP) as ctx:
-        for user, workspace in (("sun", "day"), ("moon", "night")):
-            workspaces.put(ctx, places.Workspace(workspace, identities.WorkspaceKind.PREPRODUCTION, "", False))
-            if all(each.name != user for each in people.users(ctx)):
-                identity.create_user(ctx, user)
-                persona = identities.Persona.DATA_SCIENTIST
-                identity.put_group(ctx, identities.Group(f"{user}s", persona, (user,), (workspace,)))
-            tracked.tokens[user] = identity.create_token(ctx, user, "test")[1]
-    return Door(tracked, "moon", "night"), Door(tracked, "sun", "day")
+def doors(two: Served) -> tuple[Door, Door]:
+    return Door(two, "moon", "night"), Door(two, "sun", "day")
 
 
 @pytest.fixture

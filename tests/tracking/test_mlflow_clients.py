@@ -82,6 +82,35 @@ print("RESULT", json.dumps(found))
 """
 
 
+TWO = """
+import json, os, sys
+import mlflow
+found, made = {}, {}
+for place, token in (("day", sys.argv[2]), ("night", sys.argv[3])):
+    os.environ["MLFLOW_TRACKING_TOKEN"] = token
+    mlflow.set_tracking_uri(f"{sys.argv[1]}/mlflow/w/{place}")
+    mlflow.set_experiment("same-name")
+    with mlflow.start_run(run_name=place) as run:
+        mlflow.log_metric("brightness", 1.0 if place == "day" else 0.1)
+        mlflow.log_text(place, "where.txt")
+    made[place] = run.info.run_id
+for place, token in (("day", sys.argv[2]), ("night", sys.argv[3])):
+    os.environ["MLFLOW_TRACKING_TOKEN"] = token
+    mlflow.set_tracking_uri(f"{sys.argv[1]}/mlflow/w/{place}")
+    other = made["night" if place == "day" else "day"]
+    found[place] = {"runs": sorted(mlflow.search_runs(search_all_experiments=True)["run_id"]), "refused": []}
+    found[place]["metric"] = mlflow.MlflowClient().get_run(made[place]).data.metrics["brightness"]
+    found[place]["text"] = mlflow.artifacts.load_text(f"runs:/{made[place]}/where.txt")
+    for ask in (lambda: mlflow.get_run(other), lambda: mlflow.artifacts.load_text(f"runs:/{other}/where.txt"),
+                lambda: mlflow.MlflowClient().log_metric(other, "brightness", 0.0)):
+        try:
+            ask()
+        except Exception as error:
+            found[place]["refused"].append(type(error).__name__)
+print("RESULT", json.dumps({"made": made, "found": found}))
+"""
+
+
 @pytest.fixture(scope="session")
 def old_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python with mlflow 2.9.2, as the template's pins ask for it."""
@@ -155,3 +184,14 @@ def test_closed_routes_and_rights_one_does_not_have_are_told_so(tracked: Served,
         assert found[what] == "done" or "already exists" in found[what], found
     found = run(python, tracked, REFUSED, tracked.tokens["ada"], "bikes-any", workspace="prod")
     assert all("403" in text or "not_permitted" in text or "is closed" in text for text in found.values()), found
+
+
+def test_an_old_client_in_two_workspaces_finds_in_each_what_is_there_alone(two: Served, old_python: Path) -> None:
+    told = run(old_python, two, TWO, "", two.url, two.tokens["sun"], two.tokens["moon"])
+    made, found = told["made"], told["found"]
+    assert made["day"] != made["night"]
+    assert (found["day"]["metric"], found["night"]["metric"]) == (1.0, 0.1)
+    for place, other in (("day", "night"), ("night", "day")):
+        assert made[place] in found[place]["runs"] and made[other] not in found[place]["runs"]
+        assert found[place]["text"] == place
+        assert len(found[place]["refused"]) == 3, found
