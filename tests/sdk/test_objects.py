@@ -30,12 +30,13 @@ from doubleloop.sdk import (
 from doubleloop.sdk import entities as es
 from doubleloop.sdk.entities import assets, batch, online, schedules, settings, values
 from doubleloop.sdk.parallel import RunFunction, parallel_run_function
-from doubleloop.sdk.steps import commands, parallels, searching, sparks
+from doubleloop.sdk.steps import commands, learning, parallels, searching, sparks
 from doubleloop.sdk.steps.components import Component
 from doubleloop.sdk.sweep import BayesianSamplingAlgorithm, Choice, TruncationSelectionPolicy, Uniform
 from doubleloop.specs import documents, sources
 from doubleloop.specs import kinds as _  # noqa: F401
 from doubleloop.specs.kinds import assets as k_assets
+from doubleloop.specs.kinds import automl as k_automl
 from doubleloop.specs.kinds import batch as k_batch
 from doubleloop.specs.kinds import distribution as k_distribution
 from doubleloop.specs.kinds import environment as k_environment
@@ -471,6 +472,7 @@ PAIRS: list[tuple[type, type, set[str]]] = [
     (parallels.Parallel, k_parallel.ParallelJob, {"is_deterministic"}),
     (sparks.Spark, k_spark.SparkJob, set()),
     (searching.Sweep, k_sweeps.SweepJob, set()),
+    (learning.AutoML, k_automl.AutomlJob, {"inputs"}),
     (sdk.dsl.pipeline.__globals__["PipelineJob"], k_graphs.PipelineJob, set()),
     (searching.Choice, k_sweeps.Choice, set()),
     (searching.Uniform, k_sweeps.Between, set()),
@@ -489,6 +491,19 @@ PAIRS: list[tuple[type, type, set[str]]] = [
 @pytest.mark.parametrize(("ours", "files", "besides"), PAIRS, ids=[each[0].__name__ for each in PAIRS])
 def test_a_class_has_the_fields_of_a_file(ours: Any, files: Any, besides: set[str]) -> None:
     assert set(ours._names().values()) ^ (set(files.field_names()) - {"$schema"}) <= besides
+
+
+def test_an_automl_job_is_loaded_changed_and_written(tmp_path: Path) -> None:
+    text = (
+        "type: automl\ntask: classification\ntarget_column_name: y\nlimits: {max_trials: 4}\n"
+        "training_data: {type: mltable, path: azureml:rows:1}\noutputs: {best_model: {type: mlflow_model}}\n"
+    )
+    (tmp_path / "job.yml").write_text(text)
+    job = sdk.load_job(tmp_path / "job.yml")
+    assert job.document().spec() == documents.load(tmp_path / "job.yml").spec()
+    job.target_column_name, job.training_data.path = "z", "azureml:rows:2"  # type: ignore[attr-defined]
+    spec = job.document().spec()
+    assert (spec["target_column_name"], spec["training_data"]["path"]) == ("z", "azureml:rows:2")
 
 
 def test_inputs_and_outputs_have_the_fields_of_jobs_and_of_components() -> None:

@@ -32,6 +32,7 @@ FILES: dict[str, str] = {
     "parallel_job": "type: parallel\ntask: {entry_script: run.py, environment: azureml:e@latest}\n"
     "inputs: {d: {type: uri_folder, path: azureml:d@latest}}\n",
     "spark_job": "type: spark\nentry: {file: run.py}\nconf: {spark.driver.cores: 1}\n",
+    "automl_job": "type: automl\ntask: classification\ntarget_column_name: y\ntraining_data: {path: azureml:d:1}\n",
     "parallel_component": "name: c\nversion: 1\ntype: parallel\ninputs: {d: {type: uri_folder}}\n"
     "task: {entry_script: run.py, environment: azureml:e@latest}\n",
     "spark_component": "name: c\nversion: 1\ntype: spark\nentry: {file: run.py}\n",
@@ -55,7 +56,7 @@ FILES: dict[str, str] = {
 SCHEMAS = {
     "data": "data", "environment": "environment", "model": "model", "command_job": "commandJob",
     "pipeline_job": "pipelineJob", "command_component": "commandComponent", "pipeline_component": "pipelineComponent",
-    "sweep_job": "sweepJob", "parallel_job": "parallelJob", "spark_job": "sparkJob",
+    "sweep_job": "sweepJob", "parallel_job": "parallelJob", "spark_job": "sparkJob", "automl_job": "automlJob",
     "parallel_component": "parallelComponent", "spark_component": "sparkComponent",
     "online_endpoint": "managedOnlineEndpoint", "online_deployment": "managedOnlineDeployment",
     "batch_endpoint": "batchEndpoint", "batch_deployment": "modelBatchDeployment", "compute": "amlCompute",
@@ -148,14 +149,14 @@ def test_a_file_of_no_known_shape_asks_for_a_schema() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("type: automl\ntask: classification\n", "AutoML"),
+        ("type: automl\ntask: image_classification\n", "AutoML on images"),
         ("$schema: http://azureml/sdk-2-0/Connection.json\nname: s\n", "connections"),
         ("name: d\ntype: mltable\nsource: {type: database}\npath: azureml://datastores/x\n", "data imports"),
         (f"$schema: {HOSTS[0].format('kubernetesOnlineDeployment')}\nname: k\n", "Kubernetes"),
         (f"{FILES['online_deployment']}type: kubernetes\n", "Kubernetes"),
         ("$schema: doubleloop/labeling\nname: l\n", "labeling"),
         ("type: pipeline\njobs: {a: {type: Data_Transfer, task: {}}}\n", "step of type 'data_transfer'"),
-        ("type: pipeline\njobs: {a: {type: automl, task: x}}\n", "step of type 'automl'"),
+        ("type: pipeline\njobs: {a: {type: automl, task: text_ner}}\n", "AutoML on images and texts"),
         ("name: s\ntrigger: {type: cron, expression: '0 3 * * *'}\nimport_data: x.yml\n", "'import_data'"),
     ],
 )

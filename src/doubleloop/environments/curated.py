@@ -55,6 +55,12 @@ CATALOGUE = {
         Curated("tensorflow-2.16-cuda12", "3.11", ("tensorflow==2.16.2", "pandas", *_AZURE, *_TOOLS)),
         Curated("acpt-pytorch-2.8-cuda12.6", "3.10", ("torch~=2.8.0", "torchvision", *_AZURE, *_TOOLS)),
         Curated("python-sdk-v2", "3.10", ("azure-ai-ml", "azure-identity", *_AZURE)),
+        # What the trials of AutoML jobs run in, and the models that they make.
+        Curated(
+            "AutoML", "3.11",
+            ("scikit-learn~=1.9.0", "pandas~=3.1.0", "numpy~=2.4.0", "scipy~=1.17.0", "lightgbm~=4.7.0",
+             "xgboost-cpu~=3.2.0", "statsmodels~=0.15.0", "holidays~=0.109", "mlflow-skinny==3.17.2", "pyarrow"),
+        ),
         # What Spark jobs run in that name no environment; Java comes from the machine.
         Curated("spark-3.5", "3.10", ("pyspark~=3.5.0", "numpy~=1.22", "pandas~=1.5.3", "pyarrow", *_AZURE)),
     )

@@ -44,6 +44,12 @@ def resolve(ctx: Ctx, environment: str | Mapping[str, Any]) -> EnvironmentSource
     return EnvironmentSource(source.spec, source.image, asset.id)
 
 
+def curated_pins(name: str) -> tuple[str, tuple[str, ...]]:
+    """Python and requirements (pip syntax) of an environment that is shipped."""
+    entry = curated.CATALOGUE[name]
+    return entry.python, entry.requirements
+
+
 def inline(ctx: Ctx, body: Mapping[str, Any]) -> EnvironmentSource:
     """An environment as its file says: ``conda_file`` decides, else the Dockerfile, else what the image is known to
     hold."""

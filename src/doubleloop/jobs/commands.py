@@ -61,7 +61,7 @@ def submit(
         created_by=ctx.actor.id,
         created_at=ctx.now,
         purpose=dict(purpose or {}),
-        inputs=document.spec().get("inputs", {}),
+        inputs=mapping.inputs_of(document),
         code=tasks[0].code if len(tasks) == 1 else None,
         description=wanted.description or "",
         tags=dict(wanted.tags),

@@ -11,7 +11,7 @@ from doubleloop.base import errors
 from doubleloop.catalog import commands as catalog
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import commands as durable
-from doubleloop.jobs import finishing, growing, logs, planning, running, searching, store, watching
+from doubleloop.jobs import finishing, growing, learning, logs, planning, running, searching, store, trainer, watching
 from doubleloop.jobs.model import ENDED, Job, Kind, Status, Step
 from doubleloop.jobs.preparing import ACTOR, find, load
 
@@ -27,11 +27,14 @@ def open_group(contexts: Contexts, job_id: str, name: str, attempt: int) -> bool
     if step.attempt != attempt or step.status not in (Status.PREPARING, Status.RUNNING):
         return False
     running.open_run(contexts, job_id, name, attempt)
+    found = {learning.TRAINER: trainer.kept(contexts)} if step.task.kind is Kind.AUTOML and not step.progress else None
     with contexts.write(ACTOR) as ctx:
         job, step = load(ctx, job_id, name)
         if step.attempt != attempt or step.status is not Status.PREPARING:
             return step.status is Status.RUNNING
         catalog.link(ctx.in_workspace(job.workspace), step.id, "part", f"job:{job.id}")
+        if found:
+            store.note_step(ctx, step, progress=found)
         store.run_step(ctx.in_workspace(job.workspace), step)
     return True
 
@@ -55,7 +58,7 @@ def advance(contexts: Contexts, job_id: str, name: str, attempt: int) -> dict[st
                 _stop(ctx, job, child, why)
         now = turn(ctx, job, name)
         end = now.end
-        if now.end and group.task.kind is Kind.SWEEP and job.cancelled_by is None:
+        if now.end and group.task.kind.is_search and job.cancelled_by is None:
             end = growth.end  # trials that failed or were given up are the sweep's to judge
     return {
         "end": end,
@@ -68,14 +71,16 @@ def advance(contexts: Contexts, job_id: str, name: str, attempt: int) -> dict[st
 
 def _pause(group: Step) -> float:
     settings = group.task.settings
-    watches = group.task.kind is Kind.SWEEP and (settings["termination"] or settings["limits"].get("timeout"))
+    watches = group.task.kind.is_search and (settings["termination"] or settings["limits"].get("timeout"))
     return WATCH_S if watches else LOOK_S
 
 
 def _grow(ctx: Ctx, job: Job, group: Step) -> growing.Growth:
     steps = [each for each in store.steps(ctx, job.id) if each.task.parent == group.name]
+    seconds = (ctx.now - group.started_at).total_seconds() if group.started_at else 0.0
+    if group.task.kind is Kind.AUTOML:
+        return learning.grow(group.task, steps, group.progress, seconds)
     if group.task.kind is Kind.SWEEP:
-        seconds = (ctx.now - group.started_at).total_seconds() if group.started_at else 0.0
         return searching.grow(group.task, steps, group.progress, seconds, fixed=searching.seed_of(job, group.task))
     return growing.grow(group.task, steps)
 
@@ -112,7 +117,7 @@ def turn(ctx: Ctx, job: Job, scope: str) -> planning.Turn:
 def _goes_on(job: Job, group: Step | None) -> bool:
     if group is None:
         return job.continue_on_step_failure
-    return group.task.kind is Kind.SWEEP or bool(group.task.settings.get("go_on"))
+    return group.task.kind.is_search or bool(group.task.settings.get("go_on"))
 
 
 def begin(ctx: Ctx, job: Job, step: Step) -> None:

@@ -8,15 +8,15 @@ from dataclasses import asdict
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.jobs import growing, launching, spaces
+from doubleloop.jobs import growing, launching, learning, spaces
 from doubleloop.jobs.model import Kind, Task
 from doubleloop.specs import bindings, documents, pipelines
 from doubleloop.specs import model as specs
-from doubleloop.specs.kinds import graphs, sweeps, values
+from doubleloop.specs.kinds import automl, graphs, sweeps, values
 
 KINDS = {
     "command_job": "command", "pipeline_job": "pipeline", "sweep_job": "sweep", "parallel_job": "parallel",
-    "spark_job": "spark",
+    "spark_job": "spark", "automl_job": "automl",
 }  # fmt: skip
 DEFAULT_EXPERIMENT = "Default"
 _STORED = ("blob:sha256:", "tree:sha256:")
@@ -28,8 +28,8 @@ def with_inputs(document: specs.Document, inputs: Mapping[str, Any]) -> specs.Do
 
     Raises InvalidInput for an input that the job does not have.
     """
-    written = document.spec().get("inputs", {})
-    changes = {}
+    written = inputs_of(document)
+    changes: dict[str, Any] = {}
     for name, value in inputs.items():
         if name not in written:
             near = difflib.get_close_matches(name, written, 1)
@@ -40,7 +40,17 @@ def with_inputs(document: specs.Document, inputs: Mapping[str, Any]) -> specs.Do
                 cure=f"Did you mean '{near[0]}'?" if near else known,
             )
         changes[name] = _like(written[name], value)
-    return documents.with_changes(document, {"inputs": changes}) if changes else document
+    if not changes:
+        return document
+    return documents.with_changes(document, changes if document.kind == "automl_job" else {"inputs": changes})
+
+
+def inputs_of(document: specs.Document) -> dict[str, Any]:
+    """The inputs of a job as they are written; of an AutoML job, its tables."""
+    spec = document.spec()
+    if document.kind == "automl_job":
+        return {name: spec[name] for name in automl.DATA if name in spec}
+    return dict(spec.get("inputs", {}))
 
 
 def _like(declared: Any, value: Any) -> Any:
@@ -143,6 +153,8 @@ class _Maker:
             return Kind.PARALLEL_FOR, {"body": self._inner(body.step), "items": items, "at_once": body.at_once}
         if isinstance(body, bindings.Search):
             return Kind.SWEEP, {"trial": self._inner(body.trial), **self._search(step, body.settings)}
+        if isinstance(body, bindings.Learning):
+            return Kind.AUTOML, learning.settings(body.settings)
         if isinstance(body, bindings.Batches):
             return Kind.PARALLEL, {}
         return (Kind.SPARK if isinstance(body, bindings.Spark) else Kind.COMMAND), {}
@@ -169,7 +181,7 @@ class _Maker:
     def _input(self, step: pipelines.Step, name: str, binding: pipelines.Binding) -> dict[str, Any]:
         if isinstance(binding, pipelines.StepOutput):
             return {"type": None, "step": binding.step, "output": binding.output}
-        place = _join(step.pointer, f"inputs.{name}")
+        place = _join(step.pointer, name if isinstance(step.body, bindings.Learning) else f"inputs.{name}")
         if isinstance(binding, pipelines.PipelineInput):
             default = _source(self._document, place, binding.default) if binding.default else None
             return {

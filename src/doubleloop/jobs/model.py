@@ -30,18 +30,24 @@ class Kind(StrEnum):
     COMMAND = "command"
     PARALLEL = "parallel"
     SPARK = "spark"
-    AUTOML = "automl"
     PIPELINE = "pipeline"
     DO_WHILE = "do_while"
     PARALLEL_FOR = "parallel_for"
     SWEEP = "sweep"
+    AUTOML = "automl"
 
     @property
     def is_group(self) -> bool:
         return self in GROUPS
 
+    @property
+    def is_search(self) -> bool:
+        return self in SEARCHES
 
-GROUPS = frozenset({Kind.PIPELINE, Kind.DO_WHILE, Kind.PARALLEL_FOR, Kind.SWEEP})
+
+# Groups whose steps are trials: they are judged by a metric, and one that fails is theirs to judge.
+SEARCHES = frozenset({Kind.SWEEP, Kind.AUTOML})
+GROUPS = frozenset({Kind.PIPELINE, Kind.DO_WHILE, Kind.PARALLEL_FOR}) | SEARCHES
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from doubleloop.base import errors, paging
@@ -11,7 +12,7 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.identity.model import WorkspaceKind
-from doubleloop.jobs import logs, planning, store
+from doubleloop.jobs import logs, planning, store, trainer
 from doubleloop.jobs.model import ENDED, Graph, Job, Status, Step
 from doubleloop.workspaces import queries as workspaces
 
@@ -29,6 +30,11 @@ def _here(ctx: Ctx, id_: str) -> Job:
             f"There is no job {id_} in {ctx.workspace}", cure="`doubleloop job list` shows those there are."
         )
     return job
+
+
+def classes_of_trainer(model: Path) -> tuple[str, ...]:
+    """Names that the pickles of a model may mention because the code that it brings along is ours, unchanged."""
+    return trainer.CLASSES if trainer.is_unchanged(model) else ()
 
 
 def get(ctx: Ctx, id_: str) -> Job | None:

@@ -1,4 +1,4 @@
-"""What a sweep sees of its trials while they run: the values of the primary metric, from MLflow."""
+"""What a sweep or an AutoML job sees of its trials while they run: the values of the primary metric, from MLflow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def look(contexts: Contexts, job_id: str, name: str, attempt: int) -> None:
     """Keep the values seen so far with the group, each trial's until it has ended. Raises Unavailable."""
     with contexts.read(ACTOR) as ctx:
         job, group = find(ctx, job_id, name)
-        if group.task.kind is not Kind.SWEEP or group.attempt != attempt or group.status in ENDED:
+        if not group.task.kind.is_search or group.attempt != attempt or group.status in ENDED:
             return
         steps = [each for each in store.steps(ctx, job_id) if each.task.parent == name]
     seen = dict(group.progress)
@@ -39,6 +39,8 @@ def _line(group: Step, step: Step, values: list[float]) -> str:
     best = searching.best_of(values, group.task.settings["goal"])
     tried = ", ".join(f"{name}={value}" for name, value in step.task.trial.items())
     told = f"{group.task.settings['metric']} = {best:g}" if best is not None else "logged no metric"
+    if not step.task.trial:  # no trial: the report on the best one
+        return f"{step.name}: {step.status}" + (f", {told}" if best is not None else "")
     return f"trial {step.name.rpartition('.')[2]} ({tried}): {step.status}, {told}"
 
 
@@ -50,6 +52,7 @@ def tell_best(contexts: Contexts, job: Job, group: Step, best: Step | None) -> N
     settings = group.task.settings
     value = searching.best_of(group.progress.get(best.name, {}).get("values", []), settings["goal"])
     tags: dict[str, Any] = {
+        **({"automl_best_child_run_id": best.run_id} if group.task.kind is Kind.AUTOML else {}),
         "best_child_run_id": best.run_id,
         "best_child": best.name,
         "primary_metric": settings["metric"],

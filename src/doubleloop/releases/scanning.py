@@ -8,6 +8,7 @@ from typing import Any
 from doubleloop.base import actors, verdicts
 from doubleloop.db.context import Contexts
 from doubleloop.environments import commands as environments
+from doubleloop.jobs import queries as jobs
 from doubleloop.models import model as models_model
 from doubleloop.models import queries as models
 from doubleloop.quarantine import advisories, pickles
@@ -37,7 +38,8 @@ def measure(contexts: Contexts, question: model.Question) -> model.Measured:
 
 
 def _files(folder: Path, allowed: dict[str, Any]) -> dict[str, Any]:
-    policy = quarantine.Policy(tuple(allowed.get("allow", ())), bool(allowed.get("allow_code", False)))
+    names = (*allowed.get("allow", ()), *jobs.classes_of_trainer(folder))
+    policy = quarantine.Policy(names, bool(allowed.get("allow_code", False)))
     found = pickles.scan(folder, policy)
     blocking = [each for each in found if each.severity in quarantine.BLOCKING]
     return {

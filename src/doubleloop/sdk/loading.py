@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from doubleloop.sdk.entities import assets, batch, files, model, online, schedules
-from doubleloop.sdk.steps import commands, components, parallels, pipelines, searching, sparks
+from doubleloop.sdk.steps import commands, components, learning, parallels, pipelines, searching, sparks
 from doubleloop.sdk.steps.model import Step
 from doubleloop.specs import documents, sources
 
@@ -20,7 +20,7 @@ E = TypeVar("E", bound=model.Entity)
 _CLASSES: Mapping[str, type[model.Entity]] = {
     "data": assets.Data, "model": assets.Model, "environment": assets.Environment,
     "command_job": commands.Command, "pipeline_job": pipelines.PipelineJob, "sweep_job": searching.Sweep,
-    "parallel_job": parallels.Parallel, "spark_job": sparks.Spark,
+    "parallel_job": parallels.Parallel, "spark_job": sparks.Spark, "automl_job": learning.AutoML,
     "online_endpoint": online.ManagedOnlineEndpoint, "online_deployment": online.ManagedOnlineDeployment,
     "batch_endpoint": batch.BatchEndpoint, "batch_deployment": batch.BatchDeployment,
 }  # fmt: skip
@@ -70,7 +70,7 @@ def load(source: Source, params_override: Overrides | None = None) -> model.Enti
 
 
 def load_job(source: Source, *, params_override: Overrides | None = None) -> Step:
-    """A command, pipeline, sweep, parallel or Spark job. ``params_override``: ``[{"inputs.rate": 0.5}]``."""
+    """A command, pipeline, sweep, parallel, Spark or AutoML job. ``params_override``: ``[{"inputs.rate": 0.5}]``."""
     return _load(Step, "job", source, params_override)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.specs.kinds import distribution, environment, jobs, parallel, spark, sweeps, values
+from doubleloop.specs.kinds import automl, distribution, environment, jobs, parallel, spark, sweeps, values
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,14 @@ class Spark:
     settings: spark.Sparks
 
 
-Body = Pipeline | Loop | ForEach | Search | Batches | Spark
+@dataclass(frozen=True)
+class Learning:
+    """Trials of algorithms on the tables that are the step's inputs; ``settings`` say which, how many, what is best."""
+
+    settings: automl.Automl
+
+
+Body = Pipeline | Loop | ForEach | Search | Batches | Spark | Learning
 
 
 @dataclass(frozen=True)
@@ -212,6 +219,12 @@ def output(name: str, value: Any) -> OutputDef:
     if not isinstance(value, values.Output):
         return OutputDef(name, path=value)
     return OutputDef(name, type_of(value.type), value.mode, value.path, value.name, value.version)
+
+
+def best_model(written: Any, made: OutputDef) -> OutputDef:
+    """The output of an AutoML step: an MLflow model, unless another type is written."""
+    own_type = getattr(written, "type", None)
+    return made if own_type or made.type != "uri_folder" else replace(made, type="mlflow_model")
 
 
 def misfit(value: Any, declared: values.ComponentInput) -> str | None:

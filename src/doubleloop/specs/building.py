@@ -10,7 +10,7 @@ from typing import Any
 from doubleloop.base import errors
 from doubleloop.specs import bindings, commands, expressions, pointers, scopes
 from doubleloop.specs.bindings import Binding, Literal, OutputDef, PipelineInput, Step, StepOutput
-from doubleloop.specs.kinds import control, graphs, parallel, spark, sweeps, values
+from doubleloop.specs.kinds import automl, control, graphs, parallel, spark, sweeps, values
 from doubleloop.specs.scopes import Scope
 
 
@@ -452,6 +452,31 @@ def _own_spark(node: spark.SparkNode) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value != {}}
 
 
+# -- AutoML ------------------------------------------------------------------------------------------------------------
+
+
+def _automl(scope: Scope, name: str, node: automl.AutomlNode) -> Step:
+    given, _ = bound_inputs(scope, name, node, None)
+    written = node.outputs.get(automl.BEST_MODEL)
+    made = scope.output(name, automl.BEST_MODEL, written, None)
+    return Step(
+        name=name,
+        display_name=_title(name, node),
+        command="",
+        code=None,
+        environment="",
+        inputs=given,
+        outputs={automl.BEST_MODEL: bindings.best_model(written, made)},
+        environment_variables=node.environment_variables,
+        limits=None,
+        resources=node.resources,
+        compute=scope.compute_of(name),
+        tags=node.tags,
+        pointer=pointers.join((*scope.place.at, "jobs", name)),
+        body=bindings.Learning(node),
+    )
+
+
 # -- loops -------------------------------------------------------------------------------------------------------------
 
 
@@ -589,6 +614,7 @@ _BUILDERS: dict[type, Callable[[Scope, str, Any], Step]] = {
     sweeps.SweepNode: _sweep,
     parallel.ParallelNode: _parallel,
     spark.SparkNode: _spark,
+    automl.AutomlNode: _automl,
     control.DoWhile: _do_while,
     control.ParallelFor: _parallel_for,
 }

@@ -137,6 +137,7 @@ CHECKS: dict[str, tuple[Callable[[Document], None], ...]] = {
     "sweep_job": (pipelines.check,),
     "parallel_job": (pipelines.check,),
     "spark_job": (pipelines.check,),
+    "automl_job": (pipelines.check,),
     "command_component": (pipelines.check,),
     "pipeline_component": (pipelines.check,),
     "parallel_component": (pipelines.check,),

@@ -15,6 +15,7 @@ from doubleloop.base import errors
 from doubleloop.specs import detection, fields, refusals, support
 from doubleloop.specs.kinds import (
     assets,
+    automl,
     batch,
     contracts,
     control,
@@ -39,6 +40,7 @@ from doubleloop.specs.sources import Source
 
 KINDS = (
     assets,
+    automl,
     batch,
     contracts,
     control,

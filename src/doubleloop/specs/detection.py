@@ -9,6 +9,7 @@ from doubleloop.base import errors
 from doubleloop.specs import fields, refusals, sources
 from doubleloop.specs.kinds import (
     assets,
+    automl,
     batch,
     contracts,
     environment,
@@ -38,6 +39,7 @@ MODELS: dict[str, type[fields.Spec]] = {
     "sweep_job": sweeps.SweepJob,
     "parallel_job": parallel.ParallelJob,
     "spark_job": spark.SparkJob,
+    "automl_job": automl.AutomlJob,
     "command_component": jobs.CommandComponent,
     "pipeline_component": graphs.PipelineComponent,
     "parallel_component": parallel.ParallelComponent,
@@ -56,7 +58,7 @@ MODELS: dict[str, type[fields.Spec]] = {
 
 # What a caller may expect: a kind, or one of these families (the nouns of the command line).
 FAMILIES = {
-    "job": ("command_job", "pipeline_job", "sweep_job", "parallel_job", "spark_job"),
+    "job": ("command_job", "pipeline_job", "sweep_job", "parallel_job", "spark_job", "automl_job"),
     "component": ("command_component", "pipeline_component", "parallel_component", "spark_component"),
 }
 FOREIGN = {"kind": "foreign"}  # the details of the error about a file that is none of all these

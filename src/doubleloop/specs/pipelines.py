@@ -9,12 +9,13 @@ from typing import Any
 
 from doubleloop.base import errors
 from doubleloop.specs import bindings, building, commands, references, scopes
-from doubleloop.specs.kinds import graphs, values
+from doubleloop.specs.kinds import automl, graphs, values
 from doubleloop.specs.model import Document
 
 SINGLE_STEP = "command"  # the name of the one step of a command job
 SINGLE_STEPS = {
     "command_job": SINGLE_STEP, "sweep_job": "sweep", "parallel_job": "parallel", "spark_job": "spark",
+    "automl_job": "automl",
 }  # fmt: skip
 
 
@@ -206,11 +207,18 @@ def _as_declared(
 
 
 def _unbound(document: Document, name: str) -> errors.InvalidInput:
+    place = _place(document, name)
+    is_table = document.kind == "automl_job"
     return errors.InvalidInput(
         f"the input '{name}' has no value",
-        where=document.source.where(f"inputs.{name}"),
-        cure=f"give one: --set inputs.{name}.path=... (data) or --set inputs.{name}.value=...",
+        where=document.source.where(place),
+        cure=f"give one: --set {place}.path=..." + ("" if is_table else f" (data) or --set {place}.value=..."),
     )
+
+
+def _place(document: Document, name: str) -> str:
+    """Where an input stands; the tables of an AutoML job have fields of their own."""
+    return name if document.kind == "automl_job" else f"inputs.{name}"
 
 
 def _no_components(reference: str) -> graphs.Component:
@@ -224,7 +232,7 @@ def _bound(document: Document, bound: bool, but: frozenset[str] = frozenset()) -
     """The inputs of a job of one step, and the optional ones that are not set."""
     model = document.model
     given = {
-        name: bindings.own(document.source.where(f"inputs.{name}"), name, value)
+        name: bindings.own(document.source.where(_place(document, name)), name, value)
         for name, value in model.inputs.items()
         if name not in but
     }
@@ -304,4 +312,22 @@ def _spark(document: Document, bound: bool) -> Step:
     return _step(document, bound, code=job.code, environment=job.environment or "", body=bindings.Spark(job))
 
 
-_SINGLE = {"command_job": _command, "sweep_job": _sweep, "parallel_job": _parallel, "spark_job": _spark}
+def _automl(document: Document, bound: bool) -> Step:
+    job = document.model
+    for name, value in job.inputs.items():
+        if isinstance(value, str) and "${{" in value:
+            raise errors.InvalidInput(
+                f"'{value}' means nothing here: the job is no step of a pipeline",
+                where=document.source.where(name),
+                cure="write {type: mltable, path: ...}",
+            )
+    written = job.outputs.get(automl.BEST_MODEL)
+    made = bindings.best_model(written, bindings.output(automl.BEST_MODEL, written))
+    return _step(
+        document, bound, outputs={automl.BEST_MODEL: made}, resources=job.resources, body=bindings.Learning(job)
+    )
+
+
+_SINGLE = {
+    "command_job": _command, "sweep_job": _sweep, "parallel_job": _parallel, "spark_job": _spark, "automl_job": _automl,
+}  # fmt: skip

@@ -74,7 +74,7 @@ def _problems(item: Any, data: Any) -> list[Problem]:
             Problem(f"unknown field '{name}'", (*pointer, name), nearest(name, known)) for name in context["fields"]
         ]
     if kind == "not_supported":
-        return [Problem(context["what"], pointer, context["cure"], refused=True)]
+        return [Problem(context["what"], (*pointer, *context.get("at", ())), context["cure"], refused=True)]
     if kind == "missing":
         name = str(item["loc"][-1])
         pointer = pointer if pointer and pointer[-1] == name else (*pointer, name)

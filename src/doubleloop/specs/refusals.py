@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 STEPS = {
-    "automl": "train with code of your own in a command step",
     "data_transfer": "copy the data with a command step",
     "distillation": "train with code of your own in a command step",
     "finetuning": "train with code of your own in a command step",
@@ -12,7 +11,6 @@ STEPS = {
 }
 
 DOCUMENTS = {
-    "automl_job": ("AutoML jobs", "train with code of your own in a command job"),
     "sweep_component": ("sweep components", "use a command component and search inside it"),
     "import_job": ("import jobs", "fetch the data with a command job and create a data asset from its output"),
     "finetuning_job": ("fine-tuning jobs", "train with code of your own in a command job"),

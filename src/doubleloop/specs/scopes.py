@@ -10,7 +10,7 @@ from typing import Any
 from doubleloop.base import errors
 from doubleloop.specs import bindings, expressions, pointers, references, sources
 from doubleloop.specs.bindings import Asset, Binding, Condition, Literal, OutputDef, PipelineInput, StepOutput
-from doubleloop.specs.kinds import control, graphs, parallel, spark, sweeps, values
+from doubleloop.specs.kinds import automl, control, graphs, parallel, spark, sweeps, values
 
 MAX_DEPTH = 20
 
@@ -53,6 +53,8 @@ class Scope:
     # -- names --------------------------------------------------------------------------------------------------------
 
     def where(self, step: str, *path: str) -> errors.Where:
+        if path[:1] == ("inputs",) and isinstance(self.nodes.get(step), automl.AutomlNode):
+            path = path[1:]  # its tables have fields of their own
         return self.place.where("jobs", step, *path)
 
     def steps(self) -> list[str]:
@@ -129,6 +131,8 @@ class Scope:
             return self.output_names(self.named_step(node.body, name, "body"))
         if isinstance(node, control.IfElse):
             return []
+        if isinstance(node, automl.AutomlNode):
+            return [automl.BEST_MODEL]
         if self.is_unknown(name):
             return None
         component = self.component(name)

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from doubleloop.specs import fields, refusals, support
 from doubleloop.specs.fields import Accepted, Flag, Fold, LooseText, Spec, Text
-from doubleloop.specs.kinds import control, jobs, parallel, spark, sweeps
+from doubleloop.specs.kinds import automl, control, jobs, parallel, spark, sweeps
 from doubleloop.specs.kinds.environment import EnvironmentField
 from doubleloop.specs.kinds.values import ComponentInput, JobInput, JobOutput, OutputDeclaration
 
@@ -122,6 +122,7 @@ Node = Annotated[
     | Annotated[sweeps.SweepNode, Tag("<sweep>")]
     | Annotated[parallel.ParallelNode, Tag("<parallel>")]
     | Annotated[spark.SparkNode, Tag("<spark>")]
+    | Annotated[automl.AutomlNode, Tag("<automl>")]
     | Annotated[control.IfElse, Tag("<if_else>")]
     | Annotated[control.DoWhile, Tag("<do_while>")]
     | Annotated[control.ParallelFor, Tag("<parallel_for>")],
