@@ -121,12 +121,13 @@ def create_deployment(
     all_traffic: bool = False,
     release: str | None = None,
     notify: str | None = None,
+    compiles: bool = True,
 ) -> model.Deployment:
     """Start a deployment; it takes no traffic by itself unless ``all_traffic`` or its name has some already.
 
     ``name``, ``model_reference``, ``signature`` and ``lock`` (the digest of an environment's lock) replace what the
-    file says (a release does). The end is signalled
-    to the workflow ``notify`` on topic ``deployment:<id>``. The same ``id_`` again returns what was started.
+    file says (a release does). ``compiles``: False keeps a plan from answering, whatever the file says. The end is
+    signalled to the workflow ``notify`` on topic ``deployment:<id>``. The same ``id_`` again returns what was started.
     Raises NotFound for the endpoint or the model.
     """
     identity.permit(ctx, Action.ENDPOINT_WRITE)
@@ -151,10 +152,13 @@ def create_deployment(
         )
     if version is None and reference and not reference.startswith(("blob:", "tree:")):
         version = models.resolve(ctx, reference)
+    wire = document.to_wire()
+    if not compiles:
+        wire = {**wire, "spec": {**wire["spec"], "compile": False}}
     made = model.Deployment(
         id_, ctx.workspace, spec.endpoint_name, name or spec.name, model.Status.PREPARING, "",
         version.name if version else "", version.version if version else "", version.id if version else "",
-        document.to_wire(), dict(signature) if signature else version.signature if version else None, lock, "", {},
+        wire, dict(signature) if signature else version.signature if version else None, lock, "", {},
         release, all_traffic or _alone(ctx, place), notify, ctx.actor.id, ctx.now,
     )  # fmt: skip
     store.insert_deployment(ctx, made)

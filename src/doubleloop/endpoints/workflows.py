@@ -187,7 +187,7 @@ def _served(deployment: model.Deployment) -> protocol.Deployment:
         scoring_script=deployment.files["script"], environment_variables=plain, secrets=dict(named),
         instances=spec.instance_count or 1, signature=deployment.signature,
         unsigned_reason=None if deployment.signature else "the model was logged without a signature",
-        model=deployment.model_name, model_version=deployment.model_version,
+        model=deployment.model_name, model_version=deployment.model_version, compile=spec.compile,
         collect=protocol.Collect(
             inputs=inputs.enabled if inputs else True, outputs=outputs.enabled if outputs else True,
             sampling_rate=collector.sampling_rate if collector and collector.sampling_rate is not None else 1.0,

@@ -57,6 +57,8 @@ class Deployment:
     model: str = ""
     model_version: str = ""
     collect: Collect = Collect()
+    # Whether a plan may answer in the model's place where the two agree.
+    compile: bool = True
 
     def identity(self) -> tuple[Any, ...]:
         """What needs new processes when it changes; everything else is applied to the running ones."""
@@ -64,7 +66,7 @@ class Deployment:
             self.id, self.python, self.model_dir, self.kind, self.code_dir, self.scoring_script,
             tuple(sorted(self.environment_variables.items())), tuple(sorted(self.sealed.items())),
             orjson.dumps(self.signature, option=orjson.OPT_SORT_KEYS), self.unsigned_reason,
-            tuple(sorted((self.collect.collections or {}).items())), self.collect.collections is None,
+            tuple(sorted((self.collect.collections or {}).items())), self.collect.collections is None, self.compile,
         )  # fmt: skip
 
 
@@ -157,6 +159,7 @@ def _deployment(place: str, name: str, value: Any) -> Deployment:
         model=reader.take("model", _text, ""),
         model_version=reader.take("model_version", _text, ""),
         collect=_collect(f"{place}.collect", reader.take("collect", _mapping, {})),
+        compile=reader.take("compile", _flag, True),
     )
     reader.finish()
     if deployment.kind == "script" and not (deployment.code_dir and deployment.scoring_script):

@@ -28,6 +28,11 @@ def scorer_folder(home: Path, deployment_id: str) -> Path:
     return serving(home) / "scorers" / deployment_id
 
 
+def disagreement(home: Path, deployment_id: str) -> Path:
+    """Why this deployment's plan is not used any more, if it once gave another answer than its model."""
+    return scorer_folder(home, deployment_id) / "disagreement.json"
+
+
 def inference(home: Path) -> Path:
     return home / "inference"
 

@@ -21,11 +21,12 @@ Answer = tuple[dict[str, Any], bytes]
 
 
 class _Job:
-    __slots__ = ("body", "future", "header", "number", "queue_timer", "scorer", "since", "timer", "tries")
+    __slots__ = ("alone", "body", "future", "header", "number", "queue_timer", "scorer", "since", "timer", "tries")
 
     def __init__(self, number: int, header: dict[str, Any], body: bytes, future: asyncio.Future[Answer]) -> None:
         self.number, self.header, self.body, self.future = number, header, body, future
         self.tries = 0
+        self.alone = False  # not to be scored together with others
         self.since = time.monotonic()
         self.scorer: Scorer | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -40,6 +41,7 @@ class Pool:
         self, depth: int, queue_length: int, queue_wait: float, stuck_after: float,
         waited: Callable[[float], None] = lambda milliseconds: None,
     ) -> None:  # fmt: skip
+        self.ahead = 1  # requests that a scorer may have, as it takes together what it has
         self.depth, self.queue_length, self.queue_wait = depth, queue_length, queue_wait
         self._stuck_after, self._waited = stuck_after, waited
         self._scorers: list[Scorer] = []
@@ -77,6 +79,7 @@ class Pool:
         for position, job in enumerate(lost):
             job.scorer = None
             job.tries += position == 0
+            job.alone = True  # one of them may have been the cause: it must not take the others with it again
         again = [job for job in lost if not job.future.done() and job.tries < TRIES]
         for job in lost:
             if not job.future.done() and job.tries >= TRIES:
@@ -124,7 +127,7 @@ class Pool:
 
     def _free(self) -> Scorer | None:
         best = None
-        least = self.depth
+        least = max(self.depth, self.ahead)
         for scorer in self._scorers:
             if len(scorer.in_flight) < least:
                 best, least = scorer, len(scorer.in_flight)
@@ -147,7 +150,7 @@ class Pool:
             self._waited((time.monotonic() - job.since) * 1000)
         job.scorer = scorer
         self._jobs[job.number] = job
-        scorer.send(job.number, job.header, job.body)
+        scorer.send(job.number, {**job.header, "alone": True} if job.alone else job.header, job.body)
 
     def _watch_queue(self, job: _Job) -> None:
         loop = asyncio.get_running_loop()

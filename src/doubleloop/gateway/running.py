@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from doubleloop.base import errors
+import orjson
+
+from doubleloop.base import clock, errors
 from doubleloop.gateway import (
     checkers,
     collected,
@@ -33,6 +35,8 @@ logger = logging.getLogger(__name__)
 FIRST_DELAY, LONGEST_DELAY, HEALTHY_AFTER = 0.2, 30.0, 60.0
 # A process that is killed while it loads is no failed start, unless it is killed every time (for lack of memory).
 KILLS_TO_FAIL = 3
+# Requests that a scorer is sent before it has answered, if it can score them together.
+AHEAD = 32
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,19 @@ class Running:
             self._collected = collected.Collected(self.deployment, folder, self.append)
         self._collected.take(header, body)
 
+    def _give_up_plan(self, header: dict[str, Any]) -> None:
+        """A plan gave another answer than its model: no scorer of this deployment uses it any more, nor will one."""
+        why = str(header.get("why"))
+        logger.error("%s: the plan disagreed with its model and is not used any more: %s", self._place(), why)
+        record = {"why": why, "difference": header.get("difference"), "at": clock.now().isoformat()}
+        with contextlib.suppress(OSError):  # a full disk: the next scorer finds out by itself
+            paths.disagreement(self._around.home, self.deployment.id).write_bytes(orjson.dumps(record))
+        for scorer in self._scorers.values():
+            scorer.give_up_plan(why)
+        if self.description is not None:
+            self.description = {**self.description, "plan": {"used": False, "why": why, "disagreed": record}}
+        self._around.changed()
+
     def look_collected(self) -> None:
         """Now and then: halves of pairs that nothing came for are written."""
         if self._collected is not None:
@@ -189,6 +206,7 @@ class Running:
                 self.pool.answered,
                 self.pool.died,
                 self._take_collected,
+                self._give_up_plan,
             )
             self._scorers[number] = scorer
             if await self._start(scorer):
@@ -224,6 +242,7 @@ class Running:
             await scorer.kill()
             return False
         self.description = description
+        self.pool.ahead = AHEAD if description.get("together") else 1
         self.pool.add(scorer)
         if self.pool.ready >= self.deployment.instances:
             self.usable, self.error = True, None

@@ -84,12 +84,13 @@ class Scorer:
         self, home: Path, deployment: desired.Deployment, hub: Hub,
         answered: Callable[[int, dict[str, Any], bytes], None], died: Callable[[Scorer], None],
         collected: Callable[[dict[str, Any], bytes], None] = lambda header, body: None,
+        disagreed: Callable[[dict[str, Any]], None] = lambda header: None,
     ) -> None:  # fmt: skip
         self.token = secrets.token_hex(16)
         self.in_flight: dict[int, None] = {}
         self.ended = asyncio.Event()
         self._home, self._deployment, self._hub = home, deployment, hub
-        self._answered, self._died, self._collected = answered, died, collected
+        self._answered, self._died, self._collected, self._disagreed = answered, died, collected, disagreed
         self._secrets: dict[str, str] = {}
         self._pump: asyncio.Task[None] | None = None
         self._told = False
@@ -131,7 +132,10 @@ class Scorer:
         (folder / "work").mkdir(parents=True, exist_ok=True)
         if log.exists() and log.stat().st_size > LARGEST_LOG:
             log.replace(log.with_suffix(".log.1"))
+        given_up = disagreement(self._home, self._deployment.id)
         spec = {
+            "compile": self._deployment.compile and given_up is None,
+            "why_not_compiled": given_up["why"] if given_up else "",
             "token": self.token, "parent_pid": os.getpid(), "kind": self._deployment.kind,
             "log": None if self._secrets else str(log),
             "model_dir": self._deployment.model_dir, "code_dir": self._deployment.code_dir,
@@ -207,6 +211,8 @@ class Scorer:
             self._answered(header["id"], header, body)
         elif op == "collected":
             self._collected(header, body)
+        elif op == "disagreed":
+            self._disagreed(header)
         elif op == "ready" and not self._loaded.done():
             self._loaded.set_result(header["description"])
         elif op == "failed" and not self._loaded.done():
@@ -237,6 +243,10 @@ class Scorer:
         if self._transport is not None:
             self._transport.write(wire.encode({"op": "score", "id": number, **header}, body))
 
+    def give_up_plan(self, why: str) -> None:
+        if self._transport is not None:
+            self._transport.write(wire.encode({"op": "native", "why": why}))
+
     def cancel(self, number: int) -> bool:
         """Drops a request that has not begun; False for the one being worked on."""
         if self._transport is None or number not in self.in_flight or next(iter(self.in_flight)) == number:
@@ -264,6 +274,17 @@ class Scorer:
         if self._process is not None and not self.ended.is_set():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
+
+
+def disagreement(home: Path, deployment_id: str) -> dict[str, Any] | None:
+    """``{"why", "difference", "at"}`` once a plan of this deployment gave another answer than its model."""
+    try:
+        found: dict[str, Any] = orjson.loads(paths.disagreement(home, deployment_id).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, orjson.JSONDecodeError) as error:  # half written when the power went: it was there all the same
+        return {"why": f"a plan disagreed with its model; the record of it cannot be read: {error}"}
+    return found
 
 
 def model_parent(folder: Path, model: Path) -> Path:

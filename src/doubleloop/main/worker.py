@@ -15,6 +15,7 @@ from doubleloop.automation import loop
 from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts
 from doubleloop.durable import engine, rescuing
+from doubleloop.endpoints import watching
 from doubleloop.endpoints import workflows as endpoints
 from doubleloop.environments import builder
 from doubleloop.events import archives, checkpoints
@@ -28,6 +29,7 @@ HEARTBEAT_SECONDS = 1.0
 RECORD_SECONDS = 1.0
 RESCUE_SECONDS = 60.0
 ARCHIVE_SECONDS = 3600.0
+SERVING_SECONDS = 10.0
 RECORD = actors.service("audit")
 
 
@@ -57,6 +59,7 @@ def _work(settings: Settings) -> None:
         threading.Thread(target=_sync_models, args=(contexts, stopping), name="models", daemon=True),
         threading.Thread(target=_rescue, args=(durable, stopping), name="rescue", daemon=True),
         threading.Thread(target=_keep_record, args=(contexts, stopping), name="record", daemon=True),
+        threading.Thread(target=_watch_serving, args=(contexts, stopping), name="serving", daemon=True),
     ]
     for thread in threads:
         thread.start()
@@ -95,6 +98,14 @@ def _keep_record(contexts: Contexts, stopping: threading.Event) -> None:
                 archives.archive_expired(contexts, RECORD)
         except Exception:
             LOG.exception("keeping the record failed; trying again")
+
+
+def _watch_serving(contexts: Contexts, stopping: threading.Event) -> None:
+    while not stopping.wait(SERVING_SECONDS):
+        try:
+            watching.note_quietly(contexts)
+        except Exception:
+            LOG.exception("looking at the gateway failed; trying again")
 
 
 def _sync_models(contexts: Contexts, stopping: threading.Event) -> None:

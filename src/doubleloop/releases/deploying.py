@@ -10,6 +10,7 @@ from doubleloop.db.context import Contexts, Ctx
 from doubleloop.endpoints import commands as endpoints
 from doubleloop.endpoints import model as endpoint_model
 from doubleloop.endpoints import queries as endpoint_queries
+from doubleloop.gates import queries as gates
 from doubleloop.identity.model import WorkspaceKind
 from doubleloop.jobs import commands as job_commands
 from doubleloop.jobs import model as job_model
@@ -88,6 +89,7 @@ def deploy(contexts: Contexts, id_: str) -> dict[str, Any]:
                 name=rules.deployment_name(document.model.name, release.number),
                 model_reference=f"azureml:{release.model}:{release.candidate}", signature=release.stage.signature,
                 lock=bundling.lock(ctx, release), release=release.id, notify=release.workflow,
+                compiles=_compiles(ctx, release),
             )  # fmt: skip
             topic = f"deployment:{made.id}"
             release = store.note_stage(
@@ -98,6 +100,16 @@ def deploy(contexts: Contexts, id_: str) -> dict[str, Any]:
             return {"end": None, "topic": topic}
     except errors.DoubleloopError as error:
         return {"end": stages.failed(f"the deployment could not be started: {error}")}
+
+
+def _compiles(ctx: Ctx, release: model.Release) -> bool:
+    """Whether a plan may answer for the candidate: not if it answered otherwise on a hold-out of this release."""
+    candidate = f"{release.model}:{release.candidate}"
+    measured = [each.body.get("candidate", {}) for each in gates.evidence(ctx, release.subject)
+                if each.type == "model_quality"]  # fmt: skip
+    return not any(
+        each.get("model") == candidate and (each.get("plan") or {}).get("agrees") is False for each in measured
+    )
 
 
 def _ensure_endpoint(ctx: Ctx, definition: model.Definition, at: str, name: str) -> None:

@@ -94,6 +94,7 @@ def _scored(
         signature = question.signature if named == question.candidate else None
         found = scoring.predict(contexts, question.workspace, version, rows, signature)
         answer |= {"predictions": found.values, "environment_lock": found.environment_lock, "mlflow": found.mlflow}
+        answer["plan"] = found.plan
         answer["value"] = model_quality.score(question.check["metric"], truth, found.values)
     except errors.Unavailable:
         raise

@@ -28,9 +28,11 @@ _SCRIPT = Path(batch.__file__)
 
 @dataclass(frozen=True)
 class Predictions:
-    """One value a row, in the order of the rows; None where the model gave no number."""
+    """One value a row, in the order of the rows; None where the model gave no number. ``plan``: what a plan in the
+    model's place would have said (``agrees``: None when there is none)."""
 
     values: list[Any]
+    plan: dict[str, Any]
     environment_lock: str
     mlflow: str
 
@@ -63,7 +65,7 @@ def predict(
     if not kept.exists():
         _score(contexts, key, model_dir, prepared.python, table, kept)
     answer = json.loads(kept.read_text())
-    return Predictions(answer["predictions"], prepared.lock_digest, answer["mlflow"])
+    return Predictions(answer["predictions"], answer["plan"], prepared.lock_digest, answer["mlflow"])
 
 
 def wire(rows: pl.DataFrame, signature: dict[str, Any] | None) -> dict[str, Any]:

@@ -4,8 +4,11 @@
 
 ``rows.json``: ``{"columns": [names], "dtypes": [names], "data": [[row], ...], "signature": {...} or null}``. ``dtypes``
 are MLflow's column types (long, integer, double, float, boolean, string, datetime). Missing values are null; NaN is
-read too. Dates and times are ISO 8601 text. ``out.json``: ``{"rows", "predictions": [...], "mlflow", "python",
-"seconds"}``, one prediction a row (a list when the model answers with several columns), null for what is no number.
+read too. Dates and times are ISO 8601 text.
+
+``out.json``: ``{"rows", "predictions": [...], "plan": {"used", "why", "agrees", "rows", "largest_difference"},
+"mlflow", "python", "seconds"}``, one prediction a row (a list when the model answers with several columns), null for
+what is no number.
 Ends with 1 and ``{"error": text}`` in ``out.json`` when the model cannot be loaded or does not answer for every row.
 
 The model goes through the same code as behind an endpoint, so what is judged is what will be served.
@@ -62,10 +65,13 @@ def score(folder, table):
     else:
         header, columns = {"rows": rows, "names": table["columns"]}, unsigned(table)
     body = json.dumps(columns).encode("utf-8")
-    predictions = one_each(json.loads(answers.encode(model.predict(header, body)).decode("utf-8")), rows)
+    # The model itself is judged; the plan that would answer in its place is held against it.
+    found = answers.encode(model.predict(header, body, native=True))
+    predictions = one_each(json.loads(found.decode("utf-8")), rows)
     return {
         "rows": rows,
         "predictions": predictions,
+        "plan": model.compared(columns, rows),
         "mlflow": _version(),
         "python": platform.python_version(),
         "seconds": round(time.monotonic() - began, 3),

@@ -1,17 +1,21 @@
 """An MLflow model folder, loaded with the user's own mlflow (2.9 and newer)."""
 
+# ruff: noqa: B905 - zip has no strict before Python 3.10
+
 from __future__ import annotations
 
 import inspect
 import json
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from . import frames
 
 # Wrappers of these flavours do nothing but hand the frame to the library, so calling them without MLflow's own
 # schema enforcement (which the gateway has done already, strictly) gives the same numbers.
 DIRECT = ("mlflow.sklearn", "mlflow.lightgbm", "mlflow.xgboost", "mlflow.catboost")
+# Of these, what comes out of a row does not depend on the rows beside it, so requests may be scored together.
+PLANNED = ("mlflow.sklearn", "mlflow.lightgbm", "mlflow.xgboost")
 
 
 class MlflowModel:
@@ -35,11 +39,40 @@ class MlflowModel:
         self._direct = None
         if loader in DIRECT and same and not self._tensor and frames.is_flat(self._inputs):
             self._direct = getattr(self._model, "_predict_fn", None)
+        self._planned = self._plan(str(loader)) if spec.get("compile", True) else None
+        self._unplanned = "" if spec.get("compile", True) else str(spec.get("why_not_compiled") or "compile: off")
+        self._last = None  # type: Optional[Tuple[List[Any], int, Any]]
         self._takes_params = "params" in inspect.signature(self._model.predict).parameters
         self.flavor = str(loader).split(".")[-1]
 
     def _loader(self) -> str:
         return str(self._model.metadata.flavors.get("python_function", {}).get("loader_module", "pyfunc"))
+
+    def _plan(self, loader: str) -> Any:
+        """The model with a plan beside it; None where there can be none."""
+        if self._direct is None or loader not in PLANNED:
+            return None
+        from .plans import guarded
+
+        raw = _raw_model(self._model)
+        method = self._model.metadata.flavors.get("python_function", {}).get("predict_fn", "predict")
+        return guarded.Guarded(raw, self._inputs, method, self._native)
+
+    def _native(self, columns: List[Any], rows: int) -> Any:
+        return self._direct(self._builder.build(columns, rows, fill=True))  # type: ignore[misc,union-attr]
+
+    @property
+    def together(self) -> bool:
+        """Whether several requests may be scored as one table: what comes out of a row is that row's alone."""
+        return self._direct is not None and self.flavor in ("sklearn", "lightgbm", "xgboost")
+
+    @property
+    def plan(self) -> Dict[str, Any]:
+        """Whether a plan answers, and how it compared with the model; else why not."""
+        if self._planned is not None:
+            found = self._planned.describe()  # type: Dict[str, Any]
+            return found
+        return {"used": False, "why": self._unplanned or "no plan is made for models of this kind"}
 
     def describe(self) -> Dict[str, Any]:
         raw = _raw_model(self._model)
@@ -51,23 +84,66 @@ class MlflowModel:
             "n_features": int(count) if count is not None else None,
             "signature": self.signature,
             "direct": self._direct is not None,
+            "plan": self.plan,
+            "together": self.together,
         }
 
-    def predict(self, header: Dict[str, Any], body: bytes) -> Any:
-        """``header``: rows, names (unsigned models only), params. ``body``: JSON columns, or a JSON tensor."""
+    def predict(self, header: Dict[str, Any], body: bytes, native: bool = False) -> Any:
+        """``header``: rows, names (unsigned models only), params. ``body``: JSON columns, or a JSON tensor.
+
+        ``native``: asked of the model itself, though there is a plan.
+        """
         value = json.loads(body.decode("utf-8"))
         params = header.get("params")
+        if self._direct is not None and params is None:
+            return self._native(value, header["rows"]) if native else self._answer(value, header["rows"])
         if self._tensor:
             data = frames.tensors(value, self._inputs)
         elif self._builder is not None:
             data = self._builder.build(value, header["rows"], fill=self._direct is not None)
         else:
             data = frames.unsigned(value, header.get("names"))
-        if self._direct is not None and params is None:
-            return self._direct(data)
         if params is not None and self._takes_params:
             return self._model.predict(data, params=params)
         return self._model.predict(data)
+
+    def _answer(self, columns: List[Any], rows: int) -> Any:
+        if self._planned is None:
+            return self._native(columns, rows)
+        found = self._planned.predict(columns, rows)
+        self._last = (columns, rows, found)
+        return found
+
+    def predict_together(self, requests: Sequence[Tuple[Dict[str, Any], bytes]]) -> Optional[List[Any]]:
+        """What ``predict`` gives for each of several requests without params or missing values, scored as one table;
+        None when the answer is no array with one entry a row."""
+        rows = [header["rows"] for header, _ in requests]
+        tables = [json.loads(body.decode("utf-8")) for _, body in requests]
+        together = [[value for part in parts for value in part] for parts in zip(*tables)]
+        found = self._answer(together, sum(rows))
+        if not hasattr(found, "__len__") or len(found) != sum(rows) or not hasattr(found, "dtype"):
+            return None
+        ends = [sum(rows[: number + 1]) for number in range(len(rows))]
+        return [found[end - count : end] for end, count in zip(ends, rows)]
+
+    def review(self) -> Optional[Dict[str, Any]]:
+        """Compare the last answer of the plan with the model's own when that is due: what was wrong, or None."""
+        if self._planned is None or self._last is None:
+            return None
+        (columns, rows, found), self._last = self._last, None
+        wrong = self._planned.review(columns, rows, found)  # type: Optional[Dict[str, Any]]
+        return wrong
+
+    def give_up_plan(self, why: str) -> None:
+        if self._planned is not None:
+            self._planned, self._unplanned = None, why
+
+    def compared(self, columns: List[Any], rows: int) -> Dict[str, Any]:
+        """The plan and the model on these rows, as ``plan`` with ``rows`` and ``agrees``."""
+        if self._planned is None or not self._planned.used:
+            return {**self.plan, "agrees": None, "rows": 0}
+        wrong = self._planned.compare(columns, rows)
+        return {**self.plan, "agrees": wrong is None, "rows": rows, "why": wrong or ""}
 
 
 def _essence(specs: List[Dict[str, Any]]) -> List[Any]:

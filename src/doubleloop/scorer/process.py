@@ -2,7 +2,9 @@
 
 Frames to the gateway: ``hello`` (token, pid), ``ready`` (description) or ``failed`` (error), ``answer`` (id, ok,
 ms; the body is the result as JSON), ``pong``, ``collected`` (collection, correlation, time, rows; the body is the
-records). Frames from it: ``score`` (id, rows, ...), ``cancel`` (id: drop it if it has not begun), ``ping``, ``stop``.
+records), ``disagreed`` (why, difference: a plan and its model gave different answers, and the model answers from now
+on). Frames from it: ``score`` (id, rows, ...; ``alone``: with no other), ``cancel`` (id: drop it if it has not begun),
+``native`` (why: use the plan no more), ``ping``, ``stop``.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ ONE_THREAD = (
     "VECLIB_MAXIMUM_THREADS",
 )
 PR_SET_PDEATHSIG = 1
+# Requests that are scored together at most.
+MOST_REQUESTS = 64
+MOST_ROWS = 1000
 
 
 def main(arguments: List[str]) -> int:
@@ -95,8 +100,66 @@ def _answer(connection: wire.Connection, model: Any) -> None:
                 connection.send({"op": "pong"})
             elif op == "stop":
                 return
+            elif op == "native":
+                getattr(model, "give_up_plan", lambda why: None)(header["why"])
         if queue:
-            connection.send(*_score(model, *queue.popleft()))
+            for answer in _score_some(model, queue):
+                connection.send(*answer)
+            if not queue:
+                wrong = _review(model)
+                if wrong is not None:
+                    connection.send({"op": "disagreed", **wrong})
+
+
+def _score_some(model: Any, queue: Any) -> List[wire.Frame]:
+    """The oldest request, and with it those that wait if the model takes them together. What fails together is scored
+    one by one, so that each is answered for itself."""
+    together = _together(model, queue)
+    if len(together) < 2:
+        return [_score(model, *queue.popleft())]
+    started = time.perf_counter()
+    try:
+        results = model.predict_together(together)
+    except Exception:
+        results = None
+    if results is None:
+        for header, _ in together:
+            header["alone"] = True
+        return [_score(model, *queue.popleft())]
+    took = (time.perf_counter() - started) * 1000
+    return [_answered(queue.popleft()[0], result, took) for result in results]
+
+
+def _together(model: Any, queue: Any) -> List[wire.Frame]:
+    """The oldest requests that may be scored as one table, at most MOST_REQUESTS of MOST_ROWS rows.
+
+    One with a missing value is left alone: what pandas makes of it depends on the values beside it.
+    """
+    found = []  # type: List[wire.Frame]
+    if len(queue) < 2 or not getattr(model, "together", False):
+        return found
+    rows = 0
+    for header, body in queue:
+        rows += header["rows"]
+        if len(found) >= MOST_REQUESTS or rows > MOST_ROWS or header.get("alone") or header.get("params") is not None:
+            break
+        if b"null" in body:
+            break
+        found.append((header, body))
+    return found
+
+
+def _answered(header: Dict[str, Any], result: Any, took: float) -> wire.Frame:
+    answer = {"op": "answer", "id": header["id"], "ok": True, "ms": took}  # type: Dict[str, Any]
+    try:
+        return answer, answers.encode(result)
+    except Exception as error:
+        traceback.print_exc()
+        return {**answer, "ok": False, "error": _report(error)}, b""
+
+
+def _review(model: Any) -> Any:
+    return model.review() if hasattr(model, "review") else None
 
 
 def _score(model: Any, header: Dict[str, Any], body: bytes) -> wire.Frame:

@@ -1,0 +1,94 @@
+"""Which columns go where: from the lists of a request to matrices, and the parts of a ColumnTransformer."""
+
+# ruff: noqa: B905 - zip has no strict before Python 3.10
+
+from __future__ import annotations
+
+from typing import Any, List, Sequence, Tuple
+
+import numpy
+import pandas
+
+from .steps import Chain, NotPlanned, OutOfPlan, Step
+
+# As in ``frames``: what a column of each type of a signature is in the frame that the model was given. In the plan all
+# of them are float64, as scikit-learn makes them when columns of several types become one matrix.
+NAN = float("nan")
+NUMBERS = ("double", "float", "long", "integer", "boolean")
+
+
+class Matrix(Step):
+    """Columns of numbers, as one float64 matrix; a missing value is NaN.
+
+    Raises OutOfPlan for a column that was left out, and NotPlanned for a type that is no number. ``float`` columns are
+    rounded to 32 bits first, as they are in the frame.
+    """
+
+    def __init__(self, positions: Sequence[int], types: Sequence[str]) -> None:
+        self.positions = list(positions)
+        wrong = [types[each] for each in self.positions if types[each] not in NUMBERS]
+        if wrong:
+            raise NotPlanned("a column of type %s is used as a number" % wrong[0])
+        if all(types[each] == "float" for each in self.positions):
+            raise NotPlanned("columns of 32 bits alone, which scikit-learn reckons with in 32 bits")
+        self._narrow = [n for n, each in enumerate(self.positions) if types[each] == "float"]
+        self._all = self.positions == list(range(len(types)))
+
+    def run(self, data: List[Any]) -> Any:
+        chosen = data if self._all else [data[each] for each in self.positions]
+        if None in chosen:
+            raise OutOfPlan("an optional column was left out")
+        matrix = numpy.array(chosen, dtype=numpy.float64).T  # None becomes NaN
+        for column in self._narrow:
+            matrix[:, column] = matrix[:, column].astype(numpy.float32)
+        return matrix
+
+
+class Values(Step):
+    """Columns of values as they are: texts, or numbers that stand for categories.
+
+    A missing text becomes what pandas makes of it in the frame: one thing beside other texts, another alone.
+    """
+
+    def __init__(self, positions: Sequence[int], types: Sequence[str]) -> None:
+        self.positions = list(positions)
+        wrong = [types[each] for each in self.positions if types[each] not in (*NUMBERS, "string")]
+        if wrong:
+            raise NotPlanned("a column of type %s is used as a category" % wrong[0])
+        self._texts = [types[each] == "string" for each in self.positions]
+        self._beside, self._alone = (pandas.Series(values).tolist()[0] for values in ([None, "a"], [None, None]))
+
+    def run(self, data: List[Any]) -> List[List[Any]]:
+        return [self._column(data[position], text) for position, text in zip(self.positions, self._texts)]
+
+    def _column(self, values: Any, text: bool) -> List[Any]:
+        if values is None:
+            raise OutOfPlan("an optional column was left out")
+        if None not in values:
+            return list(values)
+        if not text:
+            return [NAN if value is None else value for value in values]
+        missing = self._beside if any(value is not None for value in values) else self._alone
+        return [missing if value is None else value for value in values]
+
+
+class Beside(Step):
+    """The parts of a ColumnTransformer, each with the steps behind it, and what they give side by side."""
+
+    def __init__(self, parts: List[Tuple[Step, Step]]) -> None:
+        self._parts = [Chain([first, then]) for first, then in parts]
+
+    def run(self, data: Any) -> Any:
+        if len(self._parts) == 1:
+            return self._parts[0].run(data)
+        return numpy.concatenate([part.run(data) for part in self._parts], axis=1)
+
+
+class Taken(Step):
+    """Columns of a matrix."""
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        self.positions = list(positions)
+
+    def run(self, data: Any) -> Any:
+        return data[:, self.positions]

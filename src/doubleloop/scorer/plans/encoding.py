@@ -1,0 +1,109 @@
+"""Categories to numbers, by a look-up that was made when the plan was."""
+
+# ruff: noqa: B905 - zip has no strict before Python 3.10
+
+from __future__ import annotations
+
+import math
+from typing import Any, Dict, List
+
+import numpy
+
+from .steps import NotPlanned, OutOfPlan, Step
+
+UNKNOWN = "unknown to the encoder"
+
+
+def _key(value: Any) -> Any:
+    """NaN is equal to nothing, not even to itself: it needs a key of its own."""
+    return _NAN if isinstance(value, float) and math.isnan(value) else value
+
+
+_NAN = ("nan",)
+
+
+def _numbered(categories: Any) -> Dict[Any, int]:
+    return {_key(value): number for number, value in enumerate(categories.tolist())}
+
+
+class Filled(Step):
+    """``SimpleImputer`` on columns of values: what stands for a missing one, per column.
+
+    As the imputer itself, it does not take None for NaN, nor NaN for None.
+    """
+
+    def __init__(self, missing: Any, fills: List[Any]) -> None:
+        if missing is not None and not (isinstance(missing, float) and math.isnan(missing)):
+            raise NotPlanned("SimpleImputer of another missing value than NaN or None")
+        self._none = missing is None
+        self._fills = fills
+
+    def run(self, data: List[List[Any]]) -> List[List[Any]]:
+        if self._none:
+            return [[fill if v is None else v for v in column] for column, fill in zip(data, self._fills)]
+        return [[fill if v != v else v for v in column] for column, fill in zip(data, self._fills)]
+
+
+class OneHot(Step):
+    """``OneHotEncoder`` without infrequent categories, dense."""
+
+    def __init__(self, encoder: Any) -> None:
+        if getattr(encoder, "_infrequent_enabled", False):
+            raise NotPlanned("OneHotEncoder with infrequent categories")
+        self._ignores = encoder.handle_unknown in ("ignore", "infrequent_if_exist", "warn")
+        dropped = getattr(encoder, "drop_idx_", None)
+        self._columns = []
+        start = 0
+        for number, categories in enumerate(encoder.categories_):
+            drop = None if dropped is None else dropped[number]
+            places: Dict[Any, int] = {}
+            for key, place in _numbered(categories).items():
+                shift = 0 if drop is None else int(place > drop)
+                places[key] = -1 if drop is not None and place == drop else start + place - shift
+            self._columns.append(places)
+            start += len(categories) - (drop is not None)
+        self._width = start
+
+    def run(self, data: List[List[Any]]) -> Any:
+        rows = len(data[0]) if data else 0
+        out = numpy.zeros((rows, self._width))
+        for places, column in zip(self._columns, data):
+            for row, value in enumerate(column):
+                place = places.get(value)
+                if place is None:
+                    place = places.get(_key(value))
+                    if place is None:
+                        if not self._ignores:
+                            raise OutOfPlan(UNKNOWN)
+                        continue
+                if place >= 0:
+                    out[row, place] = 1.0
+        return out
+
+
+class Ordinal(Step):
+    """``OrdinalEncoder`` without infrequent categories."""
+
+    def __init__(self, encoder: Any) -> None:
+        if getattr(encoder, "_infrequent_enabled", False):
+            raise NotPlanned("OrdinalEncoder with infrequent categories")
+        self._unknown = float(encoder.unknown_value) if encoder.handle_unknown == "use_encoded_value" else None
+        missing = float(getattr(encoder, "encoded_missing_value", float("nan")))
+        self._columns = []
+        for categories in encoder.categories_:
+            numbers: Dict[Any, float] = {key: float(place) for key, place in _numbered(categories).items()}
+            for key in (None, _NAN):
+                if key in numbers:
+                    numbers[key] = missing
+            self._columns.append(numbers)
+        self._width = len(self._columns)
+
+    def run(self, data: List[List[Any]]) -> Any:
+        out = numpy.empty((len(data[0]) if data else 0, self._width))
+        for position, (numbers, column) in enumerate(zip(self._columns, data)):
+            for row, value in enumerate(column):
+                number = numbers.get(_key(value), self._unknown)
+                if number is None:
+                    raise OutOfPlan(UNKNOWN)
+                out[row, position] = number
+        return out
