@@ -9,7 +9,8 @@ Every YAML file is read as the command line would read it, and ends in one of th
 * **failed**: anything else, such as a traceback. There must be none.
 
 With ``--run`` the jobs that need neither the internet nor a registry are submitted to a running server, one after the
-other, and what became of them is recorded. The report is written as Markdown and as JSON.
+other, and what became of them is recorded (``conformance_jobs`` says by which test a job lacks something). The report
+is written as Markdown and as JSON after every job: a run that was cut off goes on with ``--resume``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
-import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
@@ -26,13 +26,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import conformance_jobs as jobs
+import conformance_scripts as scripts
+
 from doubleloop.base import errors
-from doubleloop.specs import detection, documents, fields, references
+from doubleloop.specs import detection, documents
 
 OUTCOMES = ("loaded", "refused", "faulty", "beside", "failed")
-RUNS = ("completed", "skipped", "ended otherwise", "timed out", "not submitted")
 # What a command line gives when a file leaves it out (`online-deployment create --endpoint-name NAME -f FILE`).
 GIVEN = {"endpoint_name": "conformance", "name": "conformance"}
+SCRIPTS = "scripts.json"
 JOBS = detection.FAMILIES["job"]
 
 
@@ -90,57 +93,88 @@ def judge(root: Path, path: Path) -> tuple[Result, documents.Document | None]:
     return Result(name, "loaded", document.kind, given=given, notices=notices), document
 
 
-def needs(document: documents.Document) -> str:
-    """What a job wants that a machine without internet, Azure and a prepared workspace lacks; empty: nothing."""
-    for visit in fields.walk(document.model):
-        if not isinstance(visit.value, str) or "${{" in visit.value:
-            continue
-        if visit.path_role or visit.name == "component":
-            reference = references.parse(visit.value)
-            if isinstance(reference, references.Url):
-                return f"data at an address ({reference.scheme})"
-            if isinstance(reference, references.RegistryAsset):
-                return f"{reference.kind} of the registry {reference.registry}"
-            if isinstance(reference, references.Asset):
-                return "an asset of the workspace"
-            if isinstance(reference, references.DatastorePath):
-                return "data in a datastore"
-        if visit.name == "image" and "cuda" in visit.value:
-            return "a GPU"
-    return ""
-
-
-def run(path: Path, command: list[str], timeout: float) -> tuple[str, str]:
-    """Submits a job and waits for its end; returns what became of it, and why."""
-    call = [*command, "job", "create", "-f", str(path), "--stream", "-o", "json"]
-    try:
-        done = subprocess.run(call, capture_output=True, text=True, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired:
-        return "timed out", f"after {timeout:.0f} s"
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith("error:")] or lines[-1:]
-    if done.returncode == 0:
-        return "completed", ""
-    submitted = any(line.startswith("Job ") for line in lines)
-    return ("ended otherwise" if submitted else "not submitted"), " ".join(told)[:300]
-
-
 def results(root: Path, arguments: argparse.Namespace) -> list[Result]:
-    found = []
-    for path in files(root, arguments.only):
-        result, document = judge(root, path)
-        found.append(result)
-        if document is None or not arguments.run or document.kind not in JOBS:
+    judged = [(path, *judge(root, path)) for path in files(root, arguments.only)]
+    found = [result for _, result, _ in judged]
+    if not arguments.run:
+        return found
+    command = arguments.command.split()
+    before = kept(arguments.out) if arguments.resume else {}
+    ready = [(path, document) for path, _, document in judged if document is not None]
+    registered = assets_there(arguments, ready, command)
+    for path, result, document in judged:
+        if document is None or document.kind not in JOBS:
             continue
-        lacking = "" if arguments.all else needs(document)
+        earlier = before.get(result.file)
+        if earlier is not None and earlier.run in arguments.keep:
+            result.run, result.cause, result.seconds = earlier.run, earlier.cause, earlier.seconds
+            continue
+        lacking = "" if arguments.all else jobs.needs(document, registered)
         if lacking:
             result.run, result.cause = "skipped", lacking
             continue
         began = time.monotonic()
-        result.run, result.cause = run(path, arguments.command.split(), arguments.timeout)
+        log = arguments.out / "logs" / f"{result.file.replace('/', '__')}.log"
+        result.run, result.cause = jobs.run(path, command, arguments.timeout, log)
         result.seconds = round(time.monotonic() - began, 1)
         print(f"{result.run:16} {result.seconds:7.1f} s  {result.file}  {result.cause}", flush=True)
+        write(found, arguments.out)
     return found
+
+
+def assets_there(
+    arguments: argparse.Namespace, ready: list[tuple[Path, documents.Document]], command: list[str]
+) -> set[str]:
+    """The folder's own assets: created now, or (resuming without ``--prepare``) those that an earlier run created."""
+    file = arguments.out / "prepared.json"
+    if arguments.prepare:
+        names = jobs.prepare(ready, command, print)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        replaced(file, json.dumps(sorted(names), indent=1) + "\n")
+        return names
+    return set(json.loads(file.read_text())) if arguments.resume and file.exists() else set()
+
+
+def run_scripts(root: Path, arguments: argparse.Namespace) -> list[scripts.Ran]:
+    """The scripts of a copy of the folder; the report is written after each."""
+    out = arguments.out
+    place = scripts.copied(root, out / "scripts")
+    environ = scripts.shim(arguments.command.split(), out / "scripts" / "bin")
+    fill = dict(each.split("=", 1) for each in arguments.fill)
+    before = {each.script: each for each in kept_scripts(out)}
+    found = dict(before) if arguments.resume else {}
+    for path in scripts.scripts(place, arguments.scripts):
+        name = path.relative_to(place).as_posix()
+        earlier = found.get(name)
+        if not scripts.uses_az(path) or (earlier and earlier.end in (*arguments.keep, "ended")):
+            continue
+        ran = scripts.run(
+            place, path, arguments.words, environ, arguments.timeout, out / "scripts" / "logs", fill
+        )  # fmt: skip
+        found[name] = ran
+        print(f"{ran.end:10} {ran.seconds:7.1f} s  {ran.script}  {ran.line}  {ran.why}", flush=True)
+        replaced(out / SCRIPTS, json.dumps([asdict(each) for each in found.values()], indent=1) + "\n")
+        page = "\n".join(["# Conformance", *scripts.markdown(sorted(found.values(), key=lambda each: each.script))])
+        replaced((out / SCRIPTS).with_suffix(".md"), page + "\n")
+    return list(found.values())
+
+
+def kept_scripts(out: Path) -> list[scripts.Ran]:
+    file = out / SCRIPTS
+    return [scripts.Ran(**each) for each in json.loads(file.read_text())] if file.exists() else []
+
+
+def replaced(file: Path, text: str) -> None:
+    part = file.with_name(f"{file.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(file)
+
+
+def kept(out: Path) -> dict[str, Result]:
+    """What an earlier run found, by file."""
+    file = out / "conformance.json"
+    body = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    return {each["file"]: Result(**each) for each in body}
 
 
 def markdown(found: list[Result]) -> str:
@@ -156,11 +190,11 @@ def markdown(found: list[Result]) -> str:
         lines += _grouped(outcome.capitalize(), ((each.reason, each) for each in found if each.outcome == outcome))
     if any(each.run for each in found):
         runs = Counter(each.run for each in found if each.run)
-        tried = sum(runs.values()) - runs["skipped"]
+        tried = sum(runs.values()) - runs["skipped"] - runs["lacking"]
         rate = f"{100 * runs['completed'] / tried:.1f} %" if tried else "-"
-        lines += ["", "## Jobs that were run", "", f"{tried} submitted, {rate} completed.", ""]
-        lines += ["| end | jobs |", "|---|---|", *(f"| {name} | {runs[name]} |" for name in RUNS)]
-        for end in RUNS[1:]:
+        lines += ["", "## Jobs that were run", "", f"{tried} of what can run here, {rate} completed.", ""]
+        lines += ["| end | jobs |", "|---|---|", *(f"| {name} | {runs[name]} |" for name in jobs.RUNS)]
+        for end in jobs.RUNS[1:]:
             lines += _grouped(end.capitalize(), ((each.cause, each) for each in found if each.run == end))
     return "\n".join(lines) + "\n"
 
@@ -175,6 +209,14 @@ def _grouped(title: str, pairs: Iterable[tuple[str, Result]]) -> list[str]:
     return lines
 
 
+def write(found: list[Result], out: Path) -> None:
+    """The report, whole or as it was before."""
+    out.mkdir(parents=True, exist_ok=True)
+    report: list[dict[str, Any]] = [asdict(each) for each in found]
+    replaced(out / "conformance.json", json.dumps(report, indent=1) + "\n")
+    replaced(out / "conformance.md", markdown(found))
+
+
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, help="folder with Azure ML YAML files, at any depth")
@@ -184,18 +226,33 @@ def main(words: list[str] | None = None) -> int:
     )
     parser.add_argument("--run", action="store_true", help="also submit the jobs that can run here")
     parser.add_argument("--all", action="store_true", help="with --run: also those that need what is not here")
-    parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="for each job")
+    parser.add_argument("--prepare", action="store_true", help="with --run: first create the folder's own assets")
+    parser.add_argument("--resume", action="store_true", help="with --run: keep what the report in --out has")
+    parser.add_argument(
+        "--keep", default="completed,lacking", metavar="ENDS", help="what --resume keeps  [default: completed,lacking]"
+    )
+    parser.add_argument(
+        "--scripts", metavar="PATTERN", help="run the shell scripts whose path fits, in place of the YAML files"
+    )
+    parser.add_argument("--words", nargs="*", default=[], metavar="WORD", help="with --scripts: given to each script")
+    parser.add_argument(
+        "--fill", nargs="*", default=[], metavar="NAME=VALUE", help="with --scripts: what <NAME> stands for"
+    )
+    parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="for each job or script")
     parser.add_argument(
         "--command", default="doubleloop", help="command line to submit with, as in 'doubleloop --home X'"
     )
     arguments = parser.parse_args(words)
     if not arguments.corpus.is_dir():
         parser.error(f"'{arguments.corpus}' is not a folder")
+    arguments.keep = arguments.keep.split(",")
+    if arguments.scripts:
+        ran = run_scripts(arguments.corpus, arguments)
+        count = Counter(each.end for each in ran)
+        print(", ".join(f"{count[name]} {name}" for name in scripts.ENDS), f"-> {arguments.out / SCRIPTS}")
+        return 1 if not ran else 0
     found = results(arguments.corpus, arguments)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    report: list[dict[str, Any]] = [asdict(each) for each in found]
-    (arguments.out / "conformance.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    (arguments.out / "conformance.md").write_text(markdown(found), encoding="utf-8")
+    write(found, arguments.out)
     count = Counter(each.outcome for each in found)
     print(", ".join(f"{count[name]} {name}" for name in OUTCOMES), f"-> {arguments.out / 'conformance.md'}")
     return 1 if count["failed"] or not found else 0

@@ -15,6 +15,8 @@ from doubleloop.environments import commands as environments
 from doubleloop.events import commands as events
 from doubleloop.events import queries as facts
 from doubleloop.events.model import Fact
+from doubleloop.jobs import commands as jobs
+from doubleloop.jobs import queries as past_jobs
 from doubleloop.monitoring import commands as monitoring
 from doubleloop.specs import documents
 
@@ -183,6 +185,26 @@ def test_a_schedule_fires_once_for_all_it_missed_in_its_authors_name(house: Any)
     assert [(fact.data["job"], fact.actor) for fact in submitted] == [(NIGHTLY, "ada")]
     with house.read("ada", "dev") as ctx:
         assert queries.schedule(ctx, "nightly").next_at == datetime(2026, 3, 6, 3, tzinfo=UTC)
+
+
+def test_a_schedule_of_a_past_job_starts_what_was_submitted_then(house: Any) -> None:
+    with house.write("ada", "registry") as ctx:
+        body = {"name": "base", "conda_file": {"$file": "c.yml", "text": "dependencies: [python=3.11]"}}
+        environments.create(ctx, "base", "1", body)
+    job = "$schema: x/commandJob.schema.json\ncommand: echo ${{inputs.word}}\nenvironment: azureml:base@latest\n"
+    with house.write("ada", "dev") as ctx:
+        jobs.submit(ctx, documents.parse(job + "inputs: {word: hi}\n", "j.yml", "/"), id="past")
+        head = "name: nightly\ntrigger: {type: cron, expression: '0 3 * * *'}\ncreate_job: "
+        for create in ("azureml:past", "{job: azureml:past, display_name: again, inputs: {word: ho}}"):
+            commands.put_schedule(ctx, documents.parse(head + create, "s.yml", "/", kind="schedule"))
+        with pytest.raises(errors.NotFound) as missing:
+            commands.put_schedule(ctx, documents.parse(head + "azureml:none", "s.yml", "/", kind="schedule"))
+    assert missing.value.where is not None and missing.value.where.line == 3
+    drain(house, clock.now() + timedelta(days=2))
+    with house.read("ada", "dev") as ctx:
+        started = past_jobs.show(ctx, [each.data["job"] for each in kinds(house, "job.submitted")][1])
+        assert (started.display_name, started.inputs) == ("again", {"word": "ho"})
+        assert past_jobs.steps(ctx, started.id)[0].task.command == past_jobs.steps(ctx, "past")[0].task.command
 
 
 def test_schedules_of_one_name_in_two_workspaces_both_start_their_jobs(house: Any) -> None:

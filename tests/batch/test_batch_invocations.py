@@ -83,6 +83,10 @@ def test_a_pipeline_answers_with_its_own_inputs_defaults_and_outputs(bench: Benc
     loud = bench.run("inputs: {data: {type: uri_folder, path: data}, word: {type: string, default: loud}}")
     assert plain.status is Status.COMPLETED, plain.error
     assert [bench.shop.text(job.outputs["said"]) for job in (plain, loud)] == ["1\nplain\n", "1\nloud\n"]
+    # What ran before, as it was submitted then, is a deployment too.
+    bench.deploy(f"{{name: again, endpoint_name: scoring, job_definition: 'azureml:{plain.id}'}}")
+    again = bench.run("{deployment_name: again, inputs: {data: {path: data}}}")
+    assert (again.status, bench.shop.text(again.outputs["said"])) == (Status.COMPLETED, "1\nplain\n")
     for text, words in [
         ("inputs: {other: 1, data: {path: data}}", "The pipeline has no input 'other'"),
         ("inputs: {word: hello}", "The pipeline's input 'data' is missing"),

@@ -84,6 +84,14 @@ def test_the_inner_loops_nouns(everybody: Any) -> None:
     assert doubleloop("job", "create", "-f", file, "-n", "first").code == 5
     assert len(ok(doubleloop("job", "show", "-n", "first"))["steps"]) == 1
     assert ok(doubleloop("job", "list", "--query", "[].id")) == ["first"]
+    changes = ("display_name=tried", "experiment_name=other", "tags.k=v 1")
+    changed = ok(doubleloop("job", "update", "-n", "first", "--set", *changes))
+    assert (changed["display_name"], changed["experiment"], changed["tags"]) == ("tried", "other", {"k": "v 1"})
+    refused = doubleloop("job", "update", "-n", "first", "--set", "inputs.bikes=x")
+    assert refused.code == 2 and "cannot be changed" in refused.err
+    assert ok(doubleloop("job", "archive", "-n", "first"))["archived"] is True
+    assert (ok(doubleloop("job", "list")), len(ok(doubleloop("job", "list", "--archived-only")))) == ([], 1)
+    assert ok(doubleloop("job", "restore", "-n", "first"))["archived"] is False
     ok(doubleloop("job", "cancel", "-n", "first"))
     assert doubleloop("component", "list", "-o", "json").json == []
     assert ok(doubleloop("compute", "list"))[0]["name"] == "local"

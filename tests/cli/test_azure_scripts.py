@@ -86,6 +86,25 @@ def test_what_is_azures_alone_says_so_and_fails(shell: Any) -> None:
     assert shell("az extension add -n aks-preview").returncode != 0
 
 
+def test_curl_to_azures_management_is_answered_and_all_else_is_curls_own(installed: Any) -> None:
+    folder = installed.folder / "bin"
+    assert installed("az-shim", "--curl", str(folder)).code == 0
+    real = installed.folder / "real"
+    real.mkdir()
+    (real / "curl").write_text('#!/bin/sh\necho real "$@"\n')
+    (real / "curl").chmod(0o755)
+    environ = {**installed.environ, "PATH": f"{folder}:{real}:{os.environ['PATH']}"}
+
+    def curl(*words: str) -> tuple[int, str]:
+        done = subprocess.run(["curl", *words], env=environ, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    code, told = curl("-sS", "-X", "DELETE", "https://ml.azure.com/api/models/m:2", "-H", "Authorization: Bearer x")
+    assert (code, json.loads(told)["error"]["code"]) == (0, "NotSupported")
+    assert curl("-f", "https://management.azure.com/subscriptions") == (22, "")
+    assert curl("-s", "http://127.0.0.1:1/x", "a b") == (0, "real -s http://127.0.0.1:1/x a b\n")
+
+
 def test_errors_reach_the_script_as_exit_codes(shell: Any) -> None:
     done = shell("if az ml workspace show --name none; then echo there; else echo code $?; fi")
     assert done.stdout == "code 3\n" and "error:" in done.stderr
@@ -144,5 +163,13 @@ def test_components_and_environments_are_archived_and_labelled(installed: Any) -
     assert installed("component", "list", "-w", "hand").json == []
     assert [each["name"] for each in installed("component", "list", "--include-archived", "-w", "hand").json]
     assert installed("component", "restore", "-n", "train_model", "-v", "3", "-w", "hand").code == 0
+    assert installed("registry", "create", "-n", "shared").code == 0
+    shared = ("-v", "3", "--registry-name", "shared", "--share-with-name", "train_here", "--share-with-version", "9")
+    made = installed("component", "share", "-n", "train_model", *shared, "-w", "hand")
+    assert (made.json["workspace"], made.json["name"], made.json["version"]) == ("shared", "train_here", "9"), made.err
+    nowhere = installed("component", "share", "-n", "train_model", "-w", "hand")
+    assert nowhere.code == 2 and "--registry-name" in nowhere.err
+    packed = installed("model", "package", "-n", "m", "-v", "1", "--file", "package.yml")
+    assert packed.code != 0 and "container image" in packed.err
     update = installed("component", "update", "-n", "train_model", "--set", "description=x", "-w", "hand")
     assert update.code != 0 and "never changes" in update.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from doubleloop.base import errors
 from doubleloop.catalog import queries as catalog
-from doubleloop.data import commands, queries
+from doubleloop.data import commands, fetching, queries
 from doubleloop.storage import ports as storage
 
 
@@ -97,37 +98,97 @@ def test_a_label_of_the_registry_is_moved_from_any_workspace_by_who_may_there(ho
         assert queries.resolve(ctx, "rides@production").asset.workspace == "registry"
 
 
+class Web:
+    """A server of one file on this machine: its versions, its bad days, and how often it was asked for what."""
+
+    def __init__(self) -> None:
+        self.content, self.etag, self.bad, self.cut = b"hour,count\n8,300\n", '"1"', [0], 0
+        self.asked: list[int] = []
+        web = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                bad = web.bad.pop() if web.bad else 0
+                there = self.path.startswith("/rides.csv")
+                same = web.etag and self.headers.get("if-none-match") == web.etag
+                status = bad or (404 if not there else 304 if same else 200)
+                web.asked.append(status)
+                self.send_response(status)
+                self.send_header("content-length", str(len(web.content) if status == 200 else 0))
+                self.send_header("etag", web.etag)
+                self.end_headers()
+                if status == 200:
+                    self.wfile.write(web.content[: len(web.content) - web.cut])
+                    web.cut = 0
+
+            def log_message(self, *args: Any) -> None: ...
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
 @pytest.fixture
-def web(tmp_path: Path) -> Iterator[str]:
-    """A server of files on this machine."""
-    (tmp_path / "web").mkdir()
-    (tmp_path / "web" / "rides.csv").write_text("hour,count\n8,300\n")
-
-    class Files(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args: Any) -> None:
-            super().__init__(*args, directory=str(tmp_path / "web"))
-
-        def log_message(self, *args: Any) -> None: ...
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    made = Web()
+    monkeypatch.setattr(fetching, "PAUSES_S", (0.0, 0.0))
+    threading.Thread(target=made.server.serve_forever, daemon=True).start()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
 
 
-def test_an_address_is_fetched_once_and_kept_by_its_content(house: Any, web: str, stored: str, tmp_path: Path) -> None:
+def test_an_address_is_fetched_once_and_kept_by_its_content(house: Any, web: Web, stored: str, tmp_path: Path) -> None:
     actor = house.actor("ada")
-    kept = commands.keep(house.contexts, actor, "dev", f"{web}/rides.csv?version=1")
-    assert kept == stored
-    (tmp_path / "web" / "rides.csv").write_text("changed")
-    assert house.contexts.port(storage.Blobs).materialise(kept, tmp_path / "out").read_text() == "hour,count\n8,300\n"
+
+    def keep() -> str:
+        return commands.keep(house.contexts, actor, "dev", f"{web.url}/rides.csv?version=1")
+
+    assert keep() == stored == keep() and web.asked == [200, 304]
+    web.content, web.etag = b"changed", '"2"'
+    changed = keep()
+    assert changed != stored and web.asked == [200, 304, 200]
+    assert house.contexts.port(storage.Blobs).materialise(stored, tmp_path / "out").read_text() == "hour,count\n8,300\n"
+    web.server.shutdown()
+    web.server.server_close()
+    assert keep() == changed  # without the network
+    with pytest.raises(errors.Unavailable):  # another workspace has not fetched it
+        commands.keep(house.contexts, actor, "staging", f"{web.url}/rides.csv?version=1")
 
 
-def test_an_address_that_cannot_be_had_says_so(house: Any, web: str) -> None:
-    for address in (f"{web}/nothing.csv", "http://127.0.0.1:1/x.csv", "https://", "http://[", "http://127.0.0.1:x/"):
-        with pytest.raises((errors.Unavailable, errors.InvalidInput)) as caught:
+def test_a_server_that_answers_badly_is_asked_again(house: Any, web: Web, stored: str) -> None:
+    url = f"{web.url}/rides.csv"
+    web.bad = [0, 503, 429]
+    assert commands.keep(house.contexts, house.actor("ada"), "dev", url) == stored and web.asked == [429, 503, 200]
+    web.etag, web.cut = '"2"', 3
+    assert commands.keep(house.contexts, house.actor("ada"), "dev", url) == stored and web.asked[3:] == [200, 200]
+    web.bad, web.asked = [500] * 9, []
+    with pytest.raises(errors.Unavailable, match="could not be fetched: the server answered 500"):
+        commands.keep(house.contexts, house.actor("ada"), "dev", f"{web.url}/rides.csv?other")
+    assert web.asked == [500] * 3
+
+
+def test_an_address_that_cannot_be_had_says_so(house: Any, web: Web) -> None:
+    web.bad = [0, 403]
+    places = (
+        f"{web.url}/rides.csv", f"{web.url}/nothing.csv", "http://127.0.0.1:1/x.csv", "https://", "http://[",
+        "http://127.0.0.1:x/",
+    )  # fmt: skip
+    for address in places:
+        with pytest.raises((errors.Unavailable, errors.InvalidInput, errors.NotFound)) as caught:
             commands.keep(house.contexts, house.actor("ada"), "dev", address)
         assert "could not be fetched" in caught.value.what or "not an http or https address" in caught.value.what
+    assert web.asked == [403, 404]
+
+
+def test_without_internet_it_is_said_that_the_name_is_not_known(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setattr(fetching, "PAUSES_S", ())
+    with pytest.raises(errors.Unavailable, match=r"far\.example could not be looked up") as caught:
+        commands.keep(house.contexts, house.actor("ada"), "dev", "https://far.example/x.csv")
+    assert "no way to the internet" in caught.value.cure
 
 
 @pytest.mark.parametrize("path", ["ftp://x/y", "abfss://c@a.dfs.core.windows.net/x", "/etc/passwd", "file:///etc/passwd",

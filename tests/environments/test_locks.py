@@ -82,6 +82,23 @@ def test_what_was_asked_for_wins_over_what_conda_always_brings(
     assert resolve(conda_file("modern")).version("setuptools") == "82.0.0"
 
 
+def test_a_numpy_is_chosen_that_the_others_were_built_for(
+    resolve: Resolve, index: Any, conda_file: Callable[..., str]
+) -> None:
+    for numpy in ("1.26.4", "2.2.6"):
+        index.add("numpy", numpy)
+    for version in ("2.0.3", "2.2.3"):
+        index.add("pandas", version, needs=("numpy>=1.20",))
+    pins = [
+        {pin for pin in resolve(conda_file(*lines)).requirements if pin.startswith(("numpy", "pandas"))}
+        for lines in (("pandas==2.0.3",), ("pandas==2.2.3",), ("pandas==2.0.3", "numpy==2.2.6"))
+    ]
+    assert pins == [
+        {"pandas==2.0.3", "numpy==1.26.4"}, {"pandas==2.2.3", "numpy==2.2.6"},
+        {"pandas==2.0.3", "numpy==2.2.6"},
+    ]  # fmt: skip
+
+
 def test_constraints_hold(resolve: Resolve, index: Any, tmp_path: Path) -> None:
     index.add("alpha", "1.0", needs=("beta",))
     index.add("beta", "1.0")

@@ -158,7 +158,9 @@ def test_what_a_crash_left_over_is_found_and_only_what_is_complete(
         register(server, model_files(tmp_path / f"model{number}", str(number)))
     commands.record(house.contexts, "bikes", "2")
     entry, folder, key = server.versions[("bikes", "3")]
-    pending = tracking.Registered(entry.name, "3", None, entry.source, entry.created_ms, "PENDING_REGISTRATION")
+    pending = tracking.Registered(
+        entry.name, "3", None, entry.source, entry.created_ms, "PENDING_REGISTRATION", "3"
+    )  # fmt: skip
     server.versions[("bikes", "3")] = (pending, folder, key)
     assert [each.version for each in commands.sync(house.contexts)] == ["1"]
     assert commands.sync(house.contexts) == []
@@ -172,7 +174,9 @@ def test_a_version_that_is_only_just_there_is_left_to_who_registered_it(
     run = server.create_run("e", "r", {}, "ada")
     number = register(server, model_files(tmp_path / "model"), run)
     _, folder, key = server.versions[("bikes", number)]
-    server.versions[("bikes", number)] = (tracking.Registered("bikes", number, run, "", now, "READY"), folder, key)
+    server.versions[("bikes", number)] = (
+        tracking.Registered("bikes", number, run, "", now, "READY", number), folder, key,
+    )  # fmt: skip
     assert commands.sync(house.contexts) == []
     with house.contexts.write(actor("train-1"), "dev") as ctx:
         notes.note_run(ctx, run)
@@ -246,7 +250,7 @@ def test_files_are_registered_under_a_name_in_mlflows_registry_too(
     again = commands.create(house.contexts, house.actor("ada"), "dev", "bikes", reference)
     assert (made.version, again.version, made.created_by, len(server.versions)) == ("1", "1", "ada", 1)
     other = upload(house, model_files(tmp_path / "other", "other weights"))
-    assert commands.create(house.contexts, house.actor("ada"), "dev", "bikes", other, "2").version == "2"
+    assert commands.create(house.contexts, house.actor("ada"), "dev", "bikes", other, called("2")).version == "2"
 
 
 def test_a_file_that_is_no_mlflow_model_is_a_custom_one_under_its_own_name(
@@ -257,14 +261,38 @@ def test_a_file_that_is_no_mlflow_model_is_a_custom_one_under_its_own_name(
     assert (made.flavor, made.signature, made.reference.rpartition("/")[2]) == ("custom", None, "weights.bin")
 
 
-def test_numbers_are_mlflows_and_content_never_changes(house: Any, server: MemoryTracking, tmp_path: Path) -> None:
+def called(version: str) -> tracking.About:
+    return tracking.About(version)
+
+
+def test_a_version_is_called_as_one_likes_and_mlflow_counts_with_it_where_it_can(
+    house: Any, server: MemoryTracking, tmp_path: Path
+) -> None:
     reference = upload(house, model_files(tmp_path / "model"))
-    with pytest.raises(errors.InvalidInput, match="next version of bikes is 1, not 7"):
-        commands.create(house.contexts, house.actor("ada"), "dev", "bikes", reference, "7")
-    commands.create(house.contexts, house.actor("ada"), "dev", "bikes", reference, "1")
+
+    def create(about: tracking.About = tracking.NOTHING, files: str = reference) -> tuple[str, str]:
+        made = commands.create(house.contexts, house.actor("ada"), "dev", "bikes", files, about)
+        return made.version, made.number
+
+    assert create(called("1795759200")) == ("1795759200", "1795759200")
+    assert create(called("v2")) == ("v2", "1795759201")
+    assert create(called("1795759201")) == ("1795759201", "1795759202")  # MLflow's number of v2
+    assert create() == ("1795759203", "1795759203")
+    assert create(called("0007")) == ("0007", "1795759204") == create(called("0007"))
+    assert commands.sync(house.contexts) == []
+    about = tracking.About("kept", "what it is", {"team": "a"}, {"p": "q"})
+    made = commands.create(house.contexts, house.actor("ada"), "dev", "bikes", reference, about)
+    assert (made.description, made.tags, made.properties) == ("what it is", {"team": "a"}, {"p": "q"})
+    with pytest.raises(errors.InvalidInput, match="cannot be the version"):
+        create(called("a b"))
+
+
+def test_content_of_a_version_never_changes(house: Any, server: MemoryTracking, tmp_path: Path) -> None:
+    reference = upload(house, model_files(tmp_path / "model"))
+    commands.create(house.contexts, house.actor("ada"), "dev", "bikes", reference, called("1"))
     other = upload(house, model_files(tmp_path / "other", "other weights"))
     with pytest.raises(errors.Conflict, match="exists with other content"):
-        commands.create(house.contexts, house.actor("ada"), "dev", "bikes", other, "1")
+        commands.create(house.contexts, house.actor("ada"), "dev", "bikes", other, called("1"))
 
 
 def test_who_may_not_register_does_not(house: Any, server: MemoryTracking, tmp_path: Path) -> None:

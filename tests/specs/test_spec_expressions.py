@@ -53,7 +53,7 @@ def test_an_unknown_form_is_an_error_with_its_place(text: str) -> None:
     assert caught.value.where == WHERE
 
 
-@pytest.mark.parametrize("text", ["${{inputs.x", "a $[[ --x ${{inputs.x}}", "$[[inputs.x]]"])
+@pytest.mark.parametrize("text", ["${{inputs.x", "a $[[ --x ${{inputs.x}}", "$[[inputs]]"])
 def test_unclosed_braces_and_empty_blocks_are_errors(text: str) -> None:
     with pytest.raises(errors.InvalidInput):
         expressions.check(text, WHERE)
@@ -71,6 +71,11 @@ def test_an_optional_block_goes_when_one_of_its_values_is_not_set() -> None:
 
 
 def test_values_are_not_read_as_expressions_again() -> None:
+    for written in ("run --model $[[inputs.m]] --n 1", "run --model=$[[ inputs.m ]] --n 1"):
+        assert expressions.render(written, {"inputs.m": None}) == "run  --n 1"
+        assert expressions.render(written, {"inputs.m": "a"}).replace("=", " ") == "run --model a --n 1"
+        assert [each.optional for each in expressions.references(written)] == [True]
+    assert expressions.render("a$[[inputs.m]] b $[[inputs.m]]", {"inputs.m": None}) == "a b "
     assert expressions.render("${{inputs.x}}", {"inputs.x": "${{inputs.y}} $[[z]]"}) == "${{inputs.y}} $[[z]]"
 
 

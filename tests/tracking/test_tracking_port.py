@@ -90,6 +90,18 @@ def test_files_are_registered_once_under_a_key(server: ports.Tracking, name: str
     assert server.registered_version(name, "3") is None
     mine = [each.version for each in server.registered() if each.name == name]
     assert mine == ["1", "2"]
+    about = ports.About("1795759200", "what it is", {"team": "a"}, {"p": "q"})
+    assert server.register(name, first, None, "k3", about) == "1795759200"
+    found = server.registered_version(name, "1795759200")
+    assert found and (found.version, found.description, found.tags, found.properties) == (
+        "1795759200", "what it is", {"team": "a"}, {"p": "q"},
+    )  # fmt: skip
+    # A name that is no number, and a number that is taken, leave the counting to the server.
+    assert server.register(name, first, None, "k4", ports.About("v4")) == "1795759201"
+    assert server.register(name, first, None, "k5", ports.About("1795759201")) == "1795759202"
+    assert server.register(name, first, None, "k6") == "1795759203"
+    mine = [each.version for each in server.registered() if each.name == name]
+    assert mine == ["1", "2", "1795759200", "v4", "1795759201", "1795759203"]
 
 
 def test_a_single_file_is_registered_under_its_own_name(server: ports.Tracking, name: str, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from doubleloop.models import commands as models
 from doubleloop.models import queries as model_queries
 from doubleloop.settings.model import Settings
 from doubleloop.specs import model as specs
+from doubleloop.tracking import ports as tracking
 from doubleloop.workspaces import declared
 from doubleloop.workspaces import queries as workspaces
 
@@ -272,7 +273,8 @@ def create_model(request: Request, ws: str, body: dict[str, Any] = Body()) -> di
     spec = document.model
     contexts, actor = requests.contexts(request), requests.actor(request)
     reference = data.keep(contexts, actor, ws, spec.path)
-    return render.model_version(models.create(contexts, actor, ws, spec.name, reference, spec.version))
+    about = tracking.About(spec.version, spec.description or "", dict(spec.tags), dict(spec.properties))
+    return render.model_version(models.create(contexts, actor, ws, spec.name, reference, about))
 
 
 @router.get("/workspaces/{ws}/models", openapi_extra=needs(Action.MODEL_READ))

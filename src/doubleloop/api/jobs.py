@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Body, Query, Request, Response
 
@@ -67,6 +67,7 @@ def list_jobs(
     status: str | None = None,
     created_by: str | None = None,
     experiment: str | None = None,
+    archived: Literal["no", "yes", "only"] = "no",
     after: str | None = None,
     limit: int = Query(100, ge=1, le=1000),
 ) -> dict[str, Any]:
@@ -76,6 +77,7 @@ def list_jobs(
             statuses=[status] if status else (),
             created_by=created_by,
             experiment=experiment,
+            archived={"no": False, "yes": None, "only": True}[archived],
             cursor=requests.cursor(after),
             limit=limit,
         )
@@ -86,6 +88,40 @@ def list_jobs(
 def show(request: Request, ws: str, id: str) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
         return _job(request, queries.show(ctx, id))
+
+
+@router.put("/{id}", openapi_extra=needs(Action.JOB_SUBMIT))
+def update(request: Request, ws: str, id: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "display_name", "description", "experiment", "tags")
+    changes: dict[str, Any] = {
+        name: value
+        for name in ("display_name", "description", "experiment")
+        if (value := requests.value(body, name, str)) is not None
+    }
+    tags = requests.value(body, "tags", dict)
+    if tags is not None:
+        changes["tags"] = _tags(tags)
+    with requests.writing(request, ws) as ctx:
+        return _job(request, commands.update(ctx, id, **changes))
+
+
+def _tags(written: dict[Any, Any]) -> dict[str, str]:
+    for name, value in written.items():
+        if not isinstance(value, str) or "\0" in value:
+            raise errors.InvalidInput(f"The tag '{name}' must be a text")
+    return written
+
+
+@router.post("/{id}/archive", openapi_extra=needs(Action.JOB_SUBMIT))
+def archive(request: Request, ws: str, id: str) -> dict[str, Any]:
+    with requests.writing(request, ws) as ctx:
+        return _job(request, commands.update(ctx, id, archived=True))
+
+
+@router.post("/{id}/restore", openapi_extra=needs(Action.JOB_SUBMIT))
+def restore(request: Request, ws: str, id: str) -> dict[str, Any]:
+    with requests.writing(request, ws) as ctx:
+        return _job(request, commands.update(ctx, id, archived=False))
 
 
 @router.get("/{id}/steps", openapi_extra=needs(Action.JOB_READ))

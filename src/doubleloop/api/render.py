@@ -77,6 +77,7 @@ def model_version(value: models.ModelVersion) -> dict[str, Any]:
         "type": kind, "path": value.reference, "created_by": value.created_by, "created_at": plain(value.created_at),
         "job": value.job, "archived": False, "spec": {}, "flavor": value.flavor, "run_id": value.run_id,
         "signature": value.signature, "training_data": list(value.training_data), "authors": list(value.authors),
+        "properties": value.properties, "mlflow_version": value.number,
     }  # fmt: skip
 
 
@@ -88,8 +89,8 @@ def job(value: jobs.Job, url: str) -> dict[str, Any]:
     body = plain(value)
     page = f"{url}/jobs/{value.workspace}/{value.id}"
     error = {"code": "failed", "message": value.error} if value.error else None
-    return {**body, "name": value.id, "error": error, "purpose": body["purpose"] or None,
-            "services": {"Studio": {"endpoint": page}}}  # fmt: skip
+    return {**body, "name": value.id, "experiment_name": value.experiment, "error": error,
+            "purpose": body["purpose"] or None, "services": {"Studio": {"endpoint": page}}}  # fmt: skip
 
 
 def step(value: jobs.Step) -> dict[str, Any]:

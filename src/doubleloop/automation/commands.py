@@ -15,6 +15,7 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands as jobs
+from doubleloop.jobs import queries as past_jobs
 from doubleloop.outbound import commands as outbound
 from doubleloop.releases import queries as releases
 from doubleloop.specs import documents, triggers
@@ -31,10 +32,8 @@ def put_schedule(ctx: Ctx, document: documents.Document) -> model.Schedule:
     identity.permit(ctx, Action.SCHEDULE_WRITE, resource=f"schedule/{document.model.name}")
     identity.permit(ctx, Action.JOB_SUBMIT)  # what it starts is started for its author
     assert ctx.workspace is not None
+    document = _with_past_job(ctx, document)
     spec = document.model
-    job = documents.scheduled_job(document)
-    if isinstance(job, str):
-        raise past_job(job)
     before = store.schedule(ctx, ctx.workspace, spec.name)
     made = model.Schedule(
         ctx.workspace, spec.name, document.to_wire(), True, triggers.next_fire(spec.trigger, ctx.now),
@@ -47,6 +46,17 @@ def put_schedule(ctx: Ctx, document: documents.Document) -> model.Schedule:
     told = {"before": _said(before), "after": _said(made)}
     events.record(ctx, "schedule.changed" if before else "schedule.created", made.id, **told)
     return made
+
+
+def _with_past_job(ctx: Ctx, document: documents.Document) -> documents.Document:
+    """A job that ran before is started as it was submitted then, whatever becomes of its record. Raises NotFound."""
+    job = documents.scheduled_job(document)
+    if not isinstance(job, str):
+        return document
+    try:
+        return documents.starting(document, past_jobs.document(ctx, job))
+    except errors.NotFound as error:
+        raise errors.NotFound(error.what, where=document.where("create_job"), cure=error.cure) from error
 
 
 def get_schedule(ctx: Ctx, name: str) -> model.Schedule:
@@ -92,8 +102,7 @@ def fire_due(ctx: Ctx) -> list[str]:
         try:
             with ctx.tx.begin_nested():
                 job = documents.scheduled_job(document)
-                if isinstance(job, str):
-                    raise past_job(job)
+                assert isinstance(job, specs.Document)  # a past job's document is kept in the schedule
                 jobs.submit(place, job, id=id_, purpose={"schedule": schedule.name})
             started.append(id_)
         except errors.DoubleloopError as error:
@@ -104,13 +113,6 @@ def fire_due(ctx: Ctx) -> list[str]:
             next_at=triggers.next_fire(document.model.trigger, ctx.now),
         )  # fmt: skip
     return started
-
-
-def past_job(reference: str) -> errors.NotSupported:
-    """What to say of a reference to a job that ran before."""
-    return errors.NotSupported(
-        f"Starting a past job again by its name ({reference}) is not there yet", cure="Name the job's file instead."
-    )
 
 
 def author(user: str) -> actors.Actor:

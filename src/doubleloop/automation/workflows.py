@@ -25,6 +25,7 @@ from doubleloop.events.model import Fact
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands as jobs
+from doubleloop.jobs import queries as past_jobs
 from doubleloop.monitoring import commands as monitoring
 from doubleloop.outbound import commands as outbound
 from doubleloop.releases import commands as releases
@@ -141,9 +142,10 @@ def _roll_back(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: A
 def _run_job(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
     with contexts.write(commands.author(argument["author"]), body.workspace or argument["workspace"]) as ctx:
         if isinstance(body.job, str):
-            raise commands.past_job(body.job)
-        kind = "pipeline_job" if body.job.type == "pipeline" else "command_job"
-        document = documents.from_model(kind, _plain(body.job), f"rule {key}")
+            document = past_jobs.document(ctx, body.job)
+        else:
+            kind = "pipeline_job" if body.job.type == "pipeline" else "command_job"
+            document = documents.from_model(kind, _plain(body.job), f"rule {key}")
         inputs = {name: messages.fill(_plain(value), fact) for name, value in body.inputs.items()}
         job = jobs.submit(ctx, document, id=f"job-{key}", inputs=inputs, purpose={"rule": key, "fact": fact.seq})
     return f"job {job.id}"

@@ -18,6 +18,7 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands as jobs
 from doubleloop.jobs import model as job_model
+from doubleloop.jobs import queries as past_jobs
 from doubleloop.models import queries as models
 from doubleloop.specs import documents
 from doubleloop.storage import ports as storage
@@ -78,7 +79,7 @@ def put_deployment(ctx: Ctx, document: documents.Document, *, set_default: bool 
     spec = document.model
     identity.permit(ctx, Action.ENDPOINT_WRITE, resource=queries.thing(spec.endpoint_name))
     endpoint = queries.find(ctx, spec.endpoint_name)
-    document = components.inlined(ctx, document)
+    document = components.inlined(ctx, _with_past_job(ctx, document))
     spec = document.model
     kind = model.Kind.PIPELINE if spec.component or spec.job_definition else model.Kind.MODEL
     if spec.type is not None and spec.type != kind:
@@ -104,6 +105,23 @@ def put_deployment(ctx: Ctx, document: documents.Document, *, set_default: bool 
         store.update_endpoint(ctx, endpoint.workspace, endpoint.name, default_deployment=made.name)
         events.record(ctx, "batch_endpoint.changed", endpoint.id, default_deployment=made.name)
     return made
+
+
+def _with_past_job(ctx: Ctx, document: documents.Document) -> documents.Document:
+    """``job_definition: azureml:JOB`` is what was submitted as that job. Raises NotFound, NotSupported."""
+    at = "job_definition"
+    written = getattr(document.model, at)
+    if not isinstance(written, str):
+        return document
+    try:
+        job = past_jobs.document(ctx, written)
+    except errors.NotFound as error:
+        raise errors.NotFound(error.what, where=document.where(at), cure=error.cure) from error
+    if job.kind != "pipeline_job":
+        raise errors.NotSupported(
+            f"{written} is no pipeline job", where=document.where(at), cure="Name a pipeline job, or a component."
+        )
+    return documents.with_parts(document, {at: job})
 
 
 def _of_pipeline(document: documents.Document) -> dict[str, Any]:

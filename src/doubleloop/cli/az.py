@@ -312,18 +312,50 @@ exec "{python}" -m doubleloop.cli.az "$@"
 """
 
 
+# Azure's own management is spoken to with curl too, by scripts that find the command line wanting: what they want of
+# it is answered as a server answers what it does not serve. Everything else is the real curl's.
+_CURL = """#!/bin/sh
+# Written by `doubleloop az-shim --curl`: what scripts ask of Azure's management is answered here, not by Azure.
+for word in "$@"; do
+  case "$word" in
+    https://ml.azure.com/* | https://management.azure.com/* | https://*.api.azureml.ms/*)
+      for other in "$@"; do
+        case "$other" in
+          -i | --include) printf 'HTTP/1.1 501 Not Implemented\\r\\nContent-Type: application/json\\r\\n\\r\\n' ;;
+          -f | --fail | --fail-with-body) failing=yes ;;
+        esac
+      done
+      echo "curl: this is not Azure: $word" >&2
+      [ -n "$failing" ] && exit 22
+      printf '{{"error": {{"code": "NotSupported", "message": "This is not Azure, and has no %s"}}}}\\n' \\
+        "$(printf '%s' "$word" | cut -d/ -f3)"
+      exit 0
+      ;;
+  esac
+done
+PATH=$(printf '%s' "$PATH" | tr ':' '\\n' | grep -vxF "{folder}" | paste -sd ':' -)
+exec curl "$@"
+"""
+
+
 @click.command("az-shim")
 @click.argument("folder", metavar="DIR")
-def shim(folder: str) -> None:
+@click.option("--curl", is_flag=True, help="Also a `curl` that answers for Azure's management addresses: not Azure.")
+def shim(folder: str, curl: bool) -> None:
     """Write an `az` into DIR. With DIR first on PATH, `az ml …` in scripts reaches Doubleloop."""
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    file = path / "az"
+    _write(path / "az", _SCRIPT.format(python=sys.executable))
+    if curl:
+        _write(path / "curl", _CURL.format(folder=path.absolute()))
+    click.echo(f'Wrote {path / "az"}. Put it first: export PATH="{path.absolute()}:$PATH"', err=True)
+
+
+def _write(file: Path, text: str) -> None:
     if file.exists() and "doubleloop" not in file.read_text(errors="replace"):
         raise errors.Conflict(f"{file} is not ours, and is left as it is", cure="Choose another folder.")
-    file.write_text(_SCRIPT.format(python=sys.executable))
+    file.write_text(text)
     file.chmod(0o755)
-    click.echo(f'Wrote {file}. Put it first: export PATH="{path.absolute()}:$PATH"', err=True)
 
 
 if __name__ == "__main__":

@@ -90,8 +90,12 @@ class Session:
     @cached_property
     def workspace(self) -> clients.Workspace:
         """The workspace or registry that was asked for; else the one in use; else the only one there is."""
-        name = self.flags.registry_name or self.flags.workspace or self.profile.workspace or self._only()
-        return self.client.workspace(name)
+        return self.client.workspace(self.flags.registry_name or self.working_in)
+
+    @property
+    def working_in(self) -> str:
+        """The workspace, also when a registry is asked for."""
+        return self.flags.workspace or self.profile.workspace or self._only()
 
     def _only(self) -> str:
         names = [each["name"] for each in self.client.workspaces() if not each.get("is_registry")]

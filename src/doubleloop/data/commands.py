@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, cast
+from pathlib import Path
+from typing import Any
 
 from doubleloop.base import actors, canonical, errors
 from doubleloop.catalog import commands as catalog
 from doubleloop.catalog import model as assets
 from doubleloop.catalog import queries as found
-from doubleloop.data import model, queries, store
+from doubleloop.data import fetching, model, queries, store
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
-from doubleloop.outbound import commands as outbound
-from doubleloop.settings.model import Settings
 from doubleloop.storage import ports as storage
-from doubleloop.workspaces import queries as workspaces
-
-FETCH_TIMEOUT = 60
 
 
 def add_version(
@@ -126,16 +117,15 @@ def content_digest(blobs: storage.Blobs, reference: str) -> str:
 def keep(contexts: Contexts, actor: actors.Actor, workspace: str, path: str) -> str:
     """Turn what a file says (``https://…``, a datastore path, stored content, another asset) into stored content.
 
-    Addresses are fetched once and kept by hash. Raises InvalidInput, NotFound, NotSupported, Unavailable.
+    Addresses are fetched once and kept by hash (``fetching``). Raises InvalidInput, NotFound, NotSupported,
+    Unavailable.
     """
     blobs = contexts.port(storage.Blobs)
     if path.startswith(("blob:sha256:", "tree:sha256:")):
         content_digest(blobs, path)
         return path
     if path.startswith(("https://", "http://")):
-        with contexts.read(actor, workspace) as ctx:
-            allowed, most = workspaces.reach(ctx), ctx.port(Settings).upload_limit
-        return _fetch(blobs, path, allowed, most)
+        return fetching.fetch(contexts, actor, workspace, path)
     with contexts.read(actor, workspace) as ctx:
         if path.startswith("azureml://datastores/"):
             folder = queries.datastore_path(ctx, path)
@@ -157,46 +147,6 @@ def store_path(blobs: storage.Blobs, path: Path) -> str:
         raise errors.NotFound(f"There is nothing at {path}")
     entry = storage.Entry(path.name, blobs.put_file(path), path.stat().st_size)
     return f"tree:sha256:{blobs.put_entries((entry,)).sha256}/{path.name}"
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Each step on the way is looked at like the first."""
-
-    def __init__(self, guard: outbound.Guard) -> None:
-        self._guard = guard
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        self._guard.check_url(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-class _Limited:
-    """A stream that ends in TooLarge after ``most`` bytes."""
-
-    def __init__(self, stream: Any, most: int) -> None:
-        self._stream, self._left = stream, most
-
-    def read(self, size: int = -1, /) -> bytes:
-        data: bytes = self._stream.read(size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise errors.TooLarge("The file there is larger than uploads may be", cure="Raise upload_limit.")
-        return data
-
-
-def _fetch(blobs: storage.Blobs, url: str, allowed: Sequence[str], most: int) -> str:
-    try:
-        name = PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name or "content"
-        with outbound.guarded(allowed, url) as guard:
-            opener = urllib.request.build_opener(_Redirects(guard))
-            with opener.open(url, timeout=FETCH_TIMEOUT) as stream:
-                sha256 = blobs.put(cast(BinaryIO, _Limited(stream, most)))
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        raise errors.Unavailable(
-            f"{url} could not be fetched: {error}", cure="Download it and name the file."
-        ) from error
-    entry = storage.Entry(name, sha256, blobs.path(sha256).stat().st_size)
-    return f"tree:sha256:{blobs.put_entries((entry,)).sha256}/{name}"
 
 
 def store_bytes(blobs: storage.Blobs, name: str, content: bytes) -> str:

@@ -1,8 +1,10 @@
-"""The table of datastores: names for places that paths are relative to."""
+"""Datastores, which are names for places that paths are relative to, and what was fetched from addresses."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +21,42 @@ DATASTORES = sa.Table(
     sa.Column("spec", sa.Text, nullable=False),
     sa.Column("created_at", tables.Moment, nullable=False),
 )
+
+# ``key`` is the hash of an address: what is private to a workspace is fetched for it alone.
+FETCHED = sa.Table(
+    "fetched_addresses",
+    tables.METADATA,
+    sa.Column("workspace", sa.String(255), primary_key=True),
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("reference", sa.Text, nullable=False),
+    sa.Column("etag", sa.Text, nullable=False),
+    sa.Column("modified", sa.Text, nullable=False),
+    sa.Column("fetched_at", tables.Moment, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """``etag`` and ``modified`` are what the server said of what was fetched; empty when it said nothing."""
+
+    reference: str
+    etag: str
+    modified: str
+
+
+def fetched(ctx: Ctx, workspace: str, key: str) -> Fetched | None:
+    where = sa.and_(FETCHED.c.workspace == workspace, FETCHED.c.key == key)
+    row = ctx.tx.execute(sa.select(FETCHED).where(where)).one_or_none()
+    return Fetched(row.reference, row.etag, row.modified) if row else None
+
+
+def put_fetched(ctx: Ctx, workspace: str, key: str, reference: str, etag: str, modified: str) -> None:
+    where = sa.and_(FETCHED.c.workspace == workspace, FETCHED.c.key == key)
+    values = {"reference": reference, "etag": etag, "modified": modified, "fetched_at": ctx.now}
+    if ctx.tx.execute(FETCHED.update().where(where).values(**values)).rowcount:
+        return
+    with contextlib.suppress(sa.exc.IntegrityError), ctx.tx.begin_nested():  # somebody else fetched the same
+        ctx.tx.execute(FETCHED.insert().values(workspace=workspace, key=key, **values))
 
 
 def _where(workspace: str, name: str) -> sa.ColumnElement[bool]:

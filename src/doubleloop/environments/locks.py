@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from doubleloop.base import canonical, errors
-from doubleloop.environments import installer, interpreters, model, rules
+from doubleloop.environments import builds, installer, interpreters, model, rules
 
 # conda environments always hold these two, and older packages import pkg_resources, which setuptools 82 took away.
 BASE = ("pip", "setuptools<81")
@@ -94,14 +95,30 @@ def _compile(
 ) -> tuple[str, ...]:
     base = [name for name in BASE if model.Requirement(name).name not in {each.name for each in spec.requirements}]
     try:
-        return _ask_uv(spec, base, python, cache, progress)
+        return _fitting(spec, base, python, cache, progress)
     except installer.Refused as refused:
         if refused.no_network or not base:
             raise _explain(refused, spec) from refused
     try:  # the base gives way to what was asked for
-        return _ask_uv(spec, ["pip"] if "pip" in base else [], python, cache, progress)
+        return _fitting(spec, ["pip"] if "pip" in base else [], python, cache, progress)
     except installer.Refused as refused:
         raise _explain(refused, spec) from refused
+
+
+def _fitting(
+    spec: model.CondaSpec,
+    base: Sequence[str],
+    python: model.Interpreter,
+    cache: Path | None,
+    progress: installer.Progress | None,
+) -> tuple[str, ...]:
+    """With a numpy that the others were built for, unless the file itself asks for another."""
+    pins = _ask_uv(spec, base, python, cache, progress)
+    more = builds.constraints(pins)
+    if more:
+        with contextlib.suppress(installer.Refused):
+            return _ask_uv(spec, [*base, *more], python, cache, progress)
+    return pins
 
 
 def _ask_uv(

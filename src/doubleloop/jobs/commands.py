@@ -73,6 +73,7 @@ def submit(
     for task in tasks:
         _check_name(document, task.name, f"jobs.{task.name}")
     _start(ctx, job, tasks)
+    store.keep_document(ctx, job.id, document.to_wire())
     return job
 
 
@@ -168,6 +169,18 @@ def cancel(ctx: Ctx, id_: str) -> Job:
         for workflow in (job.workflow, *(each.workflow for each in groups)):
             durable.signal(ctx, workflow, finishing.TOPIC, {"cancel": ctx.actor.id}, key=f"cancel/{workflow}")
     return queries.show(ctx, id_)
+
+
+def update(ctx: Ctx, id_: str, **changes: Any) -> Job:
+    """Change what people see of a job: ``display_name``, ``description``, ``experiment``, ``tags`` (the whole of them)
+    and ``archived``. What it does, did and logged stays; runs stay in the experiment that they were logged to.
+
+    Raises NotFound.
+    """
+    identity.permit(ctx, Action.JOB_SUBMIT, resource=f"job/{id_}")
+    job = queries.show(ctx, id_)
+    values = {name: value for name, value in changes.items() if getattr(job, name) != value}
+    return store.change_job(ctx, job, **values) if values else job
 
 
 def retry(ctx: Ctx, id_: str) -> Job:

@@ -132,6 +132,7 @@ class Job:
     round: int = 1
     pins: Mapping[str, Any] = field(default_factory=dict)
     commits: tuple[Mapping[str, Any], ...] = ()
+    archived: bool = False
 
     @property
     def workflow(self) -> str:

@@ -187,7 +187,11 @@ def _content(
             f"'{written}' cannot be an input yet",
             cure="Register what the run logged as a model, or write it to an output of the step.",
         )
-    return data.keep(contexts, reader, workspace, str(reference)), None, type_
+    try:
+        return data.keep(contexts, reader, workspace, str(reference)), None, type_
+    except errors.Unavailable as error:
+        # An address was tried several times already: what waits longer for it would wait without a word.
+        raise errors.Failed(error.what, cure=error.cure) from error
 
 
 def output_of_job(ctx: Ctx, reference: references.JobOutput) -> tuple[str, str | None]:

@@ -14,6 +14,8 @@ from doubleloop.identity.actions import Action
 from doubleloop.identity.model import WorkspaceKind
 from doubleloop.jobs import logs, planning, store, trainer
 from doubleloop.jobs.model import ENDED, Graph, Job, Status, Step
+from doubleloop.specs import documents
+from doubleloop.specs import model as specs
 from doubleloop.workspaces import queries as workspaces
 
 
@@ -37,6 +39,20 @@ def classes_of_trainer(model: Path) -> tuple[str, ...]:
     return trainer.CLASSES if trainer.is_unchanged(model) else ()
 
 
+def document(ctx: Ctx, reference: str) -> specs.Document:
+    """What was submitted as the job that ``reference`` (``azureml:NAME``) names, to be started again.
+
+    Raises NotFound for a job that is not there, or that no document describes (one step that an endpoint started).
+    """
+    name = reference.removeprefix("azureml:").rpartition("/")[2]
+    wire = store.document(ctx, show(ctx, name).id)
+    if wire is None:
+        raise errors.NotFound(
+            f"Of job {name} it is not kept what was submitted", cure="Name the job's file instead, or submit it again."
+        )
+    return documents.from_wire(wire)
+
+
 def get(ctx: Ctx, id_: str) -> Job | None:
     """The job wherever it ran, or None: for who started it and asks whether it is there, or explains what it made."""
     found = store.get(ctx, id_)
@@ -52,10 +68,14 @@ def list(
     kind: str | None = None,
     created_by: str | None = None,
     experiment: str | None = None,
+    archived: bool | None = False,
     cursor: str | None = None,
     limit: int = paging.DEFAULT_LIMIT,
 ) -> paging.Page[Job]:
-    """Jobs of the context's workspace, newest first. Raises InvalidInput for a status or cursor that is none."""
+    """Jobs of the context's workspace, newest first; ``archived`` None: those that are archived too.
+
+    Raises InvalidInput for a status or cursor that is none.
+    """
     sees = things.seen(ctx, Action.JOB_READ, "job")
     assert ctx.workspace is not None
     if cursor is not None and not cursor.isdigit():
@@ -69,8 +89,8 @@ def list(
 
     def page(cursor: str | None, limit: int) -> paging.Page[Job]:
         return store.page(
-            ctx, place, statuses=wanted, kind=kind, created_by=created_by, experiment=experiment, cursor=cursor,
-            limit=limit,
+            ctx, place, statuses=wanted, kind=kind, created_by=created_by, experiment=experiment, archived=archived,
+            cursor=cursor, limit=limit,
         )  # fmt: skip
 
     if things.sees_all(ctx, Action.JOB_READ, "job"):

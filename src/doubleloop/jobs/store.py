@@ -45,6 +45,7 @@ JOBS = sa.Table(
     sa.Column("continue_on_step_failure", sa.Boolean, nullable=False),
     sa.Column("cancelled_by", sa.String(255)),
     sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("archived", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("ix_jobs_workspace_seq", "workspace", "seq"),
 )
 STEPS = sa.Table(
@@ -76,6 +77,13 @@ STEPS = sa.Table(
     sa.Column("started_at", tables.Moment),
     sa.Column("ended_at", tables.Moment),
     sa.Index("ix_job_steps_workspace_digest", "workspace", "digest"),
+)
+# What was submitted, whole: to start the same again from a schedule or a batch endpoint.
+DOCUMENTS = sa.Table(
+    "job_documents",
+    tables.METADATA,
+    sa.Column("job", sa.String(255), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
 )
 # What earlier attempts came to, kept when a new one begins.
 ATTEMPTS = sa.Table(
@@ -122,6 +130,15 @@ def insert(ctx: Ctx, job: Job, tasks: Sequence[Task]) -> None:
     add_steps(ctx, job, tasks)
 
 
+def keep_document(ctx: Ctx, job: str, wire: Mapping[str, Any]) -> None:
+    ctx.tx.execute(DOCUMENTS.insert().values(job=job, document=canonical.dumps(wire)))
+
+
+def document(ctx: Ctx, job: str) -> dict[str, Any] | None:
+    text = ctx.tx.execute(sa.select(DOCUMENTS.c.document).where(DOCUMENTS.c.job == job)).scalar_one_or_none()
+    return None if text is None else dict(json.loads(text))
+
+
 def add_steps(ctx: Ctx, job: Job, tasks: Sequence[Task]) -> None:
     """More steps, behind those there are; one whose name is there already is left as it is."""
     known = {each.name: number for number, each in enumerate(steps(ctx, job.id))}
@@ -154,10 +171,12 @@ def step(ctx: Ctx, job: str, name: str) -> Step | None:
 
 def page(
     ctx: Ctx, workspace: str, *, statuses: Sequence[Status], kind: str | None, created_by: str | None,
-    experiment: str | None, cursor: str | None, limit: int,
+    experiment: str | None, archived: bool | None, cursor: str | None, limit: int,
 ) -> paging.Page[Job]:  # fmt: skip
-    """Newest first."""
+    """Newest first; ``archived`` None means both."""
     query = sa.select(JOBS).where(JOBS.c.workspace == workspace).order_by(JOBS.c.seq.desc()).limit(limit + 1)
+    if archived is not None:
+        query = query.where(JOBS.c.archived.is_(archived))
     if statuses:
         query = query.where(JOBS.c.status.in_(statuses))
     if kind:
@@ -210,6 +229,14 @@ _PAST = {
     Status.QUEUED: "retried", Status.RUNNING: "started", Status.COMPLETED: "completed", Status.FAILED: "failed",
     Status.CANCELLED: "cancelled", Status.SKIPPED: "skipped", Status.PREPARING: "preparing",
 }  # fmt: skip
+
+
+def change_job(ctx: Ctx, job: Job, **values: Any) -> Job:
+    """What people see of a job, and whether it is archived; records ``job.changed`` with what there was before."""
+    note_job(ctx, job.id, **values)
+    told = {"before": {name: getattr(job, name) for name in values}, "after": values}
+    events.record(ctx, "job.changed", f"job:{job.id}", **_facts_of(job), **told)
+    return replace(job, **values)
 
 
 def note_job(ctx: Ctx, job: str, **values: Any) -> None:

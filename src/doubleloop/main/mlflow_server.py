@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from doubleloop.base import sockets
+from doubleloop.tracking import mlflow, ports
 
 UNTOLD = "0"
 
@@ -53,14 +54,20 @@ def make_tables(database: Path) -> None:
 
 
 def count_versions_over_all() -> None:
-    """The number of a new version follows the highest of its name in any workspace."""
+    """The number of a new version is the one that its tag asks for, where that is free; else it follows the highest of
+    its name in any workspace, and whatever number a version of that name is called by."""
     import sqlalchemy as sa
-    from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
+    from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag
 
     @sa.event.listens_for(SqlModelVersion, "before_insert")
     def number(_mapper: Any, connection: sa.Connection, target: Any) -> None:
-        highest: Any = sa.select(sa.func.max(SqlModelVersion.version)).where(SqlModelVersion.name == target.name)
-        target.version = (connection.execute(highest).scalar() or 0) + 1
+        of, tag = SqlModelVersion, SqlModelVersionTag
+        taken: set[int] = set(connection.scalars(sa.select(of.version).where(of.name == target.name)))
+        called: Any = connection.scalars(sa.select(tag.value).where(tag.name == target.name, tag.key == mlflow.VERSION))
+        taken |= {found for each in called if (found := ports.number_of(each))}
+        asked = next((each.value for each in target.model_version_tags if each.key == mlflow.VERSION), None)
+        wanted = ports.number_of(asked)
+        target.version = wanted if wanted and wanted not in taken else max(taken, default=0) + 1
 
 
 def use_own_defaults() -> None:

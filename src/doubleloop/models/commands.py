@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from doubleloop.base import actors, errors
+from doubleloop.base import actors, errors, ids
 from doubleloop.catalog import commands as catalog
 from doubleloop.catalog import queries as assets
 from doubleloop.db.context import Contexts, Ctx
@@ -27,20 +27,20 @@ SYNC = actors.service("tracking")
 SETTLE_MS = 5_000
 
 
-def record(contexts: Contexts, name: str, version: str) -> model.ModelVersion:
+def record(contexts: Contexts, name: str, number: str) -> model.ModelVersion:
     """Keep a version that MLflow's registry holds: copy its files, read its signature, find who made it.
 
     Idempotent; the fact ``model.registered`` is written exactly once. Raises NotFound, Unavailable.
     """
     with contexts.read(SYNC, REGISTRY) as ctx:
-        known = queries.find(ctx, name, version)
+        known = queries.numbered(ctx, name, number)
     if known:
         return known
     server = contexts.port(tracking.Tracking)
-    registered = server.registered_version(name, version)
+    registered = server.registered_version(name, number)
     if registered is None:
-        raise errors.NotFound(f"MLflow's registry has no {name}:{version}")
-    folder = server.files_of(name, version)
+        raise errors.NotFound(f"MLflow's registry has no {name}:{number}")
+    folder = server.files_of(name, number)
     reference, digest = _store(contexts.port(storage.Blobs), folder)
     mlmodel_file = folder / "MLmodel"
     mlmodel = rules.read_mlmodel(mlmodel_file.read_text(), "MLmodel") if mlmodel_file.exists() else {}
@@ -69,11 +69,11 @@ def _store(blobs: storage.Blobs, place: Path) -> tuple[str, str]:
 def _record(
     ctx: Ctx, registered: tracking.Registered, reference: str, digest: str, mlmodel: dict[str, Any]
 ) -> model.ModelVersion:
-    known = queries.find(ctx, registered.name, registered.version)
+    known = queries.numbered(ctx, registered.name, registered.number)
     if known:
         return known
     run = origins.origin_of_run(ctx, registered.run_id) if registered.run_id else None
-    registrant = origins.registrant(ctx, registered.name, registered.version)
+    registrant = origins.registrant(ctx, registered.name, registered.number)
     # The token that registered says whose version it is; the run says so only when a crash lost that word. Else anybody
     # could put a version of their own under a job's name, by naming its run.
     origin = registrant or run
@@ -94,6 +94,10 @@ def _record(
         "mlflow_version": mlmodel.get("mlflow_version"),
         "flavors": sorted(mlmodel.get("flavors", {})),
         "training_data": _training_data(ctx, step),
+        "number": registered.number,
+        "description": registered.description,
+        "tags": dict(registered.tags),
+        "properties": dict(registered.properties),
     }
     actor_ctx = ctx.acting_as(replace(ctx.actor, id=author))
     asset = catalog.add(
@@ -124,17 +128,17 @@ def sync(contexts: Contexts, *, ended_job: str | None = None) -> list[model.Mode
     """
     server = contexts.port(tracking.Tracking)
     with contexts.read(SYNC, REGISTRY) as ctx:
-        known = {(asset.name, asset.version) for asset in queries.all_versions(ctx)}
+        known = {(asset.name, asset.number) for asset in queries.all_versions(ctx)}
     # The proxy notes who registered a version right after MLflow answered; give it the time to.
     settled_ms = int(contexts.now().timestamp() * 1000) - SETTLE_MS
     made = []
     for registered in server.registered():
-        if (registered.name, registered.version) in known or registered.status != "READY":
+        if (registered.name, registered.number) in known or registered.status != "READY":
             continue
         if registered.created_ms > settled_ms and not (ended_job and _job_of(contexts, registered) == ended_job):
             continue
         try:
-            made.append(record(contexts, registered.name, registered.version))
+            made.append(record(contexts, registered.name, registered.number))
         except (errors.NotFound, errors.NotSupported, errors.InvalidInput) as error:
             LOG.warning("model %s:%s is left out: %s", registered.name, registered.version, error)
     return made
@@ -147,43 +151,49 @@ def _job_of(contexts: Contexts, registered: tracking.Registered) -> str | None:
 
 
 def create(
-    contexts: Contexts, actor: actors.Actor, workspace: str, name: str, reference: str, version: str | None = None
+    contexts: Contexts,
+    actor: actors.Actor,
+    workspace: str,
+    name: str,
+    reference: str,
+    about: tracking.About = tracking.NOTHING,
 ) -> model.ModelVersion:
     """Register uploaded files (``tree:`` or ``blob:`` reference) as a model version, in MLflow's registry too.
 
-    Equal files under the same name are one version. ``version``, when given, must be the next number, since MLflow
-    counts. Raises InvalidInput, Conflict.
+    Without a version, equal files under the same name are one version. A version may be called anything that is a
+    name; MLflow knows it by that number, where it is one that MLflow can count with and that is free, else by the next.
+    Raises InvalidInput, Conflict.
     """
     actor = replace(actor, about=f"model/{name}")
+    if about.version is not None and not ids.is_name(about.version):
+        raise errors.InvalidInput(
+            f"'{about.version[:80]}' cannot be the version of a model",
+            cure="Use letters, digits, '.', '_', '-', or leave it out.",
+        )
     with contexts.read(actor, workspace) as ctx:
         identity.permit(ctx, Action.MODEL_WRITE)
-        existing = queries.versions(ctx, name)
+        known = queries.find(ctx, name, about.version) if about.version else None
     blobs = contexts.port(storage.Blobs)
     own_name = PurePosixPath(reference.partition("/")[2]).name or "model"
     with tempfile.TemporaryDirectory(prefix="doubleloop-model-") as scratch:
         laid = blobs.materialise(reference, Path(scratch) / own_name, writable=True)
         _, digest = _store(blobs, laid)
-        _check_version(name, version, digest, existing)
-        number = contexts.port(tracking.Tracking).of(workspace).register(name, laid, None, key=digest)
+        if known:
+            return _same(known, digest)
+        key = f"{digest}:{about.version}" if about.version else digest
+        number = contexts.port(tracking.Tracking).of(workspace).register(name, laid, None, key, about)
     with contexts.write(actor, workspace) as ctx:
         notes.note_registration(ctx, name, number)
     return record(contexts, name, number)
 
 
-def _check_version(name: str, version: str | None, digest: str, existing: list[model.ModelVersion]) -> None:
-    if version is None:
-        return
-    known = next((each for each in existing if each.version == version), None)
-    if known and known.digest != digest:
+def _same(known: model.ModelVersion, digest: str) -> model.ModelVersion:
+    if known.digest != digest:
         raise errors.Conflict(
-            f"model {name}:{version} exists with other content, and a version never changes",
-            cure="Leave `version` out.",
+            f"model {known.name}:{known.version} exists with other content, and a version never changes",
+            cure="Leave `version` out, or choose another.",
         )
-    following = str(max((int(each.version) for each in existing), default=0) + 1)
-    if known is None and version != following:
-        raise errors.InvalidInput(
-            f"The next version of {name} is {following}, not {version}", cure="Leave `version` out."
-        )
+    return known
 
 
 def set_champion(ctx: Ctx, name: str, version: str) -> None:

@@ -12,7 +12,7 @@ class ModelVersion:
     """``reference`` is the tree (or blob) of its files; ``signature`` holds MLflow's column specs or is None.
 
     ``created_by`` is who registered it, ``authors`` everyone who had a hand in it (registrant, job's submitter).
-    ``training_data`` are ids of data versions that led to it.
+    ``training_data`` are ids of data versions that led to it. ``number`` is what MLflow calls the version.
     """
 
     name: str
@@ -32,6 +32,8 @@ class ModelVersion:
     description: str = ""
     labels: tuple[str, ...] = ()
     training_data: tuple[str, ...] = ()
+    number: str = ""
+    properties: dict[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

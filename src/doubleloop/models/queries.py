@@ -19,13 +19,19 @@ def from_asset(asset: catalog.Asset) -> model.ModelVersion:
         asset.name, asset.version, spec.get("workspace"), asset.digest, spec["reference"], spec["flavor"],
         spec.get("run_id"), asset.job, spec.get("step"), asset.created_by, asset.created_at, spec.get("signature"),
         tuple(spec.get("authors", ())), spec.get("tags", {}), spec.get("description", ""), asset.labels,
-        tuple(spec.get("training_data", ())),
+        tuple(spec.get("training_data", ())), spec.get("number") or asset.version, spec.get("properties", {}),
     )  # fmt: skip
 
 
 def find(ctx: Ctx, name: str, version: str) -> model.ModelVersion | None:
     asset = assets.get(ctx, "model", REGISTRY, name, version)
     return from_asset(asset) if asset else None
+
+
+def numbered(ctx: Ctx, name: str, number: str) -> model.ModelVersion | None:
+    """The version that MLflow knows by this number."""
+    found = map(from_asset, assets.versions(ctx.in_workspace(REGISTRY), "model", name))
+    return next((each for each in found if each.number == number), None)
 
 
 def get(ctx: Ctx, name: str, version: str) -> model.ModelVersion:

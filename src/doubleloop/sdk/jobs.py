@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from doubleloop.sdk import routes, transport
 
@@ -36,9 +37,20 @@ class Jobs(routes.Routes):
 
     def list(
         self, *, status: str | None = None, experiment: str | None = None, created_by: str | None = None,
-        limit: int | None = None,
+        archived: str | None = None, limit: int | None = None,
     ) -> routes.Bodies:  # fmt: skip
-        return self._list(status=status, experiment=experiment, created_by=created_by, limit=limit)
+        """``archived``: ``no`` (the default), ``yes`` for those too, ``only`` for nothing else."""
+        return self._list(status=status, experiment=experiment, created_by=created_by, archived=archived, limit=limit)
+
+    def update(self, id_: str, **changes: Any) -> routes.Body:
+        """Change ``display_name``, ``description``, ``experiment`` or ``tags`` (all of them)."""
+        return dict(self._put(id_, body=changes))
+
+    def archive(self, id_: str) -> routes.Body:
+        return dict(self._post(id_, "archive", repeatable=True))
+
+    def restore(self, id_: str) -> routes.Body:
+        return dict(self._post(id_, "restore", repeatable=True))
 
     def show(self, id_: str) -> routes.Body:
         return dict(self._get(id_))

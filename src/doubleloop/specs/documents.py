@@ -122,6 +122,22 @@ def scheduled_job(document: Document) -> Document | str:
     return with_changes(job, changes, document.source.part(("create_job",)))
 
 
+def starting(document: Document, job: Document) -> Document:
+    """The schedule with ``job`` in place of the reference to a past one. Raises NotSupported for other kinds of it."""
+    if job.kind not in ("command_job", "pipeline_job"):
+        raise errors.NotSupported(
+            f"A {job.kind.replace('_', ' ')} cannot be started by a schedule",
+            where=document.where("create_job"),
+            cure="Make it a step of a pipeline job, and schedule that.",
+        )
+    if isinstance(document.model.create_job, str):
+        data = document.spec()
+        data["create_job"] = {"job": job.spec()}
+        source = document.source.mounted(("create_job", "job"), job.source)
+        return _build(document.kind, data, source, resolve=False)
+    return with_parts(document, {"create_job.job": job})
+
+
 def with_changes(document: Document, changes: Mapping[str, Any], source: sources.Source | None = None) -> Document:
     """A document with fields replaced; maps are merged key by key (inputs, tags, settings), others replaced.
 

@@ -33,6 +33,17 @@ _CURE = (
 )
 
 
+# An input that is named where ${{inputs.X}} was meant, with the option before it, which is worth nothing without it.
+_BARE = re.compile(rf"(?P<option>(?<!\S)--?[A-Za-z][\w-]*(?:[ \t]+|=))?\$\[\[\s*(?P<key>inputs\.{_KEY})\s*\]\]")
+
+
+def _meant(text: str) -> str:
+    """``--x $[[inputs.x]]`` as ``$[[--x ${{inputs.x}}]]``: read so because files that run on Azure say it so."""
+    return (
+        _BARE.sub(lambda match: f"$[[{match['option'] or ''}${{{{{match['key']}}}}}]]", text) if "$[[" in text else text
+    )
+
+
 @dataclass(frozen=True)
 class Expression:
     """One ``${{ }}``. ``scope`` is inputs, outputs, parent.inputs, parent.outputs, parent.jobs.outputs,
@@ -54,6 +65,7 @@ Lookup = Mapping[str, str | None] | Callable[[Expression], str | None]
 
 def references(text: str, where: errors.Where | None = None) -> list[Expression]:
     """Every expression in ``text``, in order. Raises InvalidInput for one that is none of the known forms."""
+    text = _meant(text)
     blocks = [(match.start(), match.end()) for match in _BLOCK.finditer(text)]
     return [
         parse(match[1], where, optional=any(start <= match.start() < end for start, end in blocks))
@@ -80,6 +92,7 @@ def parse(key: str, where: errors.Where | None = None, *, optional: bool = False
 
 def check(text: str, where: errors.Where | None = None) -> None:
     """Raises InvalidInput when braces or brackets are not closed, or an optional block holds no expression."""
+    text = _meant(text)
     if text.count("${{") != len(_EXPRESSION.findall(text)):
         raise errors.InvalidInput("an expression is opened with '${{' and not closed", where=where, cure="add '}}'")
     if text.count("$[[") != len(_BLOCK.findall(text)):
@@ -100,8 +113,10 @@ def render(text: str, lookup: Lookup, where: errors.Where | None = None) -> str:
 
     ``lookup`` is a mapping from keys (``inputs.x``) or a function of the expression; None means "not set". A
     ``$[[ ]]`` block with an expression that is not set is left out; outside a block that is an error.
-    Raises InvalidInput for an unknown expression, with the nearest known one.
+    ``--x $[[inputs.x]]`` means ``$[[--x ${{inputs.x}}]]``. Raises InvalidInput for an unknown expression, with the
+    nearest known one.
     """
+    text = _meant(text)
     check(text, where)
 
     def replace_block(match: re.Match[str]) -> str:

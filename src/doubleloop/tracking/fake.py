@@ -88,11 +88,17 @@ class MemoryTracking:
             raise errors.NotFound(f"Model {name}:{version} is not known")
         return self.versions[(name, version)][1]
 
-    def register(self, name: str, folder: Path, run_id: str | None, key: str) -> str:
+    def register(
+        self, name: str, folder: Path, run_id: str | None, key: str, about: ports.About = ports.NOTHING
+    ) -> str:  # fmt: skip
         for (known, version), (_, _, other) in self.versions.items():
             if known == name and other == key:
                 return version
-        version = str(sum(1 for known, _ in self.versions if known == name) + 1)
+        taken = {each for (known, _), (entry, _, _) in self.versions.items() if known == name
+                 for each in (entry.number, entry.version)}  # fmt: skip
+        wanted = ports.number_of(about.version)
+        highest = max((int(each) for each in taken if ports.number_of(each)), default=0)
+        version = str(wanted if wanted and str(wanted) not in taken else highest + 1)
         # A server keeps its own copy: who registers may clear the folder away.
         place = Path(self._files.name) / name / version / folder.name
         place.parent.mkdir(parents=True)
@@ -100,7 +106,10 @@ class MemoryTracking:
             shutil.copytree(folder, place)
         else:
             shutil.copyfile(folder, place)
-        entry = ports.Registered(name, version, run_id, str(place), next(self._clock), "READY")
+        entry = ports.Registered(
+            name, about.version or version, run_id, str(place), next(self._clock), "READY", version, about.description,
+            about.tags, about.properties,
+        )  # fmt: skip
         self.versions[(name, version)] = (entry, place, key)
         return version
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import shutil
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from doubleloop.base import errors, sockets
+from doubleloop.base import errors, ids, sockets
 from doubleloop.tracking import ports, rules
 
 API = "/api/2.0/mlflow/"
@@ -24,6 +25,8 @@ HISTORY = 10_000
 # Model files that did not come from a run: their runs, and the tag by which equal files are found again.
 UPLOADS = "model-create"
 KEY = "doubleloop.key"
+# What a version shall be called (MLflow's server tries to number it so), and what MLflow has no place for.
+VERSION, PROPERTIES = "doubleloop.version", "doubleloop.properties"
 
 
 class Mlflow:
@@ -150,7 +153,7 @@ class Mlflow:
 
     def registered(self, since_ms: int = 0) -> list[ports.Registered]:
         found = [each for place in self._everywhere() for each in place._registered(since_ms)]
-        return sorted(found, key=lambda each: (each.created_ms, each.name, int(each.version)))
+        return sorted(found, key=lambda each: (each.created_ms, each.name, int(each.number)))
 
     def _registered(self, since_ms: int) -> list[ports.Registered]:
         found: list[ports.Registered] = []
@@ -165,8 +168,8 @@ class Mlflow:
             if not token or (updated and min(updated) < since_ms):
                 return found
 
-    def registered_version(self, name: str, version: str) -> ports.Registered | None:
-        found = self._holder(name, version)
+    def registered_version(self, name: str, number: str) -> ports.Registered | None:
+        found = self._holder(name, number)
         return _registered(found[1]) if found else None
 
     def _holder(self, name: str, version: str) -> tuple[Mlflow, dict[str, Any]] | None:
@@ -188,7 +191,9 @@ class Mlflow:
             raise errors.NotFound(f"The files of model {name}:{version} are not in the artifact store")
         return folder
 
-    def register(self, name: str, folder: Path, run_id: str | None, key: str) -> str:
+    def register(
+        self, name: str, folder: Path, run_id: str | None, key: str, about: ports.About = ports.NOTHING
+    ) -> str:  # fmt: skip
         for each in self._versions_of(name):
             if any(tag["key"] == KEY and tag["value"] == key for tag in each.get("tags", [])):
                 return str(each["version"])
@@ -200,8 +205,8 @@ class Mlflow:
         with contextlib.suppress(errors.InvalidInput):  # it exists; a bad name fails at the next call too
             self._call("POST", "registered-models/create", name=name)
         made = self._call(
-            "POST", "model-versions/create", name=name, run_id=run_id, source=source,
-            tags=[{"key": KEY, "value": key}],
+            "POST", "model-versions/create", name=name, run_id=run_id, source=source, description=about.description,
+            tags=[{"key": each, "value": value} for each, value in _tags(about, key).items()],
         )  # fmt: skip
         return str(made["model_version"]["version"])
 
@@ -272,8 +277,30 @@ def _message(answer: httpx.Response) -> str:
         return answer.text[:300]
 
 
+def _tags(about: ports.About, key: str) -> dict[str, str]:
+    own = {KEY: key}
+    if about.version:
+        own[VERSION] = about.version
+    if about.properties:
+        own[PROPERTIES] = json.dumps(dict(about.properties))
+    return {**about.tags, **own}
+
+
 def _registered(body: Mapping[str, Any]) -> ports.Registered:
+    number = str(body["version"])
+    tags = {each["key"]: str(each.get("value", "")) for each in body.get("tags", [])}
+    chosen = tags.pop(VERSION, "")
+    tags.pop(KEY, None)
     return ports.Registered(
-        body["name"], str(body["version"]), body.get("run_id") or None, body.get("source", ""),
-        int(body["creation_timestamp"]), body.get("status", "READY"),
+        body["name"], chosen if ids.is_name(chosen) else number, body.get("run_id") or None, body.get("source", ""),
+        int(body["creation_timestamp"]), body.get("status", "READY"), number, body.get("description") or "", tags,
+        _properties(tags.pop(PROPERTIES, "{}")),
     )  # fmt: skip
+
+
+def _properties(text: str) -> dict[str, str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}

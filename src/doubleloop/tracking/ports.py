@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A model version as the tracking server knows it; ``created_ms`` is milliseconds since 1970."""
+    """A model version as the tracking server knows it; ``created_ms`` is milliseconds since 1970.
+
+    ``number`` is the server's own; ``version`` the same, unless who registered it chose another name for it.
+    """
 
     name: str
     version: str
@@ -18,6 +21,31 @@ class Registered:
     source: str
     created_ms: int
     status: str
+    number: str
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class About:
+    """What who registers says of a version. ``version``: what it shall be called, None for the next number."""
+
+    version: str | None = None
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+def number_of(version: str | None) -> int | None:
+    """The number that a chosen version is as it is written, where a tracking server can count with it."""
+    if version is None or not (version.isascii() and version.isdigit()) or len(version) > 10:
+        return None
+    number = int(version)
+    return number if str(number) == version and 0 < number < 2**31 else None
+
+
+NOTHING = About()
 
 
 class Tracking(Protocol):
@@ -60,13 +88,16 @@ class Tracking(Protocol):
     def registered(self, since_ms: int = 0) -> list[Registered]:
         """Versions of every workspace created at or after ``since_ms``, oldest first."""
 
-    def registered_version(self, name: str, version: str) -> Registered | None:
+    def registered_version(self, name: str, number: str) -> Registered | None:
         """In whichever workspace it is."""
 
-    def files_of(self, name: str, version: str) -> Path:
+    def files_of(self, name: str, number: str) -> Path:
         """The local folder of a version's model files. Raises NotFound."""
 
-    def register(self, name: str, folder: Path, run_id: str | None, key: str) -> str:
-        """Register the files of ``folder`` as a new version and return its number; equal keys register once."""
+    def register(self, name: str, folder: Path, run_id: str | None, key: str, about: About = NOTHING) -> str:
+        """Register the files of ``folder`` as a new version and return its number; equal keys register once.
 
-    def set_version_tag(self, name: str, version: str, key: str, value: str) -> None: ...
+        The number is the version that ``about`` wishes for, where that is a number that is free.
+        """
+
+    def set_version_tag(self, name: str, number: str, key: str, value: str) -> None: ...

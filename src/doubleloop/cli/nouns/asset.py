@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from doubleloop.base import errors
-from doubleloop.cli import options, output
+from doubleloop.cli import options, output, sharing
 
 if TYPE_CHECKING:
     from doubleloop.cli.session import Session
@@ -25,14 +25,17 @@ COLUMNS = (
 )
 
 
-ALL = ("list", "show", "label", "archive", "restore", "update")
+ALL = ("list", "show", "label", "archive", "restore", "share", "update")
 
 
 def add(
     group: click.Group, plural: str, verbs: Sequence[str] = ALL, columns: Sequence[output.Column] = COLUMNS
 ) -> None:  # fmt: skip
     """Give ``group`` the ``verbs`` of the assets under the route ``plural``."""
-    made = (_list(plural, columns), _show(plural), _label(plural), _archive(plural), _restore(plural), _update(plural))
+    made = (
+        _list(plural, columns), _show(plural), _label(plural), _archive(plural), _restore(plural), _share(plural),
+        _update(plural),
+    )  # fmt: skip
     for verb in made:
         if verb.name in verbs:
             group.add_command(verb)
@@ -126,6 +129,29 @@ def _chosen(
     if not versions:
         raise errors.NotFound(f"Nothing is named {plain} here")
     return [(plain, str(each["version"])) for each in versions]
+
+
+def _share(plural: str) -> click.Command:
+    @click.command("share", cls=options.Verb)
+    @options.name()
+    @options.version()
+    @click.option("--share-with-name", "as_name", metavar="NAME", help="Its name there  [default: the same]")
+    @click.option(
+        "--share-with-version", "as_version", metavar="VERSION", help="Its version there  [default: the same]"
+    )
+    @options.shared()
+    def share(
+        session: Session, name: str, version: str | None, label: str | None, as_name: str | None, as_version: str | None
+    ) -> Any:
+        """Put a version of the workspace into the registry that --registry-name names."""
+        registry = session.flags.registry_name
+        if not registry:
+            raise errors.InvalidInput("It is not said where to", cure="Give --registry-name NAME.")
+        here = getattr(session.client.workspace(session.working_in), plural)
+        found = here.show(*options.asset(session, name, version, label))
+        return sharing.share(session, plural, found, registry, as_name, as_version)
+
+    return share
 
 
 def _update(plural: str) -> click.Command:

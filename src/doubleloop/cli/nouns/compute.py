@@ -92,19 +92,22 @@ def create(
 @click.option("--min-instances", metavar="N", help="Recorded.")
 @click.option("--max-instances", metavar="N", help="Steps that may run at the same time.")
 @click.option("--idle-time-before-scale-down", "idle", metavar="SECONDS", help="Recorded.")
-@click.option("--identity-type", hidden=True, expose_value=False)
+@click.option("--identity-type", "identity", hidden=True)
 @click.option("-i", "--user-assigned-identities", hidden=True, expose_value=False)
 @options.no_wait()
 @options.shared()
 def update(
     session: Session, file: str | None, sets: tuple[str, ...], name: str | None, min_instances: str | None,
-    max_instances: str | None, idle: str | None, no_wait: bool,
+    max_instances: str | None, idle: str | None, identity: str | None, no_wait: bool,
 ) -> Any:  # fmt: skip
     """Change a compute, by a file, by flags or by --set."""
     from doubleloop.cli import files, single
 
     given = {"min_instances": min_instances, "max_instances": max_instances, "idle_time_before_scale_down": idle}
     pairs = options.pairs(sets, "--set")
+    if identity and name and file is None and not pairs and not any(given.values()):
+        session.note("note: jobs act under identities of this installation; a compute has none of its own")
+        return session.workspace.computes.show(name)
     if file is not None or name is None:
         document = files.read(session, file, "compute", pairs, name=name, **given)
     else:

@@ -23,6 +23,10 @@ _COLUMNS = (
     output.Column("Ended", "ended_at", output.when),
     output.Column("By", "created_by"),
 )
+# What of a job its submitter may still change, and what the API calls it.
+_SEEN = {
+    "display_name": "display_name", "description": "description", "experiment_name": "experiment", "tags": "tags",
+}  # fmt: skip
 # Names that everybody knows: this machine.
 _COMPUTES = {"local", "serverless"}
 _STEPS = (
@@ -110,19 +114,22 @@ def _open(session: Session, found: dict[str, Any]) -> None:
 @click.option("-e", "--experiment-name", "experiment", metavar="NAME", help="Of one experiment.")
 @click.option("--created-by", metavar="USER", help="Of one user.")
 @click.option("-p", "--parent-job-name", "parent", metavar="NAME", help="The steps of one job.")
+@click.option("--include-archived", is_flag=True, help="Archived ones too.")
+@click.option("--archived-only", is_flag=True, help="Archived ones alone.")
 @options.limit()
 @options.shared()
 def list_(
     session: Session, status: str | None, experiment: str | None, created_by: str | None, parent: str | None,
-    limit: int | None,
+    include_archived: bool, archived_only: bool, limit: int | None,
 ) -> output.Shown:  # fmt: skip
     """Jobs, newest first (50 unless -r says otherwise); with -p the steps of one."""
     if parent is not None:
         steps = [{**each, "parent_job_name": parent} for each in session.workspace.jobs.steps(parent)]
         return output.Shown(steps[:limit], _STEPS)
     found = session.workspace.jobs.list(
-        status=status.lower() if status else None, experiment=experiment, created_by=created_by, limit=limit or 50
-    )
+        status=status.lower() if status else None, experiment=experiment, created_by=created_by,
+        archived="only" if archived_only else "yes" if include_archived else None, limit=limit or 50,
+    )  # fmt: skip
     return output.Shown(found, _COLUMNS)
 
 
@@ -176,6 +183,56 @@ def retry(session: Session, name: str, stream: bool) -> Any:
     found = session.workspace.jobs.retry(name)
     session.note(f"Job {found['id']} is {found['status']}.")
     return follow.job(session, found["id"]) if stream else found
+
+
+@GROUP.command("update", cls=options.Verb)
+@options.name()
+@click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="display_name, description, tags.KEY, …")
+@click.option("--web", is_flag=True, help="Open the job's page.")
+@options.shared()
+def update(session: Session, name: str, sets: tuple[str, ...], web: bool) -> Any:
+    """Change what people see of a job: display_name, description, experiment_name, tags."""
+    found = session.workspace.jobs.update(name, **_changes(session, name, options.pairs(sets, "--set")))
+    if web:
+        _open(session, found)
+    return found
+
+
+def _changes(session: Session, name: str, pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    from doubleloop.specs import pointers, sources
+
+    found = session.workspace.jobs.show(name)
+    data: dict[str, Any] = {key: found[field] for key, field in _SEEN.items()}
+    data["tags"] = dict(data["tags"])
+    for path, text in pairs:
+        at = pointers.split(path)
+        if not at or at[0] not in data or (len(at) == 2) != (at[0] == "tags"):
+            raise errors.InvalidInput(
+                f"'{path}' of a job that was submitted cannot be changed",
+                where=errors.Where(f"--set {path}={text}"), cure=f"What can: {', '.join(_SEEN)}.KEY.",
+            )  # fmt: skip
+        pointers.put(data, at, sources.value(text))
+    if not pairs:
+        raise errors.InvalidInput("There is nothing to change", cure="Give --set display_name=TEXT.")
+    data["tags"] = {key: str(value) for key, value in dict(data["tags"]).items() if value is not None}
+    changed = {_SEEN[key]: value if key == "tags" else str(value) for key, value in data.items()}
+    return {key: value for key, value in changed.items() if value != found[key]}
+
+
+@GROUP.command("archive", cls=options.Verb)
+@options.name()
+@options.shared()
+def archive(session: Session, name: str) -> Any:
+    """Leave a job out of listings; it and what it made stay."""
+    return session.workspace.jobs.archive(name)
+
+
+@GROUP.command("restore", cls=options.Verb)
+@options.name()
+@options.shared()
+def restore(session: Session, name: str) -> Any:
+    """Undo archive."""
+    return session.workspace.jobs.restore(name)
 
 
 @GROUP.command("download", cls=options.Verb)

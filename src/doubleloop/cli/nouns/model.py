@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from doubleloop.base import errors
 from doubleloop.cli import options, output, tree
 from doubleloop.cli.nouns import asset
 
@@ -29,7 +30,7 @@ def GROUP() -> None:
     """Registered models."""
 
 
-asset.add(GROUP, "models", ("list", "show", "archive", "restore", "update"), _COLUMNS)
+asset.add(GROUP, "models", ("list", "show", "archive", "restore", "share", "update"), _COLUMNS)
 
 
 @GROUP.command("create", cls=options.Verb)
@@ -53,6 +54,17 @@ def create(
         path=path, type=type_, description=description,
     )  # fmt: skip
     return session.workspace.models.create(files.ship(session, document))
+
+
+@GROUP.command("package", cls=options.Verb, context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def package(words: tuple[str, ...]) -> None:
+    """Models are not packed into images here; this says what to do instead."""
+    raise errors.NotSupported(
+        "A model package is a container image, and none are built here",
+        cure="Deploy the model with its environment (`doubleloop online-deployment create`): that is built and cached "
+        "once. To carry both elsewhere, use a bundle: `doubleloop registry pack`.",
+    )
 
 
 @GROUP.command("download", cls=options.Verb)

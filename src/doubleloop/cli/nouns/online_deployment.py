@@ -71,12 +71,15 @@ def _put(session: Session, document: documents.Document, no_wait: bool, all_traf
 @options.no_wait()
 @click.option("--local", is_flag=True, hidden=True, expose_value=False)
 @click.option("--skip-script-validation", is_flag=True, hidden=True, expose_value=False)
+@click.option("--package-model", "--with-package", "package", is_flag=True, hidden=True)
 @options.shared()
 def create(
     session: Session, file: str, sets: tuple[str, ...], name: str | None, endpoint: str | None,
-    all_traffic: bool, no_wait: bool,
+    all_traffic: bool, no_wait: bool, package: bool,
 ) -> Any:  # fmt: skip
     """Deploy a model and wait until it is ready. It gets no traffic unless you say so."""
+    if package:
+        session.note("note: nothing is packed here: the model's environment is built once and cached")
     return _put(session, _document(session, file, sets, name, endpoint), no_wait, all_traffic)
 
 
