@@ -46,6 +46,7 @@ def automl(shop: Workshop) -> Iterator[Workshop]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    shop.engine.pause_s = 0.2  # trials take seconds
     shop.door = f"http://127.0.0.1:{server.server_port}"  # type: ignore[attr-defined]
     yield shop
     server.shutdown()
@@ -105,23 +106,23 @@ CLASSIFICATION = """
     positive_label: "yes"
     training_data: {type: mltable, path: train}
     validation_data: {type: mltable, path: validation}
-    test_data: {type: mltable, path: test}
     limits: {max_trials: 2, max_concurrent_trials: 1}
     training:
       allowed_training_algorithms: [decision_tree, LogisticRegression]
       enable_stack_ensemble: false
+      enable_model_explainability: false
     environment_variables: {MLFLOW_TRACKING_URI: DOOR}
     outputs: {best_model: {name: buyers}}
 """
 
 
 def test_a_classification_from_tables_to_a_registered_model(automl: Workshop) -> None:
-    for name, seed, count in (("train", 1, 200), ("validation", 2, 80), ("test", 3, 80)):
+    for name, seed, count in (("train", 1, 200), ("validation", 2, 80)):
         table(automl.house.home, name, customers(seed, count))
     job = submit(automl, CLASSIFICATION)
     assert (job.status, job.error, job.kind) == (Status.COMPLETED, "", "automl")
     steps = automl.steps(job.id)
-    assert [name for name in steps] == ["automl", "automl.0", "automl.1", "automl.vote", "automl.report"]
+    assert [name for name in steps] == ["automl", "automl.0", "automl.1", "automl.vote"]
     assert {step.status for step in steps.values()} == {Status.COMPLETED}, {n: s.reason for n, s in steps.items()}
     runs = automl.tracking.runs
     parent, best = runs[str(job.run_id)], steps[str(runs[str(job.run_id)]["tags"]["best_child"])]
@@ -135,9 +136,6 @@ def test_a_classification_from_tables_to_a_registered_model(automl: Workshop) ->
     assert scores["automl.1"]["accuracy"] > scores["automl.0"]["accuracy"]  # the rule is no linear one
     assert scores["automl.vote"]["accuracy"] >= scores["automl.1"]["accuracy"]
     assert "AUC_weighted" in scores["automl.0"] and "AUC_binary" in scores["automl.0"]
-    assert runs[str(steps["automl.report"].run_id)]["metrics"]["accuracy"] > 0.85
-    told = json.loads(automl.text(steps["automl.report"].outputs["artifacts"], "outputs/feature_importance.json"))
-    assert set(list(told["loss_without"])[:2]) == {"age", "town"}
     assert job.outputs["best_model"]["asset"].endswith("buyers:1")
     rows = "id,age,town,since\nnew,70.5,Rome,2024-05-03\nnew,70,Oslo,2024-05-03\nnew,20,Paris,2024-05-03\n"
     assert served(automl, job, rows) == ["yes", "no", "no"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -11,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from doubleloop.trainers import algorithms, columns, ensembles, features, splitting, tabular
+from doubleloop.trainers import algorithms, columns, ensembles, features, reports, splitting, tables, tabular
 from doubleloop.trainers.orders import BadData, Orders
 
 
@@ -146,6 +150,27 @@ def test_the_vote_takes_what_helps_and_never_does_worse_than_the_best() -> None:
     assert score(chosen) == 0 and 2 not in chosen  # errors that cancel each other out
     alone = ensembles.selected(lambda chosen: -1.0 if chosen == [1] else -2.0, [-3.0, -1.0, -9.0])
     assert alone == [1]
+
+
+def test_a_report_measures_what_no_trial_has_seen_and_tells_which_columns_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seed in (("train", 1), ("test", 2)):
+        chance = numpy.random.default_rng(seed)
+        table = pandas.DataFrame({"a": chance.normal(size=80), "b": chance.normal(size=80), "w": 1.0})
+        table.assign(y=numpy.where(table["a"] > 0, "up", "down")).to_csv(tmp_path / f"{name}.csv", index=False)
+    (tmp_path / "outputs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    # As a job's copy of the trainer has it.
+    monkeypatch.setattr(tables, "_reader", lambda: importlib.import_module("doubleloop.runner.parallel_tables"))
+    given = argparse.Namespace(training="train.csv", validation=None, test="test.csv")
+    wanted = asked(weights="w", explain=True)
+    rows = tabular.Rows(wanted, tables.load("train.csv"))
+    told = reports._tabular(wanted, given, LogisticRegression().fit(rows.features, rows.target))
+    assert told["accuracy"] > 0.9
+    saved = json.loads((tmp_path / "outputs" / "feature_importance.json").read_text())
+    assert list(saved["loss_without"]) == ["a", "b"] and saved["loss_without"]["a"] > 0.2
+    assert list(pandas.read_csv("outputs/predictions.csv"))[-2:] == ["y", "predicted"]
 
 
 def test_a_regression_is_judged_by_folds_and_then_fitted_to_all_rows() -> None:

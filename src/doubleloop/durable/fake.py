@@ -34,7 +34,7 @@ class EagerFlow:
         while queue.empty():
             if self._engine.expire:
                 return None
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(self._engine.pause_s)
             self._engine.pump_once()
         return queue.get_nowait()
 
@@ -50,12 +50,14 @@ class EagerFlow:
 class EagerEngine:
     """``run()`` carries out everything in the outbox and returns when all workflows have ended.
 
-    ``expire`` lets every wait time out at once. ``results`` holds each workflow's result or its exception.
+    ``expire`` lets every wait time out at once; between looks pass ``pause_s`` seconds. ``results`` holds each
+    workflow's result or its exception.
     """
 
     def __init__(self, contexts: Contexts, workflows: Mapping[str, ports.Body], *, expire: bool = False) -> None:
         self.contexts = contexts
         self.expire = expire
+        self.pause_s = 0.01
         self.results: dict[str, Any] = {}
         self.steps: list[tuple[str, str]] = []
         self.signals: dict[tuple[str, str], asyncio.Queue[Any]] = defaultdict(asyncio.Queue)
@@ -69,7 +71,7 @@ class EagerEngine:
     async def _run(self) -> None:
         self._tasks = {}
         while self.pump_once() or any(not task.done() for task in self._tasks.values()):
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(self.pause_s / 2)
 
     def pump_once(self) -> int:
         with self.contexts.write(ACTOR) as ctx:
