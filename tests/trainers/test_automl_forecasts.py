@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
@@ -9,8 +10,10 @@ import pandas
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from doubleloop.scorer.mlflow_model import MlflowModel
 from doubleloop.trainers import calendars, classical, forecasts, tabular
 from doubleloop.trainers.calendars import KEY, BadTimes
+from doubleloop.trainers.ensembles import Together
 from doubleloop.trainers.forecaster import Forecaster
 from doubleloop.trainers.orders import BadData, Orders
 
@@ -157,6 +160,18 @@ def test_rows_that_cannot_be_forecast_are_told(rows: dict[str, Any], says: str) 
     fitted = Forecaster(settings(), "Naive").fit(sales().drop(columns=["sold"]), sales()["sold"])
     with pytest.raises(ValueError, match=says):
         fitted.predict(pandas.DataFrame(rows))
+
+
+def test_requests_for_forecasts_are_never_scored_as_one_table() -> None:
+    def scored_together(model: Any) -> bool:
+        served = MlflowModel.__new__(MlflowModel)
+        served.flavor, served._direct = "sklearn", model.predict
+        served._model = SimpleNamespace(_model_impl=SimpleNamespace(sklearn_model=model))
+        return served.together
+
+    forecaster = Forecaster(settings(), "Naive")
+    assert not scored_together(forecaster) and not scored_together(Together([forecaster], weights=[1.0]))
+    assert scored_together(LinearRegression()) and scored_together(Together([LinearRegression()], weights=[1.0]))
 
 
 def test_short_series_are_kept_left_out_or_refused() -> None:

@@ -63,8 +63,13 @@ class MlflowModel:
 
     @property
     def together(self) -> bool:
-        """Whether several requests may be scored as one table: what comes out of a row is that row's alone."""
-        return self._direct is not None and self.flavor in ("sklearn", "lightgbm", "xgboost")
+        """Whether several requests may be scored as one table: what comes out of a row is that row's alone.
+
+        A model that knows better says so: forecasts of AutoML build on the rows beside them (``rows_stand_alone``).
+        """
+        if self._direct is None or self.flavor not in ("sklearn", "lightgbm", "xgboost"):
+            return False
+        return bool(getattr(_raw_model(self._model), "rows_stand_alone", True))
 
     @property
     def plan(self) -> Dict[str, Any]:

@@ -42,6 +42,10 @@ class Together(BaseEstimator):
         return self.classes
 
     @property
+    def rows_stand_alone(self) -> bool:
+        return all(getattr(member, "rows_stand_alone", True) for member in self.members)
+
+    @property
     def ends_(self) -> Any:
         return self.members[0].ends_
 

@@ -27,6 +27,9 @@ class Forecaster(RegressorMixin, BaseEstimator):
     """``settings``: see ``calendars.resolved``. ``model``: a pipeline for the rows of ``design``, or the name of a
     method of ``classical``."""
 
+    # Who serves it must not score rows of different requests as one table.
+    rows_stand_alone = False
+
     def __init__(self, settings: dict[str, Any], model: Any) -> None:
         self.settings = settings
         self.model = model
