@@ -102,12 +102,12 @@ def results(root: Path, arguments: argparse.Namespace) -> list[Result]:
     before = kept(arguments.out) if arguments.resume else {}
     ready = [(path, document) for path, _, document in judged if document is not None]
     registered = assets_there(arguments, ready, command)
-    for path, result, document in judged:
-        if document is None or document.kind not in JOBS:
-            continue
+    for result in found:  # all of them, before a report of this run is written
         earlier = before.get(result.file)
         if earlier is not None and earlier.run in arguments.keep:
             result.run, result.cause, result.seconds = earlier.run, earlier.cause, earlier.seconds
+    for path, result, document in judged:
+        if document is None or document.kind not in JOBS or result.run:
             continue
         lacking = "" if arguments.all else jobs.needs(document, registered)
         if lacking:
