@@ -44,6 +44,7 @@ FIELDS = {
     "/jobs": ("document", "id", "experiment", "force_rerun"),
     "/batch-endpoints/{name}/jobs": ("properties",),
     "/jobs/validate": ("document",),
+    "/jobs/{id}": ("display_name", "description", "experiment", "tags"),
     "/online-endpoints": ("document",),
     "/batch-endpoints": ("document",),
     "/traffic": ("traffic", "mirror_traffic", "reason"),

@@ -19,6 +19,7 @@ from doubleloop.console import pages
 from doubleloop.db import engine, tables
 from doubleloop.db.context import Contexts
 from doubleloop.events import queries as events
+from doubleloop.events.readings import Memory
 from doubleloop.gateway import paths
 from doubleloop.identity import commands as identity
 from doubleloop.identity.limits import Limiter
@@ -351,7 +352,7 @@ def test_the_console_stands_beside_the_api_and_leaves_its_paths_alone(scene: Sce
     def thing() -> dict[str, int]:
         return {"one": 1}
 
-    app.state.limiter, app.state.strangers = Limiter(), Strangers()
+    app.state.limiter, app.state.strangers, app.state.readings = Limiter(), Strangers(), Memory()
     pages.mount(app, scene.contexts, scene.settings)
     visitor = Browser(app)
     assert visitor.get("/api/v1/thing").json() == {"one": 1}

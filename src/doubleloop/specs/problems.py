@@ -34,10 +34,15 @@ MAX_SHOWN = 5
 
 @dataclass(frozen=True)
 class Problem:
+    """``what`` is one line, whatever stood in the file: line breaks in a name are shown, not made."""
+
     what: str
     pointer: pointers.Pointer
     cure: str = ""
     refused: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "what", "".join(c if c.isprintable() else repr(c)[1:-1] for c in self.what))
 
 
 def error(found: ValidationError, data: Any, source: sources.Source) -> errors.DoubleloopError:

@@ -156,6 +156,7 @@ class ManagedOnlineDeployment(Served):
     liveness_probe: ProbeSettings | None = None
     readiness_probe: ProbeSettings | None = None
     data_collector: DataCollector | None = None
+    compile: bool | None = None
     app_insights_enabled: bool | None = None
     egress_public_network_access: str | None = None
     private_network_connection: bool | None = None
