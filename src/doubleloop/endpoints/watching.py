@@ -25,14 +25,16 @@ def note(contexts: Contexts) -> list[str]:
         for each in place.deployments.values()
         if each.description and "disagreed" in each.description.get("plan", {})
     }
-    return [id_ for id_, record in found.items() if _note(contexts, id_, record)]
+    with contexts.read(ACTOR) as ctx:  # it is looked every few seconds: what was recorded takes no write lock again
+        new = [id_ for id_ in found if not facts.facts(ctx, types=[DISAGREED], subject=f"deployment:{id_}", limit=1)]
+    return [id_ for id_ in new if _note(contexts, id_, found[id_])]
 
 
 def _note(contexts: Contexts, id_: str, record: dict[str, object]) -> bool:
     with contexts.write(ACTOR) as ctx:
         deployment = store.deployment(ctx, id_)
         subject = f"deployment:{id_}"
-        if deployment is None or facts.facts(ctx, types=[DISAGREED], subject=subject, limit=1):
+        if deployment is None:
             return False
         events.record(
             ctx.in_workspace(deployment.workspace), DISAGREED, subject, endpoint=deployment.endpoint,

@@ -29,7 +29,7 @@ def build(model: Any, inputs: Inputs, method: str) -> Plan:
     """Raises NotPlanned."""
     steps, estimator, after = unfolded(model)
     first, native = _walk(steps, estimator, inputs, method)
-    return Plan(Chain([*first, *after]), True) if not native or steps else Plan(Chain([*first, *after]), False)
+    return Plan(Chain([*first, *after]), saves=not native or bool(steps))
 
 
 def unfolded(model: Any) -> Tuple[List[Any], Any, List[Step]]:
@@ -62,13 +62,13 @@ def _inverse(transformer: Any) -> Any:
     return lambda answer: transformer.inverse_transform(answer.reshape(-1, 1)).ravel()
 
 
-def flat(pipeline: Any) -> List[Any]:
-    found: List[Any] = []
-    for _, step in pipeline.steps:
-        if step is None or (isinstance(step, str) and step == "passthrough"):
-            continue
-        found += flat(step) if _name(step) == "Pipeline" else [step]
-    return found
+def flat(part: Any) -> List[Any]:
+    """The transformers one after the other: those of a pipeline and of the pipelines in it, or the one."""
+    if part is None or (isinstance(part, str) and part == "passthrough"):
+        return []
+    if _name(part) != "Pipeline":
+        return [part]
+    return [inner for _, step in part.steps for inner in flat(step)]
 
 
 def _walk(steps: Sequence[Any], estimator: Any, inputs: Inputs, method: str) -> Tuple[List[Step], bool]:
@@ -89,14 +89,12 @@ def _beside(transformer: Any, inputs: Inputs) -> Step:
     for name, part, chosen in transformer.transformers_:
         if isinstance(part, str) and part == "drop":
             continue
-        places = positions(transformer, name, chosen, inputs)
+        places = positions(transformer, name, inputs)
         if not places:
             continue
         if isinstance(chosen, str):
             raise NotPlanned("a column that is given to a transformer as texts, not as a table")
-        if isinstance(part, str):
-            part = None
-        steps = [] if part is None else flat(part) if _name(part) == "Pipeline" else [part]
+        steps = flat(part)
         if steps and _name(steps[0]) == "ColumnTransformer":
             raise NotPlanned("a ColumnTransformer in another")
         first, *then = _chain(steps, places, inputs)
@@ -106,7 +104,7 @@ def _beside(transformer: Any, inputs: Inputs) -> Step:
     return columns.Beside(parts)
 
 
-def positions(transformer: Any, name: str, chosen: Any, inputs: Inputs) -> List[int]:
+def positions(transformer: Any, name: str, inputs: Inputs) -> List[int]:
     """Where a part's columns are in the request."""
     indices = getattr(transformer, "_transformer_to_input_indices", {}).get(name)
     if indices is None:
@@ -140,12 +138,9 @@ def _filled(imputer: Any) -> Step:
 
 
 def _numeric(transformer: Any) -> Step:
-    known = numbers.KNOWN.get(_name(transformer))
-    if known is not None and _libraries(transformer):
-        return known(transformer)
     if not _libraries(transformer) or not hasattr(transformer, "transform"):
         raise NotPlanned("%s is not a transformer of a known library" % _name(transformer))
-    return numbers.Called(transformer)
+    return numbers.KNOWN.get(_name(transformer), numbers.Called)(transformer)
 
 
 def _libraries(estimator: Any) -> bool:

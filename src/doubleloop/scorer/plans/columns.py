@@ -82,13 +82,3 @@ class Beside(Step):
         if len(self._parts) == 1:
             return self._parts[0].run(data)
         return numpy.concatenate([part.run(data) for part in self._parts], axis=1)
-
-
-class Taken(Step):
-    """Columns of a matrix."""
-
-    def __init__(self, positions: Sequence[int]) -> None:
-        self.positions = list(positions)
-
-    def run(self, data: Any) -> Any:
-        return data[:, self.positions]

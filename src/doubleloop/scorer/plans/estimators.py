@@ -38,13 +38,8 @@ def plan(estimator: Any, method: str) -> Estimator:
     build = KNOWN.get(name)
     made = None if build is None else build(estimator, method)
     if made is None:
-        return Estimator(_called(estimator, method), native=True)
+        return Estimator(getattr(nameless(estimator), method), native=True)
     return Estimator(made)
-
-
-def _called(estimator: Any, method: str) -> Raw:
-    bound = getattr(nameless(estimator), method)
-    return lambda matrix: bound(matrix)
 
 
 def _linear(estimator: Any, method: str) -> Optional[Raw]:
@@ -87,37 +82,28 @@ def _leaf(values: Any) -> Any:
 
 
 def _forest(estimator: Any, method: str) -> Optional[Raw]:
+    """The mean over the trees, added up in their order."""
     if estimator.n_outputs_ != 1:
         return None
-    trees = [each.tree_.predict for each in estimator.estimators_]
-    count = len(trees)
-    if not hasattr(estimator, "classes_"):
-
-        def mean(matrix: Any) -> Any:
-            narrow = _narrow(matrix)
-            total = numpy.zeros(len(narrow))
-            for leaves in trees:
-                total += leaves(narrow)[:, 0]
-            total /= count
-            return total
-
-        return mean
-    shares, classes = [each.predict_proba for each in estimator.estimators_], estimator.classes_
-    if not hasattr(estimator.estimators_[0].tree_, "predict") or _counts_samples(estimator.estimators_[0]):
+    classes = getattr(estimator, "classes_", None)
+    if classes is not None and _counts_samples(estimator.estimators_[0]):
         return None
-    del shares
+    trees = [each.tree_.predict for each in estimator.estimators_]
+    width = 1 if classes is None else len(classes)
 
-    def probabilities(matrix: Any) -> Any:
+    def mean(matrix: Any) -> Any:
         narrow = _narrow(matrix)
-        total = numpy.zeros((len(narrow), len(classes)))
+        total = numpy.zeros((len(narrow), width))
         for leaves in trees:
-            total += _leaf(leaves(narrow))[:, : len(classes)]
-        total /= count
+            total += _leaf(leaves(narrow))[:, :width]
+        total /= len(trees)
         return total
 
+    if classes is None:
+        return lambda matrix: mean(matrix)[:, 0]
     if method == "predict_proba":
-        return probabilities
-    return lambda matrix: classes.take(probabilities(matrix).argmax(axis=1), axis=0)
+        return mean
+    return lambda matrix: classes.take(mean(matrix).argmax(axis=1), axis=0)
 
 
 def _counts_samples(tree: Any) -> bool:
@@ -202,19 +188,19 @@ def _lightgbm(model: Any, method: str) -> Raw:
     if getattr(booster, "pandas_categorical", None):
         raise NotPlanned("LightGBM with categories of a frame")
     classes = getattr(model, "classes_", None)
+
+    def raw(matrix: Any) -> Any:
+        return booster.predict(matrix, num_threads=1)
+
     if classes is None:
-        return lambda matrix: booster.predict(matrix, num_threads=1)
-    if method == "predict":
-        found = getattr(model, "_le", None)
-        if found is None:
-            raise NotPlanned("this version of LightGBM's classifier")
+        return raw
+    if method == "predict" and getattr(model, "_le", None) is None:
+        raise NotPlanned("this version of LightGBM's classifier")
     if len(classes) == 2:
         if method == "predict":
-            return lambda matrix: classes[(booster.predict(matrix, num_threads=1) > 0.5).astype(numpy.intp)]
-        return lambda matrix: _two(booster.predict(matrix, num_threads=1))
-    if method == "predict":
-        return lambda matrix: classes[booster.predict(matrix, num_threads=1).argmax(axis=1)]
-    return lambda matrix: booster.predict(matrix, num_threads=1)
+            return lambda matrix: classes[(raw(matrix) > 0.5).astype(numpy.intp)]
+        return lambda matrix: _two(raw(matrix))
+    return raw if method != "predict" else lambda matrix: classes[raw(matrix).argmax(axis=1)]
 
 
 def _two(positive: Any) -> Any:

@@ -61,9 +61,7 @@ class Guarded:
         if self._plan is not None:
             try:
                 return self._plan.run(columns)
-            except OutOfPlan:
-                pass
-            except Exception:  # the model itself says what is wrong with these rows, if anything is
+            except Exception:  # out of the plan, or wrong: the model itself says so, if anything is wrong
                 pass
         return self._native(columns, rows)
 

@@ -18,9 +18,8 @@ def of(model: Any, inputs: Inputs) -> Known:
     steps, estimator, _ = building.unfolded(model)
     everything = list(range(len(inputs)))
     if steps and type(steps[0]).__name__ == "ColumnTransformer":
-        for name, part, chosen in steps[0].transformers_:
-            places = building.positions(steps[0], name, chosen, inputs)
-            _note(known, building.flat(part) if type(part).__name__ == "Pipeline" else [part], places)
+        for name, part, _ in steps[0].transformers_:
+            _note(known, building.flat(part), building.positions(steps[0], name, inputs))
     else:
         _note(known, steps, everything)
         if not steps:
