@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any, ClassVar
@@ -19,21 +19,53 @@ Distribution = (
     settings.PyTorchDistribution | settings.MpiDistribution | settings.TensorFlowDistribution
     | settings.RayDistribution | Mapping[str, Any]
 )  # fmt: skip
-_COMPONENT = (
-    "description", "tags", "display_name", "properties", "command", "code", "environment", "environment_variables",
-    "distribution", "resources", "limits", "identity", "services", "queue_settings", "is_deterministic",
-)  # fmt: skip
 
 
 class Resourced(Step):
-    """A step that may say which machines it wants."""
+    """A step that runs code, may say which machines it wants, and can be written as a component of its own."""
+
+    # What of it a component says, too.
+    _COMPONENT: ClassVar[tuple[str, ...]]
 
     resources: settings.JobResourceConfiguration | None
+    is_deterministic: bool | None
 
     def set_resources(self, **wanted: Any) -> None:
         """``instance_count``, ``instance_type``, ``shm_size``, …"""
         kept = self.resources._fields() if self.resources else {}
         self.resources = settings.JobResourceConfiguration(**{**kept, **wanted})
+
+    @property
+    def component(self) -> Component:
+        """The step as a component: its inputs are what it declares."""
+        sheet = Sheet()
+        return Component.made(self._write_component(sheet), sheet.lines, self._default_name())
+
+    def _fields(self) -> dict[str, Any]:
+        fields = super()._fields()
+        fields.pop("is_deterministic", None)  # a component has it, a job has not: it always runs
+        return fields
+
+    def _write_step(self, sheet: Sheet, at: tuple[str, ...]) -> dict[str, Any]:
+        if self.is_deterministic is not False:
+            return super()._write_step(sheet, at)
+        component = self._write_component(sheet, (*at, "component"))
+        data: dict[str, Any] = {"type": self._kind.removesuffix("_job"), "component": component}
+        self._put_given(sheet, data, at, ("compute", "inputs", "outputs"))
+        return data
+
+    def _write_component(self, sheet: Sheet, at: tuple[str, ...] = ()) -> dict[str, Any]:
+        data: dict[str, Any] = {"type": self._kind.removesuffix("_job")}
+        self._put_given(sheet, data, at, self._COMPONENT)
+        declared_inputs(sheet, data, at, self)
+        declared_outputs(sheet, data, at, self)
+        return data
+
+    def _put_given(self, sheet: Sheet, data: dict[str, Any], at: tuple[str, ...], names: Iterable[str]) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if value is not None:
+                self._put(sheet, data, at, name, value)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -49,6 +81,10 @@ class Command(Resourced):
         "limits": settings.CommandJobLimits,
     }  # fmt: skip
     _ONLY_JOB: ClassVar[frozenset[str]] = Step._ONLY_JOB
+    _COMPONENT: ClassVar[tuple[str, ...]] = (
+        "description", "tags", "display_name", "properties", "command", "code", "environment", "environment_variables",
+        "distribution", "resources", "limits", "identity", "services", "queue_settings", "is_deterministic",
+    )  # fmt: skip
 
     type: str = "command"
     command: str
@@ -73,12 +109,6 @@ class Command(Resourced):
         """``timeout`` in seconds."""
         self.limits = settings.CommandJobLimits(timeout=timeout)
 
-    @property
-    def component(self) -> Component:
-        """The command as a component: its inputs are what it declares."""
-        sheet = Sheet()
-        return Component.made(self._write_component(sheet), sheet.lines, self._default_name())
-
     def sweep(
         self, *, primary_metric: str, goal: str, sampling_algorithm: str | searching.SamplingAlgorithm = "random",
         compute: str | None = None, max_concurrent_trials: int | None = None, max_total_trials: int | None = None,
@@ -100,43 +130,19 @@ class Command(Resourced):
 
     # -- being written ------------------------------------------------------------------------------------------------
 
-    def _fields(self) -> dict[str, Any]:
-        fields = super()._fields()
-        fields.pop("is_deterministic", None)  # a component has it, a job has not: it always runs
-        return fields
-
     def _write(self, sheet: Sheet, at: tuple[str, ...]) -> Any:
         searching.refuse_spaces(self)
         return super()._write(sheet, at)
 
     def _write_step(self, sheet: Sheet, at: tuple[str, ...]) -> dict[str, Any]:
         searching.refuse_spaces(self)
-        if self.is_deterministic is not False:
-            return super()._write_step(sheet, at)
-        data: dict[str, Any] = {"type": "command", "component": self._write_component(sheet, (*at, "component"))}
-        for name in ("compute", "inputs", "outputs"):
-            value = getattr(self, name)
-            if value is not None:
-                self._put(sheet, data, at, name, value)
-        return data
-
-    def _write_component(self, sheet: Sheet, at: tuple[str, ...] = ()) -> dict[str, Any]:
-        data: dict[str, Any] = {"type": "command"}
-        for name in _COMPONENT:
-            value = getattr(self, name)
-            if value is not None:
-                self._put(sheet, data, at, name, value)
-        declared_inputs(sheet, data, at, self)
-        declared_outputs(sheet, data, at, self)
-        return data
+        return super()._write_step(sheet, at)
 
     def _write_trial(self, sheet: Sheet, at: tuple[str, ...]) -> dict[str, Any]:
         """What a sweep job says of its trials."""
         data: dict[str, Any] = {}
-        for name in ("command", "code", "environment", "environment_variables", "distribution", "resources", "limits"):
-            value = getattr(self, name)
-            if value is not None:
-                self._put(sheet, data, at, name, value)
+        said = ("command", "code", "environment", "environment_variables", "distribution", "resources", "limits")
+        self._put_given(sheet, data, at, said)
         return data
 
 

@@ -6,18 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from doubleloop.sdk.entities.model import Entity, Sheet
+from doubleloop.sdk.entities.model import Entity
 from doubleloop.sdk.entities.settings import JobResourceConfiguration, RetrySettings, RunFunction
 from doubleloop.sdk.steps import model
 from doubleloop.sdk.steps.commands import Resourced
-from doubleloop.sdk.steps.components import Component, declared_inputs, declared_outputs
 from doubleloop.sdk.steps.model import Inputs
-
-_COMPONENT = (
-    "description", "tags", "display_name", "properties", "task", "mini_batch_size", "partition_keys", "input_data",
-    "max_concurrency_per_instance", "error_threshold", "mini_batch_error_threshold", "retry_settings",
-    "logging_level", "resources", "environment_variables", "is_deterministic",
-)  # fmt: skip
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -28,6 +21,12 @@ class Parallel(Resourced):
     _inner: ClassVar[Mapping[str, type[Entity]]] = {
         "task": RunFunction, "retry_settings": RetrySettings, "resources": JobResourceConfiguration,
     }  # fmt: skip
+
+    _COMPONENT: ClassVar[tuple[str, ...]] = (
+        "description", "tags", "display_name", "properties", "task", "mini_batch_size", "partition_keys", "input_data",
+        "max_concurrency_per_instance", "error_threshold", "mini_batch_error_threshold", "retry_settings",
+        "logging_level", "resources", "environment_variables", "is_deterministic",
+    )  # fmt: skip
 
     type: str = "parallel"
     task: RunFunction
@@ -46,37 +45,6 @@ class Parallel(Resourced):
     def __call__(self, **inputs: Any) -> Parallel:
         """A copy with these inputs; inside a pipeline's function, a step of it."""
         return self._called(inputs)
-
-    @property
-    def component(self) -> Component:
-        """The step as a component."""
-        sheet = Sheet()
-        return Component.made(self._write_component(sheet, ()), sheet.lines, self._default_name())
-
-    def _fields(self) -> dict[str, Any]:
-        fields = super()._fields()
-        fields.pop("is_deterministic", None)
-        return fields
-
-    def _write_step(self, sheet: Sheet, at: tuple[str, ...]) -> dict[str, Any]:
-        if self.is_deterministic is not False:
-            return super()._write_step(sheet, at)
-        data: dict[str, Any] = {"type": "parallel", "component": self._write_component(sheet, (*at, "component"))}
-        for name in ("compute", "inputs", "outputs"):
-            value = getattr(self, name)
-            if value is not None:
-                self._put(sheet, data, at, name, value)
-        return data
-
-    def _write_component(self, sheet: Sheet, at: tuple[str, ...]) -> dict[str, Any]:
-        data: dict[str, Any] = {"type": "parallel"}
-        for name in _COMPONENT:
-            value = getattr(self, name)
-            if value is not None:
-                self._put(sheet, data, at, name, value)
-        declared_inputs(sheet, data, at, self)
-        declared_outputs(sheet, data, at, self)
-        return data
 
 
 def parallel_run_function(
