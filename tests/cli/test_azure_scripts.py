@@ -84,6 +84,8 @@ def test_what_is_azures_alone_says_so_and_fails(shell: Any) -> None:
         assert done.returncode != 0 and done.stdout == "", words
         assert "This is not Azure" in done.stderr and "`az ml …`" in done.stderr
     assert shell("az extension add -n aks-preview").returncode != 0
+    scaling = shell("az monitor autoscale create --min-count 1 --max-count 5")
+    assert scaling.returncode != 0 and "write `scale_settings`" in scaling.stderr
 
 
 def test_curl_to_azures_management_is_answered_and_all_else_is_curls_own(installed: Any) -> None:

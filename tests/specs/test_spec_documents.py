@@ -17,6 +17,9 @@ HOSTS = (
 )
 TREE, BLOB = "tree:sha256:" + "a" * 64, "blob:sha256:" + "b" * 64
 
+# A deployment that scales, up to the fields that say how.
+SCALED = "name: blue\nendpoint_name: e\nscale_settings:\n  type: target_utilization\n"
+
 FILES: dict[str, str] = {
     "data": "name: d\ntype: uri_file\npath: https://example.com/x.csv\n",
     "environment": "name: e\nimage: python\nconda_file: {dependencies: [python=3.11]}\n",
@@ -191,6 +194,22 @@ def test_what_is_known_and_not_served_is_refused_with_an_alternative(text: str, 
         ("name: d\ntype: uri_file\npath: 'azureml:x:1:2'\n", 3, "path", "not a reference", "azureml:name:version"),
         ("name: blue\nendpoint_name: e\ninstance_count: true\n", 3, "instance_count", "must be a number", ""),
         ("name: blue\nendpoint_name: e\ninstance_count: 0\n", 3, "instance_count", "greater than or equal to 1", ""),
+        (f"{SCALED}  min_instances: 3\n  max_instances: 2\n", 5, "scale_settings.min_instances",
+         "min_instances (3) is above max_instances (2)", "write 'max_instances: 3' or more"),
+        (f"{SCALED}  min_instances: 3\n", 5, "scale_settings.min_instances",
+         "above max_instances (1, which is 1 when it is left out)", "write 'max_instances: 3' or more"),
+        (f"{SCALED}  max_instances: 2\n  target_utilization_percentage: 0\n", 6,
+         "scale_settings.target_utilization_percentage", "greater than or equal to 1, not 0", ""),
+        (f"{SCALED}  target_utilization_percentage: 101\n", 5, "scale_settings.target_utilization_percentage",
+         "less than or equal to 100, not 101", ""),
+        (f"{SCALED}  polling_interval: 5 seconds\n", 5, "scale_settings.polling_interval",
+         "'5 seconds' is not a duration; write ISO 8601", ""),
+        (f"{SCALED}  polling_interval: PT0.5S\n", 5, "scale_settings.polling_interval", "shorter than a second", ""),
+        (f"{SCALED}  polling_interval: 0\n", 5, "scale_settings.polling_interval", "shorter than a second", ""),
+        (SCALED.replace("target_utilization", "target_utilisation"), 4, "scale_settings.type",
+         "must be one of default, target_utilization", "did you mean 'target_utilization'?"),
+        (SCALED.replace("target_utilization", "default") + "  max_instances: 2\n", 5, "scale_settings.max_instances",
+         "'max_instances' says nothing", "write 'type: target_utilization'"),
         ("name: e\nauth_mode: password\n", 2, "auth_mode", "must be one of key, aml_token, aad_token", ""),
         ("name: s\ntrigger: {type: cron, expression: '0 3 * *'}\ncreate_monitor: {}\n", 2, "trigger.expression",
          "not a cron expression", ""),
@@ -212,6 +231,12 @@ def test_what_is_wrong_is_said_with_line_and_cure(text: str, line: int, path: st
     assert (error.where.file, error.where.line, error.where.path) == ("f.yml", line, path)
     assert says in error.what
     assert cure in error.cure
+
+
+def test_a_polling_interval_is_seconds_or_a_duration() -> None:
+    for written in ("1", "30", "PT5S", "2m"):
+        document = documents.from_wire(parse(f"{SCALED}  polling_interval: {written}\n").to_wire())
+        assert document.model.scale_settings.polling_interval == written
 
 
 def test_several_problems_are_listed_in_order_of_line() -> None:

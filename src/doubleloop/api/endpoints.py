@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import anyio.to_thread
@@ -25,9 +26,12 @@ def _endpoint(ctx: Ctx, endpoint: model.Endpoint) -> dict[str, Any]:
     return render.endpoint(endpoint, queries.score_url(ctx, endpoint.name), names)
 
 
-def _deployment(ctx: Ctx, deployment: model.Deployment) -> dict[str, Any]:
+def _deployment(
+    ctx: Ctx, deployment: model.Deployment, running: Mapping[str, model.Instances] | None = None
+) -> dict[str, Any]:
     endpoint = queries.get(ctx, deployment.endpoint)
-    return render.deployment(deployment, endpoint.traffic.get(deployment.name, 0))
+    instances = (running or {}).get(deployment.id)
+    return render.deployment(deployment, endpoint.traffic.get(deployment.name, 0), instances)
 
 
 @router.post("", openapi_extra=needs(Action.ENDPOINT_WRITE))
@@ -153,13 +157,18 @@ def mirror(request: Request, ws: str, name: str, deployment: str | None = None) 
 def deployments(request: Request, ws: str, name: str) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
         queries.get(ctx, name)
-        return requests.listing(queries.deployments(ctx, name), lambda each: _deployment(ctx, each))
+    running = queries.instances(requests.contexts(request), ws, name)
+    with requests.reading(request, ws) as ctx:
+        return requests.listing(queries.deployments(ctx, name), lambda each: _deployment(ctx, each, running))
 
 
 @router.get("/{name}/deployments/{deployment}", openapi_extra=needs(Action.ENDPOINT_READ))
 def show_deployment(request: Request, ws: str, name: str, deployment: str) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
-        return _deployment(ctx, queries.deployment_named(ctx, name, deployment))
+        queries.deployment_named(ctx, name, deployment)
+    running = queries.instances(requests.contexts(request), ws, name)
+    with requests.reading(request, ws) as ctx:
+        return _deployment(ctx, queries.deployment_named(ctx, name, deployment), running)
 
 
 @router.delete("/{name}/deployments/{deployment}", openapi_extra=needs(Action.ENDPOINT_WRITE))

@@ -115,13 +115,18 @@ _PROVISIONING = {
 }  # fmt: skip
 
 
-def deployment(value: endpoints.Deployment, traffic: int) -> dict[str, Any]:
+def deployment(
+    value: endpoints.Deployment, traffic: int, instances: endpoints.Instances | None = None
+) -> dict[str, Any]:
+    """``instances``: what runs of it now, where somebody has asked the gateway and it has answered."""
     spec = value.spec.get("spec", {})
     return {
         "id": value.id, "name": value.name, "endpoint_name": value.endpoint, "workspace": value.workspace,
         "status": value.status.value, "provisioning_state": _PROVISIONING[value.status.value], "error": value.error,
         "model": value.model_id, "environment_lock": value.environment_lock,
-        "instance_count": spec.get("instance_count", 1), "traffic": traffic, "release": value.release,
+        "instance_count": spec.get("instance_count", 1), "instances": instances.wanted if instances else None,
+        "ready_instances": instances.ready if instances else None,
+        "scaled": instances.scaled if instances else None, "traffic": traffic, "release": value.release,
         "spec": spec,
         "signed": value.signature is not None, "unchecked": _unchecked(value), "created_by": value.created_by,
         "created_at": plain(value.created_at),

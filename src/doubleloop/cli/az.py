@@ -112,6 +112,12 @@ def _answer(state: State, words: Words) -> tuple[Any, dict[str, str]]:
         if answer and len(plain) >= length:
             return answer(state, plain[length:]), shown
     said = " ".join(["az", *[word for word in plain[:2] if not word.startswith("-")]])
+    if plain[:2] == ["monitor", "autoscale"]:
+        raise errors.NotSupported(
+            f"This is not Azure: '{said}' does nothing here",
+            cure="A deployment follows its load by itself: write `scale_settings` (type: target_utilization, "
+            "min_instances, max_instances) into its file.",
+        )
     raise errors.NotSupported(
         f"This is not Azure: '{said}' does nothing here",
         cure="Doubleloop answers `az ml …`, `az account`, `az configure`, `az config`, `az extension`, `az group`, "

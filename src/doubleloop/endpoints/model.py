@@ -80,6 +80,16 @@ class Deployment:
 
 
 @dataclass(frozen=True)
+class Instances:
+    """``wanted`` and ``ready`` scoring processes now; ``scaled`` tells when, from and to which number and why they last
+    followed the load (``at``, ``before``, ``after``, ``why``; None: never)."""
+
+    wanted: int
+    ready: int
+    scaled: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Metrics:
     """What one deployment has answered since the gateway began to serve it.
 

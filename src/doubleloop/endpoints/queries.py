@@ -74,6 +74,19 @@ def metrics(contexts: Contexts, workspace: str, endpoint: str) -> dict[str, mode
     return {name: _metrics(each) for name, each in found.deployments.items()} if found else {}
 
 
+def instances(contexts: Contexts, workspace: str, endpoint: str) -> dict[str, model.Instances]:
+    """What runs of each deployment, by id; empty when no gateway answers."""
+    try:
+        status = contexts.port(ports.Serving).status()
+    except errors.Unavailable:
+        return {}
+    found = status.endpoints.get(f"{workspace}/{endpoint}")
+    return {
+        each.id: model.Instances(each.instances, each.ready_instances, vars(each.scaled) if each.scaled else None)
+        for each in (found.deployments.values() if found else ())
+    }
+
+
 def _metrics(status: protocol.DeploymentStatus) -> model.Metrics:
     counters = status.counters
     return model.Metrics(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from doubleloop.base import errors, verdicts
+from doubleloop.base import clock, errors, verdicts
 from doubleloop.endpoints.model import Metrics
 from doubleloop.gateway import histogram
 
 # Fewer answers than this say nothing about a rate or a 99th percentile.
 ENOUGH_REQUESTS = 20
+
+
+def milliseconds(interval: str) -> int:
+    """Of ``polling_interval``: whole seconds, or a duration."""
+    return int(interval) * 1000 if interval.isdigit() else int(clock.duration(interval).total_seconds() * 1000)
 
 
 def check_traffic(traffic: Mapping[str, int], deployments: Mapping[str, bool]) -> None:

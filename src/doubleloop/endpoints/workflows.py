@@ -12,7 +12,7 @@ from doubleloop.data import commands as data
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import commands as durable
 from doubleloop.durable import ports as flows
-from doubleloop.endpoints import commands, model, ports, store, variables
+from doubleloop.endpoints import commands, model, ports, rules, store, variables
 from doubleloop.environments import commands as environments
 from doubleloop.environments import queries as pins
 from doubleloop.environments.sources import Prepared
@@ -185,7 +185,7 @@ def _served(deployment: model.Deployment) -> protocol.Deployment:
         id=deployment.id, python=deployment.python, model_dir=deployment.files["model_dir"],
         kind=deployment.files["kind"], code_dir=deployment.files["code_dir"],
         scoring_script=deployment.files["script"], environment_variables=plain, secrets=dict(named),
-        instances=spec.instance_count or 1, signature=deployment.signature,
+        instances=spec.instance_count or 1, scale=_scale(spec.scale_settings), signature=deployment.signature,
         unsigned_reason=None if deployment.signature else "the model was logged without a signature",
         model=deployment.model_name, model_version=deployment.model_version, compile=spec.compile,
         collect=protocol.Collect(
@@ -198,6 +198,18 @@ def _served(deployment: model.Deployment) -> protocol.Deployment:
         ),
         **more,
     )  # fmt: skip
+
+
+def _scale(given: Any) -> protocol.Scale | None:
+    """A deployment's ``scale_settings``: None where the number of instances stays."""
+    if given is None or given.type == "default":
+        return None
+    chosen = {
+        "min_instances": given.min_instances, "max_instances": given.max_instances,
+        "target_utilization_percentage": given.target_utilization_percentage,
+        "polling_interval_ms": rules.milliseconds(given.polling_interval) if given.polling_interval else None,
+    }  # fmt: skip
+    return protocol.Scale(**{key: value for key, value in chosen.items() if value is not None})
 
 
 def _captured(collector: Any) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -14,12 +15,30 @@ class Counts:
         self.throttled = 0
         self.cancelled = 0
         self.in_flight = 0
+        # Request-seconds until ``_since``: divided by a span of time, the mean number in flight.
+        self._in_flight_seconds = 0.0
+        self._since = time.monotonic()
         self.latency = histogram.empty()
         self.latency_sum_ms = 0.0
         # Of the answers that the model gave, or should have given: a refusal (4xx) is quick and says nothing about it.
         self.answers = histogram.empty()
         self.queue = histogram.empty()
         self.queue_sum_ms = 0.0
+
+    def entered(self) -> None:
+        self.in_flight_seconds()
+        self.in_flight += 1
+
+    def left(self) -> None:
+        self.in_flight_seconds()
+        self.in_flight -= 1
+
+    def in_flight_seconds(self) -> float:
+        """The integral of ``in_flight`` over time until now."""
+        now = time.monotonic()
+        self._in_flight_seconds += self.in_flight * (now - self._since)
+        self._since = now
+        return self._in_flight_seconds
 
     def answered(self, status: int, milliseconds: float) -> None:
         self.by_status[status] += 1

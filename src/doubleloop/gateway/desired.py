@@ -30,6 +30,16 @@ class Collect:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """The number of instances follows the load: see ``scaling``."""
+
+    min_instances: int = 1
+    max_instances: int = 1
+    polling_interval_ms: int = 1000
+    target_utilization_percentage: int = 70
+
+
+@dataclass(frozen=True)
 class Deployment:
     """One deployment. ``id`` names this very version of it: a new id under the same name is a replacement.
 
@@ -48,7 +58,9 @@ class Deployment:
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     sealed: Mapping[str, str] = field(default_factory=dict)
+    # With ``scale`` this is where it starts.
     instances: int = 1
+    scale: Scale | None = None
     request_timeout_ms: int = 5000
     max_concurrent_requests_per_instance: int = 1
     max_queue_wait_ms: int = 500
@@ -151,6 +163,7 @@ def _deployment(place: str, name: str, value: Any) -> Deployment:
         secrets=reader.take("secrets", _text_map, {}),
         sealed=reader.take("sealed", _text_map, {}),
         instances=reader.take("instances", _whole(1), 1),
+        scale=_scale(f"{place}.scale", reader.take("scale", _mapping, None)),
         request_timeout_ms=reader.take("request_timeout_ms", _whole(1), 5000),
         max_concurrent_requests_per_instance=reader.take("max_concurrent_requests_per_instance", _whole(1), 1),
         max_queue_wait_ms=reader.take("max_queue_wait_ms", _whole(0), 500),
@@ -167,6 +180,24 @@ def _deployment(place: str, name: str, value: Any) -> Deployment:
     if set(deployment.secrets) != set(deployment.sealed):
         raise _wrong(place, "every variable of 'secrets' needs its value in 'sealed', and no other has one")
     return deployment
+
+
+def _scale(place: str, value: Mapping[str, Any] | None) -> Scale | None:
+    if value is None:
+        return None
+    reader = _Reader(place, value)
+    scale = Scale(
+        min_instances=reader.take("min_instances", _whole(1), 1),
+        max_instances=reader.take("max_instances", _whole(1), 1),
+        polling_interval_ms=reader.take("polling_interval_ms", _whole(1), 1000),
+        target_utilization_percentage=reader.take("target_utilization_percentage", _whole(1), 70),
+    )
+    reader.finish()
+    if scale.min_instances > scale.max_instances:
+        raise _wrong(place, "min_instances is above max_instances")
+    if scale.target_utilization_percentage > 100:
+        raise _wrong(f"{place}.target_utilization_percentage", "must be at most 100")
+    return scale
 
 
 def _collect(place: str, value: Mapping[str, Any]) -> Collect:

@@ -23,6 +23,8 @@ class Limits:
     stuck_after: float = 30.0
     # Resident bytes that one scorer may hold; beyond it is ended and started anew. 0 is no limit.
     max_scorer_bytes: int = 0
+    # Seconds of lower load before a deployment that scales gives instances back; Kubernetes' autoscaler waits as long.
+    scale_down_after: float = 300.0
     # Seconds in-flight requests get when the gateway or a deployment stops.
     drain_timeout: float = 30.0
     # The log's segments become Parquet after this many rows, bytes or seconds, whichever is first.

@@ -18,6 +18,7 @@ from doubleloop.gateway import histogram, paths, sockets
 Collect = desired_state.Collect
 Deployment = desired_state.Deployment
 Endpoint = desired_state.Endpoint
+Scale = desired_state.Scale
 Desired = desired_state.Desired
 State = Literal["starting", "ready", "failed", "draining"]
 
@@ -52,15 +53,27 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class Scaled:
+    """The last time that the number of instances followed the load: when (ISO 8601), from and to which number."""
+
+    at: str
+    before: int
+    after: int
+    why: str
+
+
+@dataclass(frozen=True)
 class DeploymentStatus:
     """One deployment as desired: ``state`` is that of ``id``; ``serving_id`` is the one that answers now (the
-    earlier one until a replacement is ready; None when nothing does). ``restarts`` counts crashed scorers."""
+    earlier one until a replacement is ready; None when nothing does). ``restarts`` counts crashed scorers.
+    ``instances`` are wanted now; ``scaled`` is None while that is the number it started with."""
 
     id: str
     state: State
     serving_id: str | None = None
     instances: int = 0
     ready_instances: int = 0
+    scaled: Scaled | None = None
     restarts: int = 0
     error: str | None = None
     description: Mapping[str, Any] | None = None
@@ -182,7 +195,8 @@ def status_from_dict(value: dict[str, Any]) -> Status:
 
 def _deployment_status(value: dict[str, Any]) -> DeploymentStatus:
     counters = Counters(**{**value["counters"], "latency": tuple(value["counters"]["latency"])})
-    return DeploymentStatus(**{**value, "counters": counters, "draining": tuple(value["draining"])})
+    scaled = Scaled(**value["scaled"]) if value["scaled"] else None
+    return DeploymentStatus(**{**value, "counters": counters, "draining": tuple(value["draining"]), "scaled": scaled})
 
 
 def _read_all(connection: socket.socket) -> bytes:

@@ -24,6 +24,7 @@ from doubleloop.gateway import (
     pool,
     protocol,
     records,
+    scaling,
     scorers,
     usage,
     wal,
@@ -56,10 +57,16 @@ class Running:
     """``usable`` once all instances have been ready: then it may get traffic, and keeps it through crashes."""
 
     def __init__(
-        self, workspace: str, endpoint: str, name: str, deployment: desired.Deployment, around: Surroundings
-    ) -> None:
+        self, workspace: str, endpoint: str, name: str, deployment: desired.Deployment, around: Surroundings,
+        before: int = 1,
+    ) -> None:  # fmt: skip
+        """``before``: instances of the deployment whose place it takes; the load that they bear comes to this one."""
         self.workspace, self.endpoint, self.name = workspace, endpoint, name
         self.deployment = deployment
+        self.instances = _first(deployment, before)
+        self.scaled: protocol.Scaled | None = None
+        self._history: list[scaling.Sample] = []
+        self._looked, self._busy = time.monotonic(), 0.0
         self.usable = False
         self.draining = False
         self.error: str | None = None
@@ -84,25 +91,49 @@ class Running:
         )
 
     def start(self) -> None:
-        for number in range(self.deployment.instances):
-            self._keep(number)
+        self._resize()
+
+    def _resize(self) -> None:
+        for number in range(self.instances):
+            if number not in self._keepers:
+                self._keep(number)
+        for number in [number for number in self._keepers if number >= self.instances]:
+            task = asyncio.create_task(self._shrink(self._keepers.pop(number), self._scorers.pop(number, None)))
+            self._shrinking.add(task)
+            task.add_done_callback(self._shrinking.discard)
 
     def adjust(self, deployment: desired.Deployment) -> None:
         """Takes over settings that need no new process: instances, times, queue, collecting, names."""
-        self.deployment = deployment
+        was, self.deployment = self.deployment, deployment
+        if (deployment.instances, deployment.scale) != (was.instances, was.scale):
+            self.instances = _first(deployment, self.instances)
+            self._history.clear()
         self._masker = masks.Masker(self._around.home, deployment.collect)
         self.pool.depth = deployment.max_concurrent_requests_per_instance
         self.pool.queue_wait = deployment.max_queue_wait_ms / 1000
-        for number in range(deployment.instances):
-            if number not in self._keepers:
-                self._keep(number)
-        for number in [number for number in self._keepers if number >= deployment.instances]:
-            task = asyncio.create_task(self._shrink(number))
-            self._shrinking.add(task)
-            task.add_done_callback(self._shrinking.discard)
+        self._resize()
         if self.log is not None:
             self.log.rotate()  # the header of the next segment says the new names
             self.log = self._new_log()
+
+    def look_load(self) -> None:
+        """Follow the load, if the deployment is to and its polling interval is over."""
+        policy, now = self.deployment.scale, time.monotonic()
+        if policy is None or not self.usable or now - self._looked < policy.polling_interval_ms / 1000:
+            return
+        busy = self.counts.in_flight_seconds()
+        sample = scaling.Sample(now, (busy - self._busy) / (now - self._looked))
+        self._looked, self._busy = now, busy
+        window = self._around.limits.scale_down_after
+        self._history = [*scaling.kept(self._history, window, now), sample]
+        found = scaling.decide(
+            self.instances, self._history, policy, self.deployment.max_concurrent_requests_per_instance, window, now
+        )
+        if found.wanted != self.instances:
+            self.scaled = protocol.Scaled(clock.iso(clock.now()), self.instances, found.wanted, found.why)
+            logger.info("%s: %d to %d instances: %s", self._place(), self.instances, found.wanted, found.why)
+            self.instances = found.wanted
+            self._resize()
 
     async def stop(self, timeout: float) -> None:
         """Finishes what is in flight (at most ``timeout`` seconds), stops the scorers, closes the log."""
@@ -161,7 +192,7 @@ class Running:
     def gauges(self) -> dict[str, float]:
         used = [usage.of(scorer.pid) for scorer in self._scorers.values() if not scorer.ended.is_set()]
         return {
-            "doubleloop_instances": self.deployment.instances, "doubleloop_ready_instances": self.pool.ready,
+            "doubleloop_instances": self.instances, "doubleloop_ready_instances": self.pool.ready,
             "doubleloop_scorer_restarts_total": self.restarts, "doubleloop_queued": self.pool.queued,
             "doubleloop_scorer_memory_bytes": sum(each.memory for each in used),
             "doubleloop_scorer_cpu_seconds_total": round(sum(each.cpu for each in used), 2),
@@ -244,16 +275,20 @@ class Running:
         self.description = description
         self.pool.ahead = AHEAD if description.get("together") else 1
         self.pool.add(scorer)
-        if self.pool.ready >= self.deployment.instances:
+        if self.pool.ready >= self.instances:
             self.usable, self.error = True, None
         self._around.changed()
         return True
 
-    async def _shrink(self, number: int) -> None:
-        keeper, scorer = self._keepers.pop(number), self._scorers.pop(number)
-        self.pool.retire(scorer)
+    async def _shrink(self, keeper: asyncio.Task[None], scorer: scorers.Scorer | None) -> None:
+        """One instance less: it gets nothing new, and ends when it has answered what it has."""
         keeper.cancel()
-        deadline = time.monotonic() + self._around.limits.drain_timeout
+        if scorer is None:  # it has not even begun to start
+            return
+        self.pool.retire(scorer)
+        # No caller waits for longer than the timeout of a request: then nothing is lost with the process.
+        patience = max(self._around.limits.drain_timeout, self.deployment.request_timeout_ms / 1000)
+        deadline = time.monotonic() + patience
         while scorer.in_flight and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         await scorer.stop()
@@ -272,3 +307,10 @@ class Running:
 
     def _place(self) -> str:
         return f"{self.workspace}/{self.endpoint} {self.name} ({self.deployment.id})"
+
+
+def _first(deployment: desired.Deployment, before: int) -> int:
+    """With how many instances: those asked for; one that scales, with no fewer than it had."""
+    if deployment.scale is None:
+        return deployment.instances
+    return scaling.clamp(max(deployment.instances, before), deployment.scale)

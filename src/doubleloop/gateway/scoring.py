@@ -53,7 +53,7 @@ class Scoring:
         self, request: messages.Request, running: Running, request_id: str, mirrored: bool = False
     ) -> messages.Response:
         counts = running.counts
-        counts.in_flight += 1
+        counts.entered()
         try:
             attempt = _Attempt(request, running, request_id, mirrored)
             try:
@@ -69,7 +69,7 @@ class Scoring:
             counts.answered(response.status, attempt.milliseconds())
             return response
         finally:
-            counts.in_flight -= 1
+            counts.left()
 
 
 class _Attempt:

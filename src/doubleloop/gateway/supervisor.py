@@ -46,7 +46,7 @@ class Supervisor:
         self.converter.start()
         for segment in wal.leftovers(paths.inference(self._home)):
             self.converter.add(segment, wait=False)
-        return [asyncio.create_task(task) for task in (self._watch(), self._rotate(), self._sync())]
+        return [asyncio.create_task(task) for task in (self._watch(), self._rotate(), self._sync(), self._scale())]
 
     def look(self) -> None:
         """Read the desired state now (SIGHUP)."""
@@ -106,7 +106,8 @@ class Supervisor:
         if coming is not None:
             self._drain(self._next.pop(place))
         workspace, _, endpoint = place[0].partition("/")
-        running = self._next[place] = Running(workspace, endpoint, place[1], deployment, self._around)
+        before = current.instances if current is not None else 1
+        running = self._next[place] = Running(workspace, endpoint, place[1], deployment, self._around, before)
         running.start()
 
     def _settle(self) -> None:
@@ -190,6 +191,12 @@ class Supervisor:
                 if log.old():
                     log.rotate()
 
+    async def _scale(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            for running in self._current.values():
+                running.look_load()
+
     async def _sync(self) -> None:
         while True:
             await asyncio.sleep(self._limits.fsync_interval)
@@ -224,7 +231,7 @@ class Supervisor:
         return protocol.DeploymentStatus(
             id=subject.deployment.id, state=subject.state,
             serving_id=current.deployment.id if current is not None else None,
-            instances=subject.deployment.instances, ready_instances=subject.pool.ready,
+            instances=subject.instances, ready_instances=subject.pool.ready, scaled=subject.scaled,
             restarts=subject.restarts, error=subject.error,
             description=dict(subject.description) if subject.description is not None else None,
             counters=subject.counts.snapshot(), draining=tuple(leaving),

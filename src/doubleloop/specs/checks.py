@@ -125,6 +125,30 @@ def _check_listed(document: Document, path: str, name: str, known: list[str], wh
         )
 
 
+_SCALED_BY = ("min_instances", "max_instances", "polling_interval", "target_utilization_percentage")
+
+
+def _check_scale(document: Document) -> None:
+    scale = document.model.scale_settings
+    if scale is None:
+        return
+    given = [name for name in _SCALED_BY if getattr(scale, name) is not None]
+    if scale.type == "default" and given:
+        raise errors.InvalidInput(
+            f"with 'type: default' the number of instances stays as it is, and '{given[0]}' says nothing",
+            where=document.source.where(f"scale_settings.{given[0]}"),
+            cure="write 'type: target_utilization', or leave it out",
+        )
+    fewest, most = scale.min_instances or 1, scale.max_instances or 1
+    if fewest > most:
+        by_default = "" if scale.max_instances else ", which is 1 when it is left out"
+        raise errors.InvalidInput(
+            f"min_instances ({fewest}) is above max_instances ({most}{by_default})",
+            where=document.source.where("scale_settings.min_instances"),
+            cure=f"write 'max_instances: {fewest}' or more",
+        )
+
+
 def _check_rule(document: Document) -> None:
     for visit in fields.walk(document.model):
         if isinstance(visit.value, str):
@@ -144,6 +168,7 @@ CHECKS: dict[str, tuple[Callable[[Document], None], ...]] = {
     "spark_component": (pipelines.check,),
     "schedule": (_check_schedule,),
     "setup": (_check_setup,),
+    "online_deployment": (_check_scale,),
     "release": (_check_release,),
     "rule": (_check_rule,),
 }

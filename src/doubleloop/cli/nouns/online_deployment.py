@@ -18,7 +18,7 @@ _COLUMNS = (
     output.Column("Status", "status"),
     output.Column("Traffic %", "traffic"),
     output.Column("Model", "model"),
-    output.Column("Instances", "instance_count"),
+    output.Column("Instances", "instances"),
     output.Column("Release", "release"),
     output.Column("Created", "created_at", output.when),
 )

@@ -93,11 +93,11 @@ class DefaultScaleSettings(Entity):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TargetUtilizationScaleSettings(Entity):
-    """Accepted; the number of instances is ``instance_count``."""
+    """The number of instances follows the load. ``polling_interval``: seconds, or a duration such as ``PT5S``."""
 
     min_instances: int | None = None
     max_instances: int | None = None
-    polling_interval: int | None = None
+    polling_interval: int | str | None = None
     target_utilization_percentage: int | None = None
     type: str = "target_utilization"
 

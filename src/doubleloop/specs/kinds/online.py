@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
+from doubleloop.base import clock
 from doubleloop.specs import fields, support
 from doubleloop.specs.fields import (
     Accepted,
@@ -74,16 +75,31 @@ class Probe(Spec):
     failure_threshold: Count | None = Field(None, description="Bad checks in a row that count as down.")
 
 
+def _polling(value: str) -> str:
+    """Whole seconds, as Azure's files have them, or a duration; a second at least."""
+    if not value.isdigit():
+        if clock.duration(value).total_seconds() < 1:
+            raise ValueError(f"'{value}' is shorter than a second")
+    elif int(value) < 1:
+        raise ValueError("0 is shorter than a second")
+    return value
+
+
 class ScaleSettings(Spec):
     title: ClassVar[str] = "online deployment › scale_settings"
 
     type: Annotated[Literal["default", "target_utilization"], Fold] = Field(
-        description="default or target_utilization."
+        description="default (the number of instances stays) or target_utilization (it follows the load)."
     )
-    min_instances: Count | None = Field(None, description="Fewest instances.")
-    max_instances: Count | None = Field(None, description="Most instances.")
-    polling_interval: Count | None = Field(None, description="Seconds between two looks at the load.")
-    target_utilization_percentage: Percent | None = Field(None, description="Load to aim at.")
+    min_instances: Count | None = Field(None, description="Fewest instances; 1 if it is left out.")
+    max_instances: Count | None = Field(None, description="Most instances; 1 if it is left out.")
+    polling_interval: Annotated[Text, AfterValidator(_polling)] | None = Field(
+        None,
+        description="Time between two looks at the load: seconds, or a duration such as PT5S; 1 if it is left out.",
+    )
+    target_utilization_percentage: Annotated[Int, Field(ge=1, le=100)] | None = Field(
+        None, description="Share of max_concurrent_requests_per_instance to aim at, in per cent; 70 if it is left out."
+    )
 
 
 class CollectionData(Spec):
@@ -158,7 +174,9 @@ class OnlineDeployment(Spec):
         None, description="Environment of the scoring code; MLflow models bring their own."
     )
     environment_variables: Variables = Field(default_factory=dict, description="Set for the scoring process.")
-    instance_count: Count | None = Field(None, description="Number of scoring processes.")
+    instance_count: Count | None = Field(
+        None, description="Number of scoring processes; with scale_settings the number it starts with."
+    )
     instance_type: Accepted | None = Field(None, description="Azure machine size.")
     scale_settings: ScaleSettings | None = Field(None, description="How the number of instances follows the load.")
     request_settings: RequestSettings | None = Field(None, description="Time and queue limits of requests.")
@@ -189,14 +207,7 @@ SUPPORT: dict[type[fields.Spec], support.Rows] = {
     CodeConfiguration: support.rows("code scoring_script"),
     RequestSettings: support.rows("request_timeout_ms max_concurrent_requests_per_instance max_queue_wait_ms"),
     Probe: support.rows("period initial_delay timeout success_threshold failure_threshold"),
-    ScaleSettings: support.rows(
-        "type",
-        {
-            "min_instances max_instances polling_interval target_utilization_percentage": (
-                "has no effect here: the number of instances is 'instance_count'"
-            )
-        },
-    ),
+    ScaleSettings: support.rows("type min_instances max_instances polling_interval target_utilization_percentage"),
     CollectionData: support.rows("", {"name version path": "has no effect here: the log has a place of its own"}),
     Collection: support.rows(
         "enabled", {"data": "has no effect here: the log has a place of its own", "client_id": support.IDENTITY}

@@ -1,0 +1,86 @@
+"""From a deployment's ``scale_settings`` to what the gateway is asked for, and back to what runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from doubleloop.base import errors
+from doubleloop.endpoints import commands, model, ports, queries, store, workflows
+from doubleloop.gateway import protocol
+from doubleloop.secrets import local as secrets
+from doubleloop.secrets import ports as secret_ports
+from doubleloop.specs import documents
+
+DEPLOYMENT = f"""
+name: blue
+endpoint_name: place
+model: {{path: "tree:sha256:{"a" * 64}"}}
+"""
+FILES = {"model_dir": "/m", "kind": "mlflow", "code_dir": None, "script": None}
+
+
+class Serving:
+    """A gateway that says what a test wants."""
+
+    status_: protocol.Status | None = None
+
+    def status(self) -> protocol.Status:
+        if self.status_ is None:
+            raise errors.Unavailable("no gateway answers")
+        return self.status_
+
+
+@pytest.fixture
+def placed(house: Any, tmp_path: Path) -> Any:
+    house.ports[secret_ports.Keys] = secrets.FileKeys(tmp_path / "secret.key")
+    with house.write("grace") as ctx:
+        commands.put_endpoint(ctx, documents.parse("name: place", "e.yml", Path("/"), kind="online_endpoint"))
+    return house
+
+
+def deployed(house: Any, more: str) -> model.Deployment:
+    document = documents.parse(DEPLOYMENT + more, "d.yml", Path("/nowhere"), kind="online_deployment")
+    with house.write("grace") as ctx:
+        made = commands.create_deployment(ctx, document)
+        store.switch_status(ctx, made, model.Status.STARTING, files=FILES)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("more", "instances", "scale"),
+    [
+        ("", 1, None),
+        ("scale_settings: {type: default}\ninstance_count: 2", 2, None),
+        ("scale_settings: {type: target_utilization}", 1, protocol.Scale(1, 1, 1000, 70)),
+        ("scale_settings: {type: Target_Utilization, min_instances: 2, max_instances: 6, polling_interval: 10, "
+         "target_utilization_percentage: 50}\ninstance_count: 3", 3, protocol.Scale(2, 6, 10_000, 50)),
+        ("scale_settings: {type: target_utilization, max_instances: 2, polling_interval: PT1M30S}", 1,
+         protocol.Scale(1, 2, 90_000, 70)),
+    ],
+)  # fmt: skip
+def test_the_gateway_is_asked_for_what_the_file_says(
+    placed: Any, more: str, instances: int, scale: protocol.Scale | None
+) -> None:
+    deployed(placed, more)
+    with placed.read("grace") as ctx:
+        (endpoint,) = workflows.desired(ctx).values()
+    found = endpoint.deployments["blue"]
+    assert (found.instances, found.scale) == (instances, scale)
+
+
+def test_what_runs_is_told_with_why_it_last_changed(placed: Any) -> None:
+    made = deployed(placed, "scale_settings: {type: target_utilization, max_instances: 4}")
+    serving = placed.ports[ports.Serving] = Serving()
+    assert queries.instances(placed.contexts, made.workspace, "place") == {}
+    scaled = protocol.Scaled(
+        "2026-11-22T21:56:00.000000Z", 1, 3, "2.0 requests in flight; 70 % of 1 each is the target"
+    )
+    blue = protocol.DeploymentStatus(made.id, "ready", made.id, 3, 2, scaled)
+    place = protocol.EndpointStatus({}, {"blue": blue})
+    serving.status_ = protocol.Status(1, True, endpoints={f"{made.workspace}/place": place})
+    found = queries.instances(placed.contexts, made.workspace, "place")[made.id]
+    assert (found.wanted, found.ready, found.scaled) == (3, 2, vars(scaled))
+    assert queries.instances(placed.contexts, made.workspace, "elsewhere") == {}
