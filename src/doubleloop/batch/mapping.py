@@ -24,7 +24,11 @@ def task(
     rules.check_file_name(wanted.output_file_name, invocation.where("output_file_name"))
     data = rules.data_inputs(invocation)
     code = file.model.code_configuration
-    entry = {"kind": "mlflow"} if code is None else {"kind": "script", "script": code.scoring_script, "arguments": []}
+    entry = (
+        {"kind": "mlflow", "compile": file.model.compile}
+        if code is None
+        else {"kind": "script", "script": code.scoring_script, "arguments": []}
+    )
     score = {
         "type": "uri_folder", "asset": f"{deployment.endpoint}-score", "version": None, "service": "batch",
         "path": rules.output_path(invocation), "job_outputs": ["score"],

@@ -1,10 +1,11 @@
 """Steps whose command is ours: files cut into mini-batches, which a script or an MLflow model scores.
 
-``Task.minibatches`` says how: ``entry`` (``{"kind": "script", "script", "arguments"}`` or ``{"kind": "mlflow"}``),
-``over`` (names of the inputs whose files are cut), ``model`` (name of the input that is the model, or None), ``size``,
-``workers``, ``max_retries``, ``timeout_s``, ``error_threshold``, ``mini_batch_error_threshold``, ``level``,
-``append_to`` (``{"output": name, "file": name in it or empty when the output is the file}``, or None), ``folder`` (name
-of the output that the script's own files are laid into, or None).
+``Task.minibatches`` says how: ``entry`` (``{"kind": "script", "script", "arguments"}`` or ``{"kind": "mlflow",
+"compile": whether a plan may score in the model's place}``), ``over`` (names of the inputs whose files are cut),
+``model`` (name of the input that is the model, or None), ``size``, ``workers``, ``max_retries``, ``timeout_s``,
+``error_threshold``, ``mini_batch_error_threshold``, ``level``, ``append_to`` (``{"output": name, "file": name in it or
+empty when the output is the file}``, or None), ``folder`` (name of the output that the script's own files are laid in,
+or None).
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from doubleloop import scorer
 from doubleloop.compute import model as compute
 from doubleloop.jobs import places
 from doubleloop.jobs.model import Step
 from doubleloop.minibatches import run
 
 _RUN = Path(run.__file__)
+_SCORER = Path(scorer.__file__).parent
 _SAME = ("size", "workers", "max_retries", "timeout_s", "error_threshold", "mini_batch_error_threshold", "level")
 
 
@@ -31,7 +34,10 @@ def command(
     asked = dict(step.task.minibatches or {})
     model = inputs.get(str(asked["model"])) if asked.get("model") else None
     entry = dict(asked["entry"])
-    entry |= {"model": model} if entry["kind"] == "mlflow" else {"folder": "."}
+    if entry["kind"] == "mlflow":
+        entry |= {"model": model, "scorer": str(_SCORER) if entry.get("compile", True) else ""}
+    else:
+        entry |= {"folder": "."}
     folder = outputs[asked["folder"]].path if asked.get("folder") else None
     spec = {
         "entry": entry,

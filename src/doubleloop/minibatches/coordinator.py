@@ -42,6 +42,7 @@ class Coordinator:
         self._failed = {}  # type: Dict[int, str]
         self._failed_items = 0
         self._done = {}  # type: Dict[int, Dict[str, Any]]
+        self._plan = None  # type: Optional[Dict[str, Any]]
 
     def run(self) -> int:
         """The exit code."""
@@ -51,6 +52,7 @@ class Coordinator:
             raise spec.Refused("there is nothing to score: the input holds no files")
         self._batches = cutting.batches(items, self._asked.size)
         self._ledger.open([self._batches, self._asked.entry["kind"], os.path.basename(self._asked.append_to)])
+        self._native = self._ledger.native
         left = self._what_is_left()
         self._queue = collections.deque(left)
         workers = max(1, min(self._asked.workers, len(left)))
@@ -112,7 +114,13 @@ class Coordinator:
                     return None
             began = time.monotonic()
             try:
-                answer = worker.ask({"number": number, "items": batch}, self._asked.timeout_s, self._stop)
+                planned = not self._native
+                order = {"number": number, "items": batch, "planned": planned}
+                answer = worker.ask(order, self._asked.timeout_s, self._stop)
+                if "disagreed" in answer:
+                    self._go_native(answer["disagreed"])
+                    planned = False
+                    answer = worker.ask(dict(order, planned=False), self._asked.timeout_s, self._stop)
             except Broken as broken:
                 worker.kill()
                 worker, answer = None, {"error": str(broken)}
@@ -120,7 +128,7 @@ class Coordinator:
                     return None
             error = answer.get("error", "")
             if not error:
-                self._finish(number, answer, time.monotonic() - began)
+                self._finish(number, answer, time.monotonic() - began, planned)
                 return worker
             _say("mini-batch %d, try %d of %d: %s" % (number + 1, attempt + 1, self._asked.max_retries + 1, error))
         self._fail(number, error)
@@ -136,19 +144,40 @@ class Coordinator:
             worker.kill()
             self._end("It could not begin: %s" % first["error"])
             return None
+        with self._lock:
+            if self._plan is None:
+                self._plan = first["plan"]
         return worker
 
     # -- what became of a mini-batch ---------------------------------------------------------------------------------
 
-    def _finish(self, number: int, answer: Dict[str, Any], seconds: float) -> None:
+    def _go_native(self, why: str) -> None:
+        """What the plan has scored so far may be wrong, too: the model does all of it again."""
+        with self._lock:
+            if self._native:
+                return
+            self._native = why
+            self._ledger.go_native(why)
+            again = [number for number, told in self._done.items() if told.get("planned")]
+            for number in again:
+                self._failed_items -= self._done.pop(number)["failed_items"]
+                self._ledger.forget(number)
+            self._queue.extend(again)
+        _say("the plan did not agree with the model (%s): the model itself scores, %d mini-batches again" % (
+            why, len(again)))  # fmt: skip
+
+    def _finish(self, number: int, answer: Dict[str, Any], seconds: float, planned: bool) -> None:
         size = len(self._batches[number])
         failed = len(answer["failed"]) or max(0, size - int(answer["results"]))
         told = {
             "items": size, "results": answer["results"], "failed_items": failed, "failed": answer["failed"],
-            "seconds": round(seconds, 3),
+            "seconds": round(seconds, 3), "planned": planned,
         }  # fmt: skip
-        self._ledger.finish(number, told)
         with self._lock:
+            if planned and self._native:  # the plan was given up meanwhile
+                self._queue.append(number)
+                return
+            self._ledger.finish(number, told)
             self._done[number] = told
             self._failed_items += failed
             _say("mini-batch %d (%d of %d done): %d files, %d results, %.2f s" % (
@@ -214,6 +243,7 @@ class Coordinator:
             "failed_files": self._failed_items, "seconds": round(seconds, 3),
             "results": sum(int(each["results"]) for each in self._done.values()),
             "failed": [each for number in sorted(self._done) for each in self._done[number]["failed"]],
+            "plan": {"used": False, "why": self._native} if self._native else self._plan,
         }  # fmt: skip
         _say("%d of %d mini-batches finished, %d of %d files failed, %.1f s" % (
             len(self._done), len(self._batches), self._failed_items, items, seconds))  # fmt: skip

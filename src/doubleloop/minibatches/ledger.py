@@ -1,6 +1,7 @@
 """What is finished, in a folder that outlives the process: after a crash the rest is done, and nothing twice.
 
-``plan.json`` says which mini-batches there are; ``done/<number>.json`` that one is finished, and how; ``parts`` holds
+``plan.json`` says which mini-batches there are, ``native.json`` that the model itself must score, and why;
+``done/<number>.json`` that one is finished, and how; ``parts`` holds
 its rows, ``written`` the files that scripts wrote by themselves. A part is complete when its ``done`` file is there.
 """
 
@@ -39,6 +40,14 @@ class Ledger:
 
     def forget(self, number: int) -> None:
         os.unlink(os.path.join(self._done, "%d.json" % number))
+
+    @property
+    def native(self) -> str:
+        """Why the model itself must score, and no plan in its place; empty when it need not."""
+        return str((_read(os.path.join(self._folder, "native.json")) or {}).get("why", ""))
+
+    def go_native(self, why: str) -> None:
+        write(os.path.join(self._folder, "native.json"), {"why": why})
 
     def parts(self, numbers: Sequence[int]) -> List[str]:
         """Files with the rows of these mini-batches, in their order."""

@@ -1,11 +1,16 @@
-"""An MLflow model over files of rows: read piece by piece, typed by the signature, scored, nothing held in memory."""
+"""An MLflow model over files of rows: read piece by piece, typed by the signature, scored, nothing held in memory.
+
+Where the model has a plan (``scorer.plans``), the plan scores; now and then the model is asked about rows of a piece as
+well, and ``Disagreed`` is raised when the two differ.
+"""
 
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, Dict, Iterator, List, Optional
 
-from . import cutting
+from . import arrow, cutting, guests
 
 PIECE_ROWS = 50000
 DELIMITED = {".csv": ",", ".tsv": "\t"}
@@ -17,13 +22,28 @@ class Unreadable(Exception):
     """The file is not one that the model can be given."""
 
 
+class Disagreed(Exception):
+    """The plan gave another answer than the model; the text says which."""
+
+
 class Model:
-    """``score`` answers with data frames of ``row`` (counted from 0 in its file), the predictions, and ``file``."""
+    """``score`` answers with data frames of ``row`` (counted from 0 in its file), the predictions, and ``file``.
 
-    def __init__(self, folder: str) -> None:
-        import mlflow.pyfunc
+    ``scorer``: folder of the code that loads models behind endpoints and makes their plans; empty for none.
+    """
 
-        self._model = mlflow.pyfunc.load_model(folder, suppress_warnings=True)
+    def __init__(self, folder: str, scorer: str = "") -> None:
+        self._bulk = None  # type: Any
+        self._model = None  # type: Any
+        self.plan = {"used": False, "why": "compile: off"}  # type: Dict[str, Any]
+        if scorer:
+            loaded = guests.module(scorer, "mlflow_model").MlflowModel({"model_dir": folder})
+            self._bulk, self.plan, self._model = loaded.bulk(), loaded.plan, loaded.pyfunc
+            self._coded = guests.module(scorer, "plans.coded")
+        else:
+            import mlflow.pyfunc
+
+            self._model = mlflow.pyfunc.load_model(folder, suppress_warnings=True)
         signature = self._model.metadata.signature
         inputs = signature.inputs if signature is not None else None
         self._tensor = bool(inputs is not None and inputs.is_tensor_spec())
@@ -32,11 +52,20 @@ class Model:
         named = outputs.input_names() if outputs is not None and not outputs.is_tensor_spec() else []
         self._outputs = [str(name) for name in named]
 
-    def score(self, path: str, item: cutting.Item) -> Iterator[Any]:
+    def begin(self) -> None:
+        """A new mini-batch begins."""
+        if self._bulk is not None:
+            self._bulk.begin()
+
+    def score(self, path: str, item: cutting.Item, planned: bool) -> Iterator[Any]:
+        """``planned``: by the plan if there is one. Raises Unreadable and Disagreed."""
         row = item["row"]
         for piece in self._pieces(path, item):
-            size = len(piece)
-            found = self._answer(piece, size)
+            size = piece.num_rows if hasattr(piece, "num_rows") else len(piece)
+            found = self._planned(piece, size) if planned and self._bulk is not None else None
+            if found is None:
+                found = self._model.predict(self._typed(_frame(piece)))
+            found = self._framed(found, size)
             found.insert(0, "row", range(row, row + size))
             found["file"] = os.path.basename(path)
             row += size
@@ -55,12 +84,12 @@ class Model:
             raise Unreadable("the model takes tensors, so it reads images (%s), not %s" % (", ".join(IMAGES), end))
         elif end in DELIMITED:
             with pandas.read_csv(path, sep=DELIMITED[end], dtype=self._texts(), chunksize=PIECE_ROWS) as reader:
-                yield from map(self._typed, reader)
+                yield from reader
         elif end in LINES:
             with pandas.read_json(path, lines=True, chunksize=PIECE_ROWS, dtype=False) as reader:
-                yield from map(self._typed, reader)
+                yield from reader
         elif end in cutting.PARQUET:
-            yield from map(self._typed, self._parquet(path, item["groups"]))
+            yield from self._parquet(path, item["groups"])
         else:
             known = ", ".join([*DELIMITED, *LINES, *cutting.PARQUET, *IMAGES])
             raise Unreadable("files of type '%s' cannot be read without a scoring script; those can: %s" % (end, known))
@@ -71,15 +100,16 @@ class Model:
         return {name: kind for name, kind in named.items() if name is not None} or None
 
     def _parquet(self, path: str, groups: Optional[List[int]]) -> Iterator[Any]:
+        """Arrow record batches; texts are left as they lie in the file, each distinct one once."""
         import pyarrow.parquet as parquet
 
+        texts = list(self._texts() or ())
         # Column chunks are read through a small buffer, or a row group of any size would be in memory at once.
-        with parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+        with parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False, read_dictionary=texts) as file:
             wanted = [each["name"] for each in self._inputs if each.get("name") is not None]
             columns = [name for name in wanted if name in file.schema_arrow.names] if wanted else None
             chosen = list(range(*groups)) if groups else None
-            for batch in file.iter_batches(PIECE_ROWS, row_groups=chosen, columns=columns):
-                yield batch.to_pandas()
+            yield from file.iter_batches(PIECE_ROWS, row_groups=chosen, columns=columns)
 
     def _image(self, path: str) -> Any:
         """One image as a batch of one: height, width, channels. Only models of tensors take that."""
@@ -93,10 +123,41 @@ class Model:
         dtype = self._model.metadata.signature.inputs.to_dict()[0]["tensor-spec"]["dtype"]
         return array[numpy.newaxis].astype(dtype)
 
+    # -- the plan ----------------------------------------------------------------------------------------------------
+
+    def _planned(self, piece: Any, size: int) -> Any:
+        """What the plan answers; None when it has no answer for such a piece. Raises Disagreed."""
+        import pyarrow
+
+        batch = piece
+        if not hasattr(batch, "num_rows"):
+            try:
+                batch = pyarrow.RecordBatch.from_pandas(piece, preserve_index=False)
+            except pyarrow.ArrowException:  # a column of mixed types: the model's own way says what is wrong with it
+                return None
+        columns = arrow.columns(batch, self._bulk.names, self._bulk.types, self._coded)
+        found = None if columns is None else self._bulk.predict(columns, size)
+        if found is None:
+            return None
+        chosen = self._bulk.chosen(size)
+        if chosen:
+            began = time.perf_counter()
+            asked = self._typed(_frame(batch.take(pyarrow.array(chosen))))
+            try:
+                expected = self._model.predict(asked)
+            except Exception as error:
+                raise Disagreed("the model refuses what the plan answered: %s" % error) from error
+            wrong = self._bulk.compare(found[chosen], expected, began)
+            if wrong is not None:
+                raise Disagreed(wrong)
+        return found
+
     # -- types -------------------------------------------------------------------------------------------------------
 
     def _typed(self, piece: Any) -> Any:
         """The columns of the signature, in its types. Raises Unreadable, naming the column."""
+        if self._tensor:
+            return piece
         if not self._inputs:
             return piece.reset_index(drop=True)
         if all(each.get("name") is None for each in self._inputs):
@@ -140,11 +201,10 @@ class Model:
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
-    def _answer(self, piece: Any, size: int) -> Any:
+    def _framed(self, found: Any, size: int) -> Any:
         import numpy
         import pandas
 
-        found = self._model.predict(piece)
         if hasattr(found, "toarray"):
             found = found.toarray()
         if isinstance(found, dict):
@@ -165,6 +225,18 @@ class Model:
         if len(self._outputs) == count and all(not name.isdigit() for name in self._outputs):
             return list(self._outputs)
         return ["prediction"] if count == 1 else ["prediction_%d" % index for index in range(count)]
+
+
+def _frame(piece: Any) -> Any:
+    """A piece as a data frame, its texts as Python's."""
+    if not hasattr(piece, "num_rows"):
+        return piece
+    import pyarrow
+
+    columns = [
+        column.dictionary_decode() if pyarrow.types.is_dictionary(column.type) else column for column in piece.columns
+    ]
+    return pyarrow.RecordBatch.from_arrays(columns, names=piece.schema.names).to_pandas()
 
 
 def _objects(numpy: Any, values: List[Any]) -> Any:

@@ -1,7 +1,8 @@
 """A process that scores one mini-batch after the other, as the coordinator hands them out on a pipe.
 
-A line from it: ``{"number", "items"}``. Lines to it: ``{"ready": true}`` once, then one answer each: ``{"results",
-"failed": [{"file", "error"}]}`` or ``{"error"}``. What the script prints goes to the step's log.
+A line from it: ``{"number", "items", "planned"}``. Lines to it: ``{"ready": true, "plan"}`` once, then one answer each:
+``{"results", "failed": [{"file", "error"}]}``, ``{"error"}``, or ``{"disagreed"}`` when a model's plan gave another
+answer than the model. What the script prints goes to the step's log.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ def main(path: str) -> int:
         traceback.print_exc()
         _say(answers, {"error": _words(error)})
         return 1
-    _say(answers, {"ready": True})
+    _say(answers, {"ready": True, "plan": scorer.plan})
     for line in orders:
         order = json.loads(line)
         try:
-            answer = scorer.score(order["number"], order["items"])
+            answer = scorer.score(order["number"], order["items"], order["planned"])
+        except tables.Disagreed as disagreement:
+            answer = {"disagreed": str(disagreement)}
         except (Exception, SystemExit) as error:
             traceback.print_exc()
             answer = {"error": _words(error)}
@@ -54,14 +57,16 @@ class Scorer:
         self._parts = ledger.Ledger(asked.kept).parts_folder
         entry = asked.entry
         if entry["kind"] == spec.MLFLOW:
-            self._model = tables.Model(entry["model"])
+            self._model = tables.Model(entry["model"], entry.get("scorer") or "")
             self._script = None
+            self.plan = self._model.plan
         else:
+            self.plan = {"used": False, "why": "a script scores"}
             self._script = scripts.Script(entry["folder"], entry["script"], list(entry.get("arguments") or ()))
 
-    def score(self, number: int, items: List[cutting.Item]) -> Dict[str, Any]:
+    def score(self, number: int, items: List[cutting.Item], planned: bool) -> Dict[str, Any]:
         if self._script is None:
-            return self._score_tables(number, items)
+            return self._score_tables(number, items, planned)
         result = self._script.run([cutting.place(self._asked, item) for item in items], number)
         if not self._asked.append_to:
             return {"results": rows.count(result), "failed": []}
@@ -70,17 +75,18 @@ class Scorer:
         os.replace(part + ".new", part)
         return {"results": results, "failed": []}
 
-    def _score_tables(self, number: int, items: List[cutting.Item]) -> Dict[str, Any]:
+    def _score_tables(self, number: int, items: List[cutting.Item], planned: bool) -> Dict[str, Any]:
         """File by file: one that cannot be read does not take its neighbours with it."""
         failed, results = [], 0
+        self._model.begin()
         for index, item in enumerate(items):
             path = cutting.place(self._asked, item)
             part = os.path.join(self._parts, ledger.part_name(number, index))
             try:
-                self._write(self._model.score(path, item), part + ".new")
+                self._write(self._model.score(path, item, planned), part + ".new")
                 os.replace(part + ".new", part)
                 results += 1
-            except MemoryError:
+            except (MemoryError, tables.Disagreed):
                 raise
             except Exception as error:
                 if not isinstance(error, tables.Unreadable):

@@ -139,6 +139,19 @@ class MlflowModel:
         wrong = self._planned.review(columns, rows, found)  # type: Optional[Dict[str, Any]]
         return wrong
 
+    @property
+    def pyfunc(self) -> Any:
+        """MLflow's own wrapper of the model."""
+        return self._model
+
+    def bulk(self) -> Any:
+        """The way for whole files, through the plan; None when there is no plan, or rows do not stand alone."""
+        if self._planned is None or not self._planned.used or not self.together:
+            return None
+        from .bulk import Bulk
+
+        return Bulk(self._planned, self._inputs)
+
     def give_up_plan(self, why: str) -> None:
         if self._planned is not None:
             self._planned, self._unplanned = None, why

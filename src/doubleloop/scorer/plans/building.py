@@ -80,12 +80,14 @@ def _walk(steps: Sequence[Any], estimator: Any, inputs: Inputs, method: str) -> 
     last = estimators.plan(estimator, method)
     if last.native and not _libraries(estimator):
         raise NotPlanned("%s has parts that are no library's" % _name(estimator))
+    if len(made) == 1 and isinstance(made[0], columns.Beside):
+        made[0].narrow = last.narrow
     return [*made, last], last.native
 
 
-def _beside(transformer: Any, inputs: Inputs) -> Step:
+def _beside(transformer: Any, inputs: Inputs) -> columns.Beside:
     """A ColumnTransformer that gets the frame itself."""
-    parts: List[Tuple[Step, Step]] = []
+    parts: List[Tuple[Step, List[Step]]] = []
     for name, part, chosen in transformer.transformers_:
         if isinstance(part, str) and part == "drop":
             continue
@@ -98,7 +100,7 @@ def _beside(transformer: Any, inputs: Inputs) -> Step:
         if steps and _name(steps[0]) == "ColumnTransformer":
             raise NotPlanned("a ColumnTransformer in another")
         first, *then = _chain(steps, places, inputs)
-        parts.append((first, Chain(then)))
+        parts.append((first, then))
     if not parts:
         raise NotPlanned("a ColumnTransformer that keeps no column")
     return columns.Beside(parts)

@@ -9,6 +9,7 @@ from typing import Any, List, Sequence, Tuple
 import numpy
 import pandas
 
+from .coded import Coded, coded
 from .steps import Chain, NotPlanned, OutOfPlan, Step
 
 # As in ``frames``: what a column of each type of a signature is in the frame that the model was given. In the plan all
@@ -36,7 +37,7 @@ class Matrix(Step):
 
     def run(self, data: List[Any]) -> Any:
         chosen = data if self._all else [data[each] for each in self.positions]
-        if None in chosen:
+        if any(each is None for each in chosen):
             raise OutOfPlan("an optional column was left out")
         matrix = numpy.array(chosen, dtype=numpy.float64).T  # None becomes NaN
         for column in self._narrow:
@@ -58,12 +59,16 @@ class Values(Step):
         self._texts = [types[each] == "string" for each in self.positions]
         self._beside, self._alone = (pandas.Series(values).tolist()[0] for values in ([None, "a"], [None, None]))
 
-    def run(self, data: List[Any]) -> List[List[Any]]:
+    def run(self, data: List[Any]) -> List[Any]:
         return [self._column(data[position], text) for position, text in zip(self.positions, self._texts)]
 
-    def _column(self, values: Any, text: bool) -> List[Any]:
+    def _column(self, values: Any, text: bool) -> Any:
         if values is None:
             raise OutOfPlan("an optional column was left out")
+        if isinstance(values, numpy.ndarray):
+            return coded(values)
+        if isinstance(values, Coded):
+            return Coded(self._column(values.distinct, text), values.codes)
         if None not in values:
             return list(values)
         if not text:
@@ -73,12 +78,25 @@ class Values(Step):
 
 
 class Beside(Step):
-    """The parts of a ColumnTransformer, each with the steps behind it, and what they give side by side."""
+    """The parts of a ColumnTransformer, each with the steps behind it, and what they give side by side.
 
-    def __init__(self, parts: List[Tuple[Step, Step]]) -> None:
-        self._parts = [Chain([first, then]) for first, then in parts]
+    ``narrow``: in 32 bits, for an estimator that takes no more.
+    """
+
+    def __init__(self, parts: List[Tuple[Step, List[Step]]]) -> None:
+        self._parts = [Chain([first, *then]) for first, then in parts]
+        self._ends: List[int] = []
+        self.narrow = False
 
     def run(self, data: Any) -> Any:
         if len(self._parts) == 1:
             return self._parts[0].run(data)
-        return numpy.concatenate([part.run(data) for part in self._parts], axis=1)
+        if not self._ends:
+            found = [part.run(data) for part in self._parts]
+            self._ends = numpy.cumsum([each.shape[1] for each in found]).tolist()
+            return numpy.concatenate(found, axis=1)
+        rows = next(len(column) for column in data if column is not None)
+        out = numpy.zeros((rows, self._ends[-1]), dtype=numpy.float32 if self.narrow else numpy.float64)
+        for part, first, end in zip(self._parts, [0, *self._ends], self._ends):
+            part.fill(data, out[:, first:end])
+        return out

@@ -9,6 +9,7 @@ from typing import Any, Dict, List
 
 import numpy
 
+from .coded import Coded
 from .steps import NotPlanned, OutOfPlan, Step
 
 UNKNOWN = "unknown to the encoder"
@@ -38,10 +39,15 @@ class Filled(Step):
         self._none = missing is None
         self._fills = fills
 
-    def run(self, data: List[List[Any]]) -> List[List[Any]]:
+    def run(self, data: List[Any]) -> List[Any]:
+        return [self._column(column, fill) for column, fill in zip(data, self._fills)]
+
+    def _column(self, column: Any, fill: Any) -> Any:
+        if isinstance(column, Coded):
+            return Coded(self._column(column.distinct, fill), column.codes)
         if self._none:
-            return [[fill if v is None else v for v in column] for column, fill in zip(data, self._fills)]
-        return [[fill if v != v else v for v in column] for column, fill in zip(data, self._fills)]
+            return [fill if v is None else v for v in column]
+        return [fill if v != v else v for v in column]
 
 
 class OneHot(Step):
@@ -64,21 +70,33 @@ class OneHot(Step):
             start += len(categories) - (drop is not None)
         self._width = start
 
-    def run(self, data: List[List[Any]]) -> Any:
-        rows = len(data[0]) if data else 0
-        out = numpy.zeros((rows, self._width))
+    def run(self, data: List[Any]) -> Any:
+        out = numpy.zeros((len(data[0]) if data else 0, self._width))
+        self.fill(data, out)
+        return out
+
+    def fill(self, data: List[Any], out: Any) -> None:
         for places, column in zip(self._columns, data):
+            if isinstance(column, Coded):
+                found = numpy.array([self._place(places, value) for value in column.distinct])[column.codes]
+                there = numpy.flatnonzero(found >= 0)
+                out[there, found[there]] = 1.0
+                continue
             for row, value in enumerate(column):
-                place = places.get(value)
-                if place is None:
-                    place = places.get(_key(value))
-                    if place is None:
-                        if not self._ignores:
-                            raise OutOfPlan(UNKNOWN)
-                        continue
+                place = self._place(places, value)
                 if place >= 0:
                     out[row, place] = 1.0
-        return out
+
+    def _place(self, places: Dict[Any, int], value: Any) -> int:
+        """Which column of the answer is 1 for the value; -1 for none."""
+        place = places.get(value)
+        if place is None:
+            place = places.get(_key(value))
+            if place is None:
+                if not self._ignores:
+                    raise OutOfPlan(UNKNOWN)
+                return -1
+        return place
 
 
 class Ordinal(Step):
@@ -98,12 +116,17 @@ class Ordinal(Step):
             self._columns.append(numbers)
         self._width = len(self._columns)
 
-    def run(self, data: List[List[Any]]) -> Any:
+    def run(self, data: List[Any]) -> Any:
         out = numpy.empty((len(data[0]) if data else 0, self._width))
         for position, (numbers, column) in enumerate(zip(self._columns, data)):
-            for row, value in enumerate(column):
-                number = numbers.get(_key(value), self._unknown)
-                if number is None:
-                    raise OutOfPlan(UNKNOWN)
-                out[row, position] = number
+            if isinstance(column, Coded):
+                out[:, position] = numpy.array([self._number(numbers, v) for v in column.distinct])[column.codes]
+            else:
+                out[:, position] = [self._number(numbers, value) for value in column]
         return out
+
+    def _number(self, numbers: Dict[Any, float], value: Any) -> float:
+        number = numbers.get(_key(value), self._unknown)
+        if number is None:
+            raise OutOfPlan(UNKNOWN)
+        return number

@@ -17,11 +17,11 @@ Raw = Callable[[Any], Any]
 
 
 class Estimator(Step):
-    """``native``: nothing of it is known better than the estimator itself does."""
+    """``native``: nothing of it is known better than the estimator itself does. ``narrow``: it takes 32 bits."""
 
-    def __init__(self, function: Raw, native: bool = False) -> None:
+    def __init__(self, function: Raw, native: bool = False, narrow: bool = False) -> None:
         self.run = function  # type: ignore[assignment]
-        self.native = native
+        self.native, self.narrow = native, narrow
 
 
 def plan(estimator: Any, method: str) -> Estimator:
@@ -39,7 +39,7 @@ def plan(estimator: Any, method: str) -> Estimator:
     made = None if build is None else build(estimator, method)
     if made is None:
         return Estimator(getattr(nameless(estimator), method), native=True)
-    return Estimator(made)
+    return Estimator(made, narrow=build in (_tree, _forest, _boosting))
 
 
 def _linear(estimator: Any, method: str) -> Optional[Raw]:

@@ -58,12 +58,17 @@ class Guarded:
         }  # fmt: skip
 
     def predict(self, columns: List[Any], rows: int) -> Any:
-        if self._plan is not None:
-            try:
-                return self._plan.run(columns)
-            except Exception:  # out of the plan, or wrong: the model itself says so, if anything is wrong
-                pass
-        return self._native(columns, rows)
+        found = self.planned(columns)
+        return self._native(columns, rows) if found is None else found
+
+    def planned(self, columns: List[Any]) -> Any:
+        """The plan's own answer; None when there is no plan (any more) or it does not cover these rows."""
+        if self._plan is None:
+            return None
+        try:
+            return self._plan.run(columns)
+        except Exception:  # out of the plan, or wrong: the model itself says so, if anything is wrong
+            return None
 
     def review(self, columns: List[Any], rows: int, answer: Any) -> Optional[Dict[str, Any]]:
         """Compare an answer that was given with the model's own, if it is time for that again.

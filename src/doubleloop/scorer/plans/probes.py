@@ -37,7 +37,7 @@ def table(inputs: Inputs, optional: Sequence[bool], known: Known, unknown: bool,
 def _column(draw: random.Random, kind: str, known: Known, position: int, unknown: bool) -> Iterator[Any]:
     categories, numbers = known.categories.get(position), known.numbers.get(position) or [0.0]
     while True:
-        if categories and (kind == "string" or draw.random() < 0.8):
+        if categories and (kind == "string" or not unknown or draw.random() < 0.8):
             value = draw.choice(categories)
             yield "never seen before" if unknown and kind == "string" and draw.random() < 0.1 else value
         elif kind == "string":

@@ -30,10 +30,19 @@ class Step:
     def run(self, data: Any) -> Any:
         raise NotImplementedError
 
+    def fill(self, data: Any, out: Any) -> None:
+        """The same into a part of a matrix that is zero yet."""
+        out[...] = self.run(data)
+
 
 class Chain(Step):
     def __init__(self, steps: List[Step]) -> None:
         self.steps = steps
+
+    def fill(self, data: Any, out: Any) -> None:
+        for step in self.steps[:-1]:
+            data = step.run(data)
+        self.steps[-1].fill(data, out)
 
     def run(self, data: Any) -> Any:
         for step in self.steps:

@@ -94,6 +94,7 @@ class BatchDeployment(Served):
     retry_settings: BatchRetrySettings | None = None
     error_threshold: int | None = None
     logging_level: str | None = None
+    compile: bool | None = None
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

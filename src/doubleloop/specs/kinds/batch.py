@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag
 
 from doubleloop.specs import support
-from doubleloop.specs.fields import Accepted, Fold, Int, LooseText, Name, Spec, Tags, Text, Variables
+from doubleloop.specs.fields import Accepted, Flag, Fold, Int, LooseText, Name, Spec, Tags, Text, Variables
 from doubleloop.specs.kinds.environment import EnvironmentField
 from doubleloop.specs.kinds.graphs import PipelineComponent, PipelineJob
 from doubleloop.specs.kinds.jobs import Resources
@@ -110,6 +110,10 @@ class BatchDeployment(Spec):
     retry_settings: Retry | None = Field(None, description="Further tries.")
     error_threshold: Threshold | None = Field(None, description="Failed files allowed; -1 is any number.")
     logging_level: LogLevel | None = Field(None, description="Level of the log.")
+    compile: Flag = Field(
+        True,
+        description="Whether a plan compiled from the model may score in its place where both agree (own field).",
+    )
     tags: Tags = Field(default_factory=dict, description="Free labels: text to text.")
     properties: Tags = Field(default_factory=dict, description="Free values kept with it.")
 
@@ -159,7 +163,7 @@ SUPPORT: dict[type[Spec], support.Rows] = {
     BatchDeployment: support.rows(
         "$schema name endpoint_name type description model component job_definition code_configuration environment "
         "environment_variables resources settings mini_batch_size max_concurrency_per_instance output_action "
-        "output_file_name retry_settings error_threshold logging_level tags properties",
+        "output_file_name retry_settings error_threshold logging_level compile tags properties",
         {"compute": support.HOST},
     ),
 }
