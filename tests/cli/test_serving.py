@@ -183,3 +183,22 @@ def test_the_model_and_code_of_a_deployment_are_uploaded(terminal: Any, server: 
     model = documents.from_wire(body["document"]).model
     assert model.model.path.endswith("/model")
     assert model.code_configuration.code.startswith("tree:sha256:")
+
+
+def test_objectives_are_a_table_for_people_and_json_for_programs(terminal: Any, server: Any) -> None:
+    rates = {"5m": None, "1h": 14.4, "6h": 6.0, "3d": 1.0}
+    objective = {
+        "objective": "latency", "target": 99.0, "threshold_ms": 250.0, "compliance": 98.5, "met": False,
+        "valid_requests": 2000, "burn_rates": rates,
+        "error_budget": {"total": 20.0, "consumed": 30, "remaining": -10.0, "consumed_percent": 150.0},
+    }  # fmt: skip
+    answer = {"endpoint": "bikes", "window": "P28D", "objectives": [objective]}
+    server.on("GET", f"{AT}/bikes/slo", answer)
+    assert terminal("online-endpoint", "slo", "-n", "bikes").json == answer
+    head, _, row = terminal("online-endpoint", "slo", "-n", "bikes", "-o", "table").out.splitlines()
+    assert head.split("  ")[0] == "Objective" and head.endswith("Burn 5m  Burn 1h  Burn 6h  Burn 3d")
+    assert row.split() == (
+        ["latency", "<=", "250", "ms", "99", "%", "98.500", "%", "2000", "30", "of", "20.0", "150.000", "%", "-", "14.40", "6.00", "1.00"]
+    )  # fmt: skip
+    server.on("GET", f"{AT}/bikes/slo", {"endpoint": "bikes", "window": None, "objectives": []})
+    assert "has no objectives" in terminal("online-endpoint", "slo", "-n", "bikes", "-o", "table").out

@@ -156,6 +156,7 @@ class Serving:
 
     def __init__(self) -> None:
         self.answers: dict[str, protocol.DeploymentStatus] = {}
+        self.objectives: tuple[protocol.Objective, ...] = ()
         self.away = False
 
     def lock(self) -> Any:
@@ -171,7 +172,9 @@ class Serving:
         for where, status in self.answers.items():
             workspace, endpoint, name = where.split("/")
             places.setdefault(f"{workspace}/{endpoint}", {})[name] = status
-        return protocol.Status(1, True, endpoints={k: protocol.EndpointStatus({}, v) for k, v in places.items()})
+        return protocol.Status(1, True, endpoints={
+            k: protocol.EndpointStatus({}, v, self.objectives) for k, v in places.items()
+        })  # fmt: skip
 
     def flush(self) -> None: ...
 

@@ -15,12 +15,14 @@ import pytest
 from console_scene import PASSWORD, SETUP, Browser, Scene
 from fastapi import FastAPI
 
+from doubleloop.base import actors
 from doubleloop.console import pages
 from doubleloop.db import engine, tables
 from doubleloop.db.context import Contexts
+from doubleloop.endpoints import commands as endpoints
 from doubleloop.events import queries as events
 from doubleloop.events.readings import Memory
-from doubleloop.gateway import paths
+from doubleloop.gateway import paths, protocol
 from doubleloop.identity import commands as identity
 from doubleloop.identity.limits import Limiter
 from doubleloop.identity.ports import WorkspaceKinds
@@ -29,6 +31,7 @@ from doubleloop.releases import model
 from doubleloop.secrets.local import FileKeys
 from doubleloop.secrets.ports import Keys
 from doubleloop.settings.model import Settings
+from doubleloop.specs import documents
 from doubleloop.workspaces.queries import Kinds
 
 PAGES = [
@@ -386,3 +389,27 @@ def _routes(routes: Any) -> list[Any]:
 def test_vendored_files_keep_their_licences() -> None:
     names = {each.name for each in pages.STATIC.iterdir()}
     assert {"htmx.min.js", "htmx.LICENSE.txt", "uPlot.iife.min.js", "uPlot.min.css", "uPlot.LICENSE.txt"} <= names
+
+
+def test_an_endpoint_shows_its_objectives_and_what_is_left_of_their_budgets(as_: As, scene: Scene) -> None:
+    assert "Objectives" not in as_("linus").get("/endpoints/prod/bikes").text
+
+    def put(slo: str) -> None:
+        text = f"name: bikes\ndescription: Rides an hour\n{slo}"
+        document = documents.parse(text, "e.yml", scene.settings.home, kind="online_endpoint")
+        with scene.contexts.write(actors.Actor("linus"), "prod") as ctx:
+            endpoints.put_endpoint(ctx, document)
+
+    put("slo: {latency: {target: 99, threshold_ms: 250}}")
+    scene.serving.objectives = (
+        protocol.Objective("latency", 99.0, 250.0, 2000, 98.5, False, 20.0, 30, -10.0, 150.0, {"5m": None, "1h": 14.4}),
+    )
+    try:
+        text = as_("linus").get("/endpoints/prod/bikes/state").text
+        for said in ("over P28D", "latency within 250 ms", "99 %", "98.500 %", "20.0", "30 (150 %)", "-10.0", "14.40"):
+            assert said in text, said
+        scene.serving.away = True
+        assert "Objectives" not in as_("linus").get("/endpoints/prod/bikes").text
+    finally:
+        scene.serving.away, scene.serving.objectives = False, ()
+        put("")

@@ -96,7 +96,7 @@ def test_traffic_is_split_by_weight(client: Client) -> None:
 def test_any_split_fits_its_weights() -> None:
     """A chi-square test over many picks; a right split fails it once in a million runs."""
     traffic = {"a": 60.0, "b": 25.0, "c": 10.0, "d": 4.0, "e": 1.0}
-    route = routing.Route("shop", "split", protocol.Endpoint({}, {}), None)  # type: ignore[arg-type]
+    route = routing.Route("shop", "split", protocol.Endpoint({}, {}), None, None)  # type: ignore[arg-type]
     route.traffic, route.serving = traffic, {name: name for name in traffic}  # type: ignore[misc]
     count = 100_000
     seen = Counter(str(route.pick(None)) for _ in range(count))

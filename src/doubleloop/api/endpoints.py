@@ -107,6 +107,14 @@ def metrics(request: Request, ws: str, name: str, deployment: str | None = None)
     return {"deployments": {each: render.metrics(value) for each, value in found.items()}}
 
 
+@router.get("/{name}/slo", openapi_extra=needs(Action.ENDPOINT_READ))
+def slo(request: Request, ws: str, name: str) -> dict[str, Any]:
+    with requests.reading(request, ws) as ctx:
+        endpoint = queries.get(ctx, name)
+    found = queries.objectives(requests.contexts(request), ws, name) if endpoint.slo else []
+    return render.slo(endpoint, found)
+
+
 @router.post("/{name}/invoke", openapi_extra=needs(Action.ENDPOINT_INVOKE))
 async def invoke(request: Request, ws: str, name: str) -> Response:
     body = await request.body()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -14,6 +15,7 @@ from doubleloop.batch import rules as batch_rules
 from doubleloop.catalog import model as catalog
 from doubleloop.endpoints import model as endpoints
 from doubleloop.events import model as events
+from doubleloop.gateway import protocol
 from doubleloop.identity import model as identity
 from doubleloop.jobs import model as jobs
 from doubleloop.models import model as models
@@ -178,6 +180,26 @@ def metrics(value: endpoints.Metrics) -> dict[str, Any]:
         "requests": value.requests, "errors_4xx": value.errors_4xx, "errors_5xx": value.errors_5xx,
         "throttled": value.throttled, "state": value.state, "ready_instances": value.ready_instances,
         "latency_ms": {"p50": value.p50_ms, "p95": value.p95_ms, "p99": value.p99_ms},
+    }  # fmt: skip
+
+
+def slo(endpoint_: endpoints.Endpoint, found: Sequence[protocol.Objective]) -> dict[str, Any]:
+    """Objectives and how they are met; shares in per cent, budgets in requests."""
+    window = (endpoint_.slo or {}).get("window")
+    return {
+        "endpoint": endpoint_.name, "window": window,
+        "objectives": [
+            {
+                "objective": each.kind, "target": each.target, "threshold_ms": each.threshold_ms,
+                "compliance": each.compliance, "met": each.met, "valid_requests": each.valid,
+                "error_budget": {
+                    "total": each.budget, "consumed": each.consumed, "remaining": each.remaining,
+                    "consumed_percent": each.consumed_percent,
+                },
+                "burn_rates": dict(each.burn_rates),
+            }
+            for each in found
+        ],
     }  # fmt: skip
 
 

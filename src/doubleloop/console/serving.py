@@ -11,7 +11,7 @@ from doubleloop.base import errors
 from doubleloop.console import charts, rendering, requests, words
 from doubleloop.console.requests import needs
 from doubleloop.endpoints import commands, model, queries
-from doubleloop.gateway import histogram
+from doubleloop.gateway import histogram, protocol
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.monitoring import queries as monitoring
@@ -31,6 +31,7 @@ class Row:
     mirror: int
     metrics: model.Metrics | None
     bars: list[charts.Bar]
+    instances: model.Instances | None
 
 
 @router.get("/endpoints", openapi_extra=needs(Action.ENDPOINT_READ))
@@ -66,9 +67,13 @@ def _values(request: Request, ws: str, name: str) -> dict[str, Any]:
         endpoint = queries.get(ctx, name)
         found = queries.deployments(ctx, name)
     answers, silent = _metrics(request, ws, name)
-    rows = [_row(endpoint, each, answers.get(each.name)) for each in found]
+    running, objectives = queries.instances(requests.contexts(request), ws, name), _objectives(request, ws, endpoint)
+    rows = [_row(endpoint, each, answers.get(each.name), running.get(each.id)) for each in found]
     rows.sort(key=lambda row: (-row.percent, row.deployment.name))
-    return {"ws": ws, "endpoint": endpoint, "rows": rows, "silent": silent, "shares": charts.shares(endpoint.traffic)}
+    return {
+        "ws": ws, "endpoint": endpoint, "rows": rows, "silent": silent, "shares": charts.shares(endpoint.traffic),
+        "objectives": objectives,
+    }  # fmt: skip
 
 
 def _metrics(request: Request, ws: str, name: str) -> tuple[dict[str, model.Metrics], str]:
@@ -79,10 +84,21 @@ def _metrics(request: Request, ws: str, name: str) -> tuple[dict[str, model.Metr
         return {}, error.what
 
 
-def _row(endpoint: model.Endpoint, deployment: model.Deployment, metrics: model.Metrics | None) -> Row:
+def _objectives(request: Request, ws: str, endpoint: model.Endpoint) -> list[protocol.Objective]:
+    """Those that the endpoint has, as far as the gateway says."""
+    try:
+        return queries.objectives(requests.contexts(request), ws, endpoint.name) if endpoint.slo else []
+    except errors.Unavailable:
+        return []
+
+
+def _row(
+    endpoint: model.Endpoint, deployment: model.Deployment, metrics: model.Metrics | None,
+    instances: model.Instances | None,
+) -> Row:  # fmt: skip
     return Row(
         deployment, endpoint.traffic.get(deployment.name, 0), endpoint.mirror_traffic.get(deployment.name, 0), metrics,
-        charts.histogram(metrics.latency, histogram.BOUNDS_MS) if metrics else [],
+        charts.histogram(metrics.latency, histogram.BOUNDS_MS) if metrics else [], instances,
     )  # fmt: skip
 
 

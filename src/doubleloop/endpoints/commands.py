@@ -21,6 +21,7 @@ from doubleloop.models import queries as models
 from doubleloop.secrets import ports as secrets
 from doubleloop.settings.model import Settings
 from doubleloop.specs import documents
+from doubleloop.specs import model as specs
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -45,6 +46,7 @@ def put_endpoint(ctx: Ctx, document: documents.Document, *, local: bool = False)
         "auth_mode": _local(ctx) if local else spec.auth_mode,
         "description": spec.description or "",
         "tags": dict(spec.tags),
+        "slo": {**specs.plain(spec.slo), "window": spec.slo.window} if spec.slo else None,
     }
     if spec.traffic:
         values["traffic"] = dict(spec.traffic)
@@ -53,7 +55,7 @@ def put_endpoint(ctx: Ctx, document: documents.Document, *, local: bool = False)
     if before is None:
         made = model.Endpoint(
             ctx.workspace, spec.name, values["auth_mode"], values.get("traffic", {}), values.get("mirror_traffic", {}),
-            values["description"], values["tags"], 1, 1, ctx.actor.id, ctx.now,
+            values["description"], values["tags"], 1, 1, ctx.actor.id, ctx.now, values["slo"],
         )  # fmt: skip
         store.insert_endpoint(ctx, made)
         events.record(ctx, "endpoint.created", made.id, auth_mode=made.auth_mode)

@@ -27,7 +27,7 @@ LIVE = (Status.STARTING, Status.READY)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """``traffic`` and ``mirror_traffic``: whole per cents by deployment name."""
+    """``traffic`` and ``mirror_traffic``: whole per cents by deployment name. ``slo``: as its file says it."""
 
     workspace: str
     name: str
@@ -40,6 +40,7 @@ class Endpoint:
     secondary_generation: int
     created_by: str
     created_at: datetime
+    slo: dict[str, Any] | None = None
 
     @property
     def id(self) -> str:

@@ -74,6 +74,12 @@ def metrics(contexts: Contexts, workspace: str, endpoint: str) -> dict[str, mode
     return {name: _metrics(each) for name, each in found.deployments.items()} if found else {}
 
 
+def objectives(contexts: Contexts, workspace: str, endpoint: str) -> list[protocol.Objective]:
+    """How an endpoint meets its objectives now. Raises Unavailable when no gateway answers."""
+    found = contexts.port(ports.Serving).status().endpoints.get(f"{workspace}/{endpoint}")
+    return list(found.objectives) if found else []
+
+
 def instances(contexts: Contexts, workspace: str, endpoint: str) -> dict[str, model.Instances]:
     """What runs of each deployment, by id; empty when no gateway answers."""
     try:

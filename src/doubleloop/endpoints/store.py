@@ -28,6 +28,7 @@ ENDPOINTS = sa.Table(
     sa.Column("secondary_generation", sa.Integer, nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
     sa.Column("created_at", tables.Moment, nullable=False),
+    sa.Column("slo", sa.Text),
 )
 DEPLOYMENTS = sa.Table(
     "deployments",
@@ -53,7 +54,7 @@ DEPLOYMENTS = sa.Table(
     sa.Column("created_at", tables.Moment, nullable=False),
     sa.Column("ready_at", tables.Moment),
 )
-_JSON = {"traffic", "mirror_traffic", "tags", "spec", "signature", "files"}
+_JSON = {"traffic", "mirror_traffic", "slo", "tags", "spec", "signature", "files"}
 
 
 def _values(values: dict[str, Any]) -> dict[str, Any]:

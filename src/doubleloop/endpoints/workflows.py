@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from doubleloop.base import actors, errors
+from doubleloop.base import actors, clock, errors
 from doubleloop.data import commands as data
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import commands as durable
@@ -161,6 +161,7 @@ def desired(ctx: Ctx) -> dict[str, protocol.Endpoint]:
             auth="none" if endpoint.auth_mode == model.OPEN else "key",
             keys_sha256=commands.key_digests(ctx, endpoint) if endpoint.auth_mode not in model.TOKEN_MODES else (),
             token_key=commands.token_key(ctx, endpoint) if endpoint.auth_mode in model.TOKEN_MODES else "",
+            slo=_slo(endpoint.slo),
         )
     return wanted
 
@@ -197,6 +198,16 @@ def _served(deployment: model.Deployment) -> protocol.Deployment:
             hash=tuple(name for name, how in masking.items() if how == "hash"),
         ),
         **more,
+    )  # fmt: skip
+
+
+def _slo(given: dict[str, Any] | None) -> protocol.Slo | None:
+    if given is None:
+        return None
+    latency = given.get("latency") or {}
+    return protocol.Slo(
+        int(clock.duration(given["window"]).total_seconds()),
+        (given.get("availability") or {}).get("target"), latency.get("target"), latency.get("threshold_ms"),
     )  # fmt: skip
 
 

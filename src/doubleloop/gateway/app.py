@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from doubleloop.base import errors
 from doubleloop.gateway import counting, failures, inference_v2, labels, messages, openapi, scoring, supervisor
@@ -71,14 +72,15 @@ class App:
         )
 
     def _metrics(self) -> str:
-        entries, refused, gauges = [], [], []
+        entries, refused, gauges, objectives = [], [], [], []
         for key, route in self._state.routes.items():
             for name, running in route.serving.items():
                 labels_ = {"endpoint": key, "deployment": name, "deployment_id": running.deployment.id}
                 entries.append((labels_, running.counts))
                 gauges.append((labels_, running.gauges()))
             refused += [({"endpoint": key, "code": str(code)}, count) for code, count in route.refused.items()]
-        return counting.render(entries, refused, gauges)
+            objectives += [(key, objective) for objective in route.ledger.objectives(time.time())]
+        return counting.render(entries, refused, gauges, objectives)
 
 
 def _only(request: messages.Request, *methods: str) -> None:

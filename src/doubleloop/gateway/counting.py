@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from doubleloop.gateway import histogram, protocol
+from doubleloop.gateway.objectives import Objective
 
 
 class Counts:
@@ -78,12 +79,31 @@ _GAUGES = {
 }
 
 
+_SLO: tuple[tuple[str, str, Callable[[Objective], float | None]], ...] = (
+    ("doubleloop_slo_objective_ratio", "Share of good requests aimed at.", lambda each: each.target / 100),
+    (
+        "doubleloop_slo_compliance_ratio",
+        "Share of good requests over the objective's window.",
+        lambda each: None if each.compliance is None else each.compliance / 100,
+    ),
+    ("doubleloop_slo_valid_requests", "Requests that count, over the window.", lambda each: each.valid),
+    ("doubleloop_slo_bad_requests", "Requests that used up the error budget.", lambda each: each.consumed),
+    (
+        "doubleloop_slo_error_budget_remaining_ratio",
+        "Share of the error budget that is left; below 0 when it is overdrawn.",
+        lambda each: None if each.consumed_percent is None else 1 - each.consumed_percent / 100,
+    ),
+)
+
+
 def render(
     entries: Iterable[Labelled],
     refused: Iterable[tuple[dict[str, str], int]],
     gauges: Iterable[Gauges] = (),
+    objectives: Iterable[tuple[str, Objective]] = (),
 ) -> str:
-    """Prometheus text. ``refused``: requests that never reached a deployment (401, 404, no traffic)."""
+    """Prometheus text. ``refused``: requests that never reached a deployment (401, 404, no traffic). ``objectives``: of
+    each endpoint."""
     gauges = list(gauges)
     entries = list(entries)
     lines = _family("doubleloop_requests_total", "counter", "Answered requests by status code.")
@@ -108,7 +128,27 @@ def render(
     lines += _family("doubleloop_queue_seconds", "histogram", "From the queue to a scorer.")
     for labels, counts in entries:
         lines += _histogram("doubleloop_queue_seconds", labels, counts.queue, counts.queue_sum_ms)
+    lines += _objectives(list(objectives))
     return "\n".join(lines) + "\n"
+
+
+def _objectives(found: list[tuple[str, Objective]]) -> list[str]:
+    """Ratios from 0 to 1; none for what nothing is known of."""
+    lines = []
+    for name, text, value in _SLO:
+        samples = [
+            _sample(name, {"endpoint": endpoint, "slo": each.kind}, known)
+            for endpoint, each in found
+            if (known := value(each)) is not None
+        ]
+        lines += [*_family(name, "gauge", text), *samples]
+    lines += _family("doubleloop_slo_burn_rate", "gauge", "Share of bad requests over the share that may be bad.")
+    for endpoint, each in found:
+        for window, rate in each.burn_rates.items():
+            if rate is not None:
+                labels = {"endpoint": endpoint, "slo": each.kind, "window": window}
+                lines.append(_sample("doubleloop_slo_burn_rate", labels, rate))
+    return lines
 
 
 def _histogram(name: str, labels: dict[str, str], counts: Sequence[int], sum_ms: float) -> list[str]:

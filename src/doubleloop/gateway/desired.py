@@ -83,6 +83,17 @@ class Deployment:
 
 
 @dataclass(frozen=True)
+class Slo:
+    """Objectives over a rolling window: per cent of good requests, None for no such objective. ``latency`` is the share
+    answered within ``latency_threshold_ms``."""
+
+    window_seconds: int = 28 * 86400
+    availability: float | None = None
+    latency: float | None = None
+    latency_threshold_ms: float | None = None
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """``traffic`` and ``mirror_traffic``: deployment name to percent. ``keys_sha256``: hex digests of the keys.
     ``token_key``: the public key, in hex, of tokens that are good here, too; empty for none."""
@@ -93,6 +104,7 @@ class Endpoint:
     auth: Literal["key", "none"] = "key"
     keys_sha256: tuple[str, ...] = ()
     token_key: str = ""
+    slo: Slo | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +149,7 @@ def _endpoint(key: str, value: Any) -> Endpoint:
         auth=reader.take("auth", _choice("key", "none"), "key"),
         keys_sha256=tuple(reader.take("keys_sha256", _list_of_text, [])),
         token_key=reader.take("token_key", _text, ""),
+        slo=_slo(f"{place}.slo", reader.take("slo", _mapping, None)),
     )  # fmt: skip
     reader.finish()
     for field_name, shares in (("traffic", endpoint.traffic), ("mirror_traffic", endpoint.mirror_traffic)):
@@ -180,6 +193,22 @@ def _deployment(place: str, name: str, value: Any) -> Deployment:
     if set(deployment.secrets) != set(deployment.sealed):
         raise _wrong(place, "every variable of 'secrets' needs its value in 'sealed', and no other has one")
     return deployment
+
+
+def _slo(place: str, value: Mapping[str, Any] | None) -> Slo | None:
+    if value is None:
+        return None
+    reader = _Reader(place, value)
+    slo = Slo(
+        window_seconds=reader.take("window_seconds", _whole(1), Slo.window_seconds),
+        availability=reader.take("availability", _target, None),
+        latency=reader.take("latency", _target, None),
+        latency_threshold_ms=reader.take("latency_threshold_ms", _above_zero, None),
+    )
+    reader.finish()
+    if (slo.latency is None) != (slo.latency_threshold_ms is None):
+        raise _wrong(place, "latency and latency_threshold_ms belong together")
+    return slo
 
 
 def _scale(place: str, value: Mapping[str, Any] | None) -> Scale | None:
@@ -274,6 +303,18 @@ def _flags(value: Any, place: str) -> dict[str, bool]:
 def _share(value: Any, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise _wrong(place, "must be a number between 0 and 1")
+    return float(value)
+
+
+def _target(value: Any, place: str) -> float:
+    if _above_zero(value, place) >= 100:
+        raise _wrong(place, "must be a percentage below 100")
+    return float(value)
+
+
+def _above_zero(value: Any, place: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise _wrong(place, "must be a number above 0")
     return float(value)
 
 

@@ -5,6 +5,7 @@ A model's name is the endpoint's, the model's own, or a deployment's, which pick
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +33,8 @@ class Protocol:
             return await self._answer(request, route, parts)
         except errors.DoubleloopError as error:
             route.refused[error.status] += 1
+            if parts[-1:] == ["infer"]:
+                route.ledger.add(error.status, 0.0, time.time())
             return _failure(messages.failure(error))
 
     async def _answer(self, request: messages.Request, route: Route, parts: list[str]) -> messages.Response:

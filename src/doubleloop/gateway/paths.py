@@ -33,6 +33,11 @@ def disagreement(home: Path, deployment_id: str) -> Path:
     return scorer_folder(home, deployment_id) / "disagreement.json"
 
 
+def ledger(home: Path, workspace: str, endpoint: str) -> Path:
+    """Counts of an endpoint's requests, for its objectives."""
+    return serving(home) / "objectives" / workspace / f"{endpoint}.jsonl"
+
+
 def inference(home: Path) -> Path:
     return home / "inference"
 

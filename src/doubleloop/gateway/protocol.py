@@ -13,12 +13,14 @@ import orjson
 
 from doubleloop.base import errors
 from doubleloop.gateway import desired as desired_state
-from doubleloop.gateway import histogram, paths, sockets
+from doubleloop.gateway import histogram, objectives, paths, sockets
 
 Collect = desired_state.Collect
 Deployment = desired_state.Deployment
 Endpoint = desired_state.Endpoint
 Scale = desired_state.Scale
+Slo = desired_state.Slo
+Objective = objectives.Objective
 Desired = desired_state.Desired
 State = Literal["starting", "ready", "failed", "draining"]
 
@@ -83,10 +85,12 @@ class DeploymentStatus:
 
 @dataclass(frozen=True)
 class EndpointStatus:
-    """``traffic`` is the split in force: desired shares among deployments that can answer."""
+    """``traffic`` is the split in force: desired shares among deployments that can answer. ``objectives``: how those of
+    the endpoint are met."""
 
     traffic: Mapping[str, float] = field(default_factory=dict)
     deployments: Mapping[str, DeploymentStatus] = field(default_factory=dict)
+    objectives: tuple[Objective, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,6 +191,7 @@ def status_from_dict(value: dict[str, Any]) -> Status:
         key: EndpointStatus(
             traffic=item["traffic"],
             deployments={name: _deployment_status(entry) for name, entry in item["deployments"].items()},
+            objectives=tuple(Objective(**each) for each in item["objectives"]),
         )
         for key, item in value["endpoints"].items()
     }

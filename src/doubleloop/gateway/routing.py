@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from doubleloop.base import errors
-from doubleloop.gateway import desired, failures, tokens, wal
+from doubleloop.gateway import desired, failures, ledger, tokens, wal
 from doubleloop.gateway.running import Running
 
 # Tokens that are remembered as good, so that their signature is checked once.
@@ -20,10 +20,13 @@ TOKENS = 1000
 class Route:
     """One endpoint as it answers now. ``serving`` holds what can answer, ``traffic`` the split among it."""
 
-    def __init__(self, workspace: str, name: str, endpoint: desired.Endpoint, labels: wal.Log) -> None:
+    def __init__(
+        self, workspace: str, name: str, endpoint: desired.Endpoint, labels: wal.Log, counted: ledger.Ledger
+    ) -> None:
         self.workspace, self.name = workspace, name
         self.endpoint = endpoint
         self.labels = labels
+        self.ledger = counted
         self.serving: dict[str, Running] = {}
         self.traffic: dict[str, float] = {}
         self.refused: Counter[int] = Counter()

@@ -37,12 +37,14 @@ class Scoring:
                 raise failures.WrongMethod(f"{request.method} is not allowed here", cure="send a POST")
         except errors.DoubleloopError as error:
             route.refused[error.status] += 1
+            route.ledger.add(error.status, 0.0, time.time())
             return _identified(messages.failure(error, request_id), request, request_id)
         for copy in route.mirrors(running):
             task = asyncio.create_task(self._score(request, copy, request_id, mirrored=True))
             self._copies.add(task)
             task.add_done_callback(self._copies.discard)
         response = await self._score(request, running, request_id)
+        route.ledger.add(response.status, (time.perf_counter() - request.arrived) * 1000, time.time())
         response.headers += [
             (b"azureml-model-deployment", running.name.encode()),
             (b"x-model-version", running.deployment.model_version.encode("latin-1", "replace")),

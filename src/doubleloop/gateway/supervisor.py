@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from doubleloop.base import errors
-from doubleloop.gateway import converter, desired, paths, protocol, records, routing, scorers, wal
+from doubleloop.gateway import converter, desired, ledger, paths, protocol, records, routing, scorers, wal
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway.running import Running, Surroundings
 
@@ -70,6 +71,7 @@ class Supervisor:
         await asyncio.gather(*(item.stop(self._limits.drain_timeout) for item in running), *self._draining.values())
         for route in self.routes.values():
             route.labels.rotate()
+            route.ledger.save(time.time())
         await self.converter.stop()
 
     def apply(self, wanted: desired.Desired) -> None:
@@ -84,12 +86,14 @@ class Supervisor:
     def _ensure_route(self, key: str, endpoint: desired.Endpoint) -> None:
         if key in self.routes:
             self.routes[key].endpoint = endpoint
+            self.routes[key].ledger.follow(endpoint.slo, time.time())
             return
         workspace, _, name = key.partition("/")
         header = records.Header(workspace, name, "", "", "", "", layout=paths.LABELS)
         folder = paths.label_log(self._home, workspace, name) / "wal"
         labels = wal.Log(folder, records.encode_header(header), self._limits, self._closed)
-        self.routes[key] = routing.Route(workspace, name, endpoint, labels)
+        counted = ledger.Ledger(paths.ledger(self._home, workspace, name), endpoint.slo, time.time())
+        self.routes[key] = routing.Route(workspace, name, endpoint, labels, counted)
 
     def _ensure(self, place: Place, deployment: desired.Deployment) -> None:
         current, coming = self._current.get(place), self._next.get(place)
@@ -125,7 +129,9 @@ class Supervisor:
             route.serving = {name: item for (owner, name), item in self._current.items() if owner == key}
             route.traffic = routing.split(route.endpoint.traffic, route.serving, route.traffic)
         for key in [key for key in self.routes if key not in self._desired.endpoints]:
-            self.routes.pop(key).labels.rotate()
+            route = self.routes.pop(key)
+            route.labels.rotate()
+            route.ledger.save(time.time())
         self._let_go()
 
     def _let_go(self) -> None:
@@ -200,6 +206,8 @@ class Supervisor:
     async def _sync(self) -> None:
         while True:
             await asyncio.sleep(self._limits.fsync_interval)
+            for route in self.routes.values():
+                route.ledger.save(time.time())
             for log in list(self._logs()):
                 segment = log.dirty()
                 if segment is not None:
@@ -212,6 +220,7 @@ class Supervisor:
             endpoints[key] = protocol.EndpointStatus(
                 traffic=dict(route.traffic),
                 deployments={name: self._deployment_status((key, name)) for name in endpoint.deployments},
+                objectives=tuple(route.ledger.objectives(time.time())),
             )
         settled = not self._next and not self._draining and all(self._wants(place) for place in self._current)
         ready = all(d.state == "ready" for e in endpoints.values() for d in e.deployments.values())

@@ -43,6 +43,10 @@ class Endpoints(routes.Routes):
     def metrics(self, name: str, deployment: str | None = None) -> routes.Body:
         return dict(self._get(name, "metrics", deployment=deployment))
 
+    def slo(self, name: str) -> routes.Body:
+        """The endpoint's objectives: compliance, error budgets, burn rates."""
+        return dict(self._get(name, "slo"))
+
     def invoke(self, name: str, content: bytes, deployment: str | None = None) -> transport.Answer:
         """The gateway's own answer, whatever its status."""
         headers = {"Content-Type": "application/json"}

@@ -125,6 +125,16 @@ def _check_listed(document: Document, path: str, name: str, known: list[str], wh
         )
 
 
+def _check_slo(document: Document) -> None:
+    slo = document.model.slo
+    if slo is not None and slo.availability is None and slo.latency is None:
+        raise errors.InvalidInput(
+            "'slo' names no objective",
+            where=document.source.where("slo"),
+            cure="add 'availability: {target: 99.9}' or 'latency: {threshold_ms: 250, target: 99}'",
+        )
+
+
 _SCALED_BY = ("min_instances", "max_instances", "polling_interval", "target_utilization_percentage")
 
 
@@ -168,6 +178,7 @@ CHECKS: dict[str, tuple[Callable[[Document], None], ...]] = {
     "spark_component": (pipelines.check,),
     "schedule": (_check_schedule,),
     "setup": (_check_setup,),
+    "online_endpoint": (_check_slo,),
     "online_deployment": (_check_scale,),
     "release": (_check_release,),
     "rule": (_check_rule,),

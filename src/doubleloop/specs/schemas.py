@@ -97,6 +97,8 @@ class _Writer:
                 made = {**made, "minimum": each.ge}
             elif isinstance(each, annotated_types.Gt):
                 made = {**made, "exclusiveMinimum": each.gt}
+            elif isinstance(each, annotated_types.Lt):
+                made = {**made, "exclusiveMaximum": each.lt}
             elif isinstance(each, annotated_types.Le):
                 made = {**made, "maximum": each.le}
             elif isinstance(each, annotated_types.MinLen):

@@ -25,7 +25,7 @@ _COLUMNS = (
     output.Column("By", "created_by"),
 )
 # What of an endpoint its file says.
-_KEPT = ("name", "description", "auth_mode", "traffic", "mirror_traffic", "tags", "properties")
+_KEPT = ("name", "description", "auth_mode", "traffic", "mirror_traffic", "slo", "tags", "properties")
 _TRAFFIC = click.option("--traffic", "traffic", multiple=True, metavar="SHARES", help='Such as "blue=90 green=10".')
 _MIRROR = click.option(
     "--mirror-traffic", "mirror", multiple=True, metavar="SHARES", help='Copies, such as "green=10".'
@@ -202,3 +202,36 @@ def metrics(session: Session, name: str, deployment: str | None) -> Any:
 def mirror(session: Session, name: str, deployment: str | None) -> Any:
     """How answers to mirrored requests compare with those that callers got."""
     return session.workspace.endpoints.mirror(name, deployment)
+
+
+@GROUP.command("slo", cls=options.Verb)
+@options.name()
+@options.shared()
+def slo(session: Session, name: str) -> output.Shown:
+    """Objectives: how they are met, what is left of their error budgets, and how fast it goes."""
+    return output.Shown(session.workspace.endpoints.slo(name), text=_objectives)
+
+
+def _objectives(found: dict[str, Any]) -> str:
+    if not found["objectives"]:
+        return f"Endpoint {found['endpoint']} has no objectives: its file names none under `slo`.\n"
+    cells = [
+        [
+            _objective(each), f"{each['target']:g} %", _percent(each["compliance"]), str(each["valid_requests"]),
+            f"{each['error_budget']['consumed']} of {each['error_budget']['total']:.1f}",
+            _percent(each["error_budget"]["consumed_percent"]),
+            *("-" if rate is None else f"{rate:.2f}" for rate in each["burn_rates"].values()),
+        ]
+        for each in found["objectives"]
+    ]  # fmt: skip
+    titles = ["Objective", "Target", f"Over {found['window']}", "Requests", "Budget used", "Used", *(
+        f"Burn {window}" for window in found["objectives"][0]["burn_rates"])]  # fmt: skip
+    return output.rows(titles, cells)
+
+
+def _objective(each: dict[str, Any]) -> str:
+    return f"latency <= {each['threshold_ms']:g} ms" if each["threshold_ms"] else each["objective"]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f} %"

@@ -13,15 +13,18 @@ from doubleloop.sdk.entities.batch import (
 from doubleloop.sdk.entities.files import LoadedFile
 from doubleloop.sdk.entities.model import Entity
 from doubleloop.sdk.entities.online import (
+    AvailabilityObjective,
     CodeConfiguration,
     DataCollector,
     DefaultScaleSettings,
     DeploymentCollection,
+    LatencyObjective,
     ManagedOnlineDeployment,
     ManagedOnlineEndpoint,
     OnlineRequestSettings,
     ProbeSettings,
     RequestLogging,
+    ServiceLevelObjectives,
     TargetUtilizationScaleSettings,
 )
 from doubleloop.sdk.entities.schedules import (
@@ -42,12 +45,12 @@ from doubleloop.sdk.entities.settings import (
 from doubleloop.sdk.entities.values import Input, Output
 
 __all__ = [
-    "BatchDeployment", "BatchEndpoint", "BatchRetrySettings", "BuildContext", "CodeConfiguration",
-    "CommandJobLimits", "CronTrigger", "Data", "DataCollector", "DefaultScaleSettings", "DeploymentCollection",
-    "EndpointDefaults", "Entity", "Environment", "Input", "JobResourceConfiguration", "JobSchedule", "LoadedFile",
-    "ManagedOnlineDeployment", "ManagedOnlineEndpoint", "Model", "ModelBatchDeployment",
-    "ModelBatchDeploymentSettings", "MonitorSchedule", "OnlineRequestSettings", "Output",
+    "AvailabilityObjective", "BatchDeployment", "BatchEndpoint", "BatchRetrySettings", "BuildContext",
+    "CodeConfiguration", "CommandJobLimits", "CronTrigger", "Data", "DataCollector", "DefaultScaleSettings",
+    "DeploymentCollection", "EndpointDefaults", "Entity", "Environment", "Input", "JobResourceConfiguration",
+    "JobSchedule", "LatencyObjective", "LoadedFile", "ManagedOnlineDeployment", "ManagedOnlineEndpoint", "Model",
+    "ModelBatchDeployment", "ModelBatchDeploymentSettings", "MonitorSchedule", "OnlineRequestSettings", "Output",
     "PipelineComponentBatchDeployment", "PipelineJobSettings", "ProbeSettings", "RecurrencePattern",
-    "RecurrenceTrigger", "RequestLogging", "RetrySettings", "Schedule", "SweepJobLimits",
+    "RecurrenceTrigger", "RequestLogging", "RetrySettings", "Schedule", "ServiceLevelObjectives", "SweepJobLimits",
     "TargetUtilizationScaleSettings",
 ]  # fmt: skip

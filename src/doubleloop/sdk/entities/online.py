@@ -36,14 +36,44 @@ class Served(Entity):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
+class AvailabilityObjective(Entity):
+    """``target``: least share of requests without a failure of the server's side, in per cent."""
+
+    target: float
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class LatencyObjective(Entity):
+    """``target``: least share of answers within ``threshold_ms``, in per cent."""
+
+    target: float
+    threshold_ms: float
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ServiceLevelObjectives(Entity):
+    """What an endpoint is to keep over a rolling ``window`` (``P28D``)."""
+
+    _inner: ClassVar[Mapping[str, type[Entity]]] = {
+        "availability": AvailabilityObjective, "latency": LatencyObjective,
+    }  # fmt: skip
+
+    availability: AvailabilityObjective | None = None
+    latency: LatencyObjective | None = None
+    window: str | None = None
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
 class ManagedOnlineEndpoint(Served):
     """An address that models answer at. ``traffic``: share of each deployment in per cent."""
 
     _kind: ClassVar[str] = "online_endpoint"
+    _inner: ClassVar[Mapping[str, type[Entity]]] = {"slo": ServiceLevelObjectives}
 
     auth_mode: str | None = None
     traffic: dict[str, int] = field(default_factory=dict)
     mirror_traffic: dict[str, int] = field(default_factory=dict)
+    slo: ServiceLevelObjectives | None = None
     identity: Any = None
     location: str | None = None
     public_network_access: str | None = None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
 # What of an endpoint its file says.
-KEPT = ("name", "description", "auth_mode", "traffic", "mirror_traffic", "tags", "properties")
+KEPT = ("name", "description", "auth_mode", "traffic", "mirror_traffic", "slo", "tags", "properties")
 
 
 class OnlineEndpointOperations:
@@ -52,6 +52,10 @@ class OnlineEndpointOperations:
     def get_keys(self, name: str) -> routes.Body:
         """The two keys."""
         return self.place.routes.endpoints.keys(name)
+
+    def get_slo(self, name: str) -> routes.Body:
+        """How the endpoint meets its objectives: compliance, error budgets, burn rates."""
+        return self.place.routes.endpoints.slo(name)
 
     def invoke(
         self, endpoint_name: str, *, request_file: str | PathLike[str] | None = None, input_data: Any = None,

@@ -15,6 +15,7 @@ from doubleloop.specs.fields import (
     Int,
     LooseText,
     Name,
+    Number,
     Share,
     Spec,
     Tags,
@@ -29,6 +30,38 @@ Percent = Annotated[Int, Field(ge=0, le=100)]
 Count = Annotated[Int, Field(ge=1)]
 
 
+def _window(value: str) -> str:
+    if not 3600 <= clock.duration(value).total_seconds() <= 366 * 86400:
+        raise ValueError(f"'{value}' is not between an hour and a year")
+    return value
+
+
+Target = Annotated[Number, Field(gt=0, lt=100)]
+
+
+class AvailabilityObjective(Spec):
+    title: ClassVar[str] = "online endpoint › slo › availability"
+
+    target: Target = Field(description="Least share of requests without a failure of the server's side, in per cent.")
+
+
+class LatencyObjective(Spec):
+    title: ClassVar[str] = "online endpoint › slo › latency"
+
+    target: Target = Field(description="Least share of answers within the threshold, in per cent.")
+    threshold_ms: Annotated[Number, Field(gt=0)] = Field(description="Longest time of a good answer, in milliseconds.")
+
+
+class Slo(Spec):
+    title: ClassVar[str] = "online endpoint › slo"
+
+    availability: AvailabilityObjective | None = Field(None, description="Objective for failures.")
+    latency: LatencyObjective | None = Field(None, description="Objective for slow answers.")
+    window: Annotated[Text, AfterValidator(_window)] = Field(
+        "P28D", description="Rolling window of the objectives: an ISO 8601 duration."
+    )
+
+
 class OnlineEndpoint(Spec):
     title: ClassVar[str] = "online endpoint"
 
@@ -40,6 +73,7 @@ class OnlineEndpoint(Spec):
     mirror_traffic: dict[str, Percent] = Field(
         default_factory=dict, description="Share of requests that a deployment gets a copy of."
     )
+    slo: Slo | None = Field(None, description="Service level objectives, measured by the gateway (own field).")
     tags: Tags = Field(default_factory=dict, description="Free labels: text to text.")
     properties: Tags = Field(default_factory=dict, description="Free values kept with it.")
     identity: Accepted | None = Field(None, description="Azure identity of the endpoint.")
@@ -195,8 +229,11 @@ class OnlineDeployment(Spec):
 
 
 SUPPORT: dict[type[fields.Spec], support.Rows] = {
+    AvailabilityObjective: support.rows("target"),
+    LatencyObjective: support.rows("target threshold_ms"),
+    Slo: support.rows("availability latency window"),
     OnlineEndpoint: support.rows(
-        "$schema name description auth_mode traffic mirror_traffic tags properties",
+        "$schema name description auth_mode traffic mirror_traffic slo tags properties",
         {
             "identity": support.IDENTITY,
             "location": support.AZURE,

@@ -1,4 +1,4 @@
-"""From a deployment's ``scale_settings`` to what the gateway is asked for, and back to what runs."""
+"""From the files of endpoints and deployments to what the gateway is asked for, and back to what it tells."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from doubleloop.base import errors
 from doubleloop.endpoints import commands, model, ports, queries, store, workflows
+from doubleloop.events import queries as facts
 from doubleloop.gateway import protocol
 from doubleloop.secrets import local as secrets
 from doubleloop.secrets import ports as secret_ports
@@ -84,3 +85,40 @@ def test_what_runs_is_told_with_why_it_last_changed(placed: Any) -> None:
     found = queries.instances(placed.contexts, made.workspace, "place")[made.id]
     assert (found.wanted, found.ready, found.scaled) == (3, 2, vars(scaled))
     assert queries.instances(placed.contexts, made.workspace, "elsewhere") == {}
+
+
+SLO = """
+name: place
+slo: {availability: {target: 99.9}, latency: {target: 99, threshold_ms: 250}, window: 7d}
+"""
+
+
+def put(house: Any, text: str) -> model.Endpoint:
+    with house.write("grace") as ctx:
+        return commands.put_endpoint(ctx, documents.parse(text, "e.yml", Path("/"), kind="online_endpoint"))
+
+
+def test_objectives_reach_the_gateway_and_what_it_measures_comes_back(placed: Any) -> None:
+    made = put(placed, SLO)
+    with placed.read("grace") as ctx:
+        kept = queries.get(ctx, "place")
+        (wanted,) = workflows.desired(ctx).values()
+    assert kept == made and kept.slo == {
+        "availability": {"target": 99.9}, "latency": {"target": 99.0, "threshold_ms": 250.0}, "window": "7d",
+    }  # fmt: skip
+    assert wanted.slo == protocol.Slo(7 * 86400, 99.9, 99.0, 250.0)
+    serving = placed.ports[ports.Serving] = Serving()
+    with pytest.raises(errors.Unavailable):
+        queries.objectives(placed.contexts, "dev", "place")
+    measured = protocol.Objective("availability", 99.9, None, 1000, 99.8, False, 1.0, 2, -1.0, 200.0, {"5m": None})
+    serving.status_ = protocol.Status(
+        1, True, endpoints={"dev/place": protocol.EndpointStatus(objectives=(measured,))}
+    )  # fmt: skip
+    assert queries.objectives(placed.contexts, "dev", "place") == [measured]
+    # A file without objectives takes them away, and both are entries of the record.
+    assert put(placed, "name: place").slo is None
+    with placed.read("grace") as ctx:
+        (wanted,) = workflows.desired(ctx).values()
+        told = [each.data["slo"] for each in facts.facts(ctx, types=["endpoint.changed"], subject=made.id)]
+    assert wanted.slo is None
+    assert len(told) == 2 and None in told and kept.slo in told
