@@ -8,13 +8,15 @@ DEMO_FLAGS ?=
 PORT ?= 8600
 
 
-.PHONY: help setup demo test faults conformance check lint types contracts format down clean
+.PHONY: help setup demo test faults conformance bench-serving soak-serving check lint types contracts format down clean
 
 help:
 	@echo "make demo    set up, then play one model's whole life and leave the console open"
 	@echo "make test    set up, then run all tests"
 	@echo "make faults  kill processes at thirty points of releases"
 	@echo "make conformance CORPUS=path  how many of a folder's Azure ML files are taken"
+	@echo "make bench-serving  serving against its peers, as ratios of one run (BENCH_FLAGS=--quick for a first look)"
+	@echo "make soak-serving   an hour's requests, and what the processes hold meanwhile"
 	@echo "make check   lint, types and import contracts"
 	@echo "make down    stop what the demo left running"
 
@@ -43,11 +45,18 @@ faults: setup
 conformance: setup
 	$(BIN)/python tools/conformance.py $(CORPUS) $(CONFORMANCE_FLAGS)
 
+# Installs each peer into an environment of its own below .benchmarks; see benchmarks/README.md.
+bench-serving: setup
+	$(BIN)/python -m benchmarks.serving $(BENCH_FLAGS)
+
+soak-serving: setup
+	$(BIN)/python -m benchmarks.serving.soak $(BENCH_FLAGS)
+
 check: lint types contracts
 
 lint: setup
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check src tests tools
+	$(BIN)/ruff format --check src tests tools benchmarks
 
 types: setup
 	$(BIN)/mypy
@@ -56,7 +65,7 @@ contracts: setup
 	$(BIN)/lint-imports
 
 format: setup
-	$(BIN)/ruff format src tests tools
+	$(BIN)/ruff format src tests tools benchmarks
 	$(BIN)/ruff check --fix .
 
 clean: down
