@@ -2,7 +2,8 @@
 
 What a job lacks here is told by two mechanical tests. Before it is submitted, from its file: data at an address, in a
 datastore or in somebody's workspace, components of a registry, an image for GPUs. After it failed, from its log: a
-host name that could not be looked up, no CUDA driver, Azure's identity service, a program that its image would bring.
+host name that could not be looked up, no CUDA driver, Azure's identity service, a program or a package of Azure's that
+its image would bring.
 """
 
 from __future__ import annotations
@@ -34,7 +35,12 @@ _LACKING = (
         r"|doesn't have NCCL|ncclSystemError|Expected one of cpu, cuda|no NVIDIA GPU",
     ),
     ("Azure", r"ManagedIdentityCredential|DefaultAzureCredential|AZUREML_ARM_|Run\.get_context\(allow_offline=False\)"),
-    (PROGRAM, r"(?m)^.*?\b[\w./-]+: (?:command )?not found$|No such file or directory: '[\w-]+'$"),
+    ("a package of Azure's images", r"No module named 'azureml(?:\.\w+)*'"),
+    (
+        PROGRAM,
+        r"(?m)^.*?\b[\w./-]+: (?:command )?not found$|No such file or directory: '[\w-]+'$"
+        r"|bash: line \d+: /[\w./-]+: No such file or directory$",
+    ),
 )
 Told = tuple[str, str]
 

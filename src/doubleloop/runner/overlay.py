@@ -12,8 +12,10 @@ uninstalls the old version from the shared environment, ``PIP_USER`` is refused 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
+_AZUREML = "_doubleloop_azureml"
 _SCRIPT_HEAD_BYTES = 4096
 _PYTHONS = ("python", "python3", "python%d.%d" % sys.version_info[:2])
 
@@ -28,6 +30,9 @@ def create(target: str, executable: str = sys.executable) -> dict:
     site_packages = os.path.join(target, "lib", _PYTHONS[2], "site-packages")
     os.makedirs(site_packages)
     os.makedirs(os.path.join(target, "bin"))
+    here = os.path.dirname(os.path.abspath(__file__))
+    shutil.copyfile(os.path.join(here, "azureml_run.py"), os.path.join(site_packages, _AZUREML + ".py"))
+    _write(os.path.join(site_packages, _AZUREML + ".pth"), "import %s; %s.install()\n" % (_AZUREML, _AZUREML))
     base = os.path.realpath(executable)
     for name in _PYTHONS:
         os.symlink(base, os.path.join(target, "bin", name))
