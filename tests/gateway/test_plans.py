@@ -9,11 +9,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import mlflow
 import numpy
 import pandas
 import pytest
+from catboost import CatBoostClassifier, CatBoostRegressor
 from gateway_harness import Gateway, deployment, endpoint, wait_for
+from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
@@ -39,6 +42,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBClassifier, XGBRegressor
 
 from doubleloop.scorer import frames, process, wire
 from doubleloop.scorer.plans import guarded
@@ -85,6 +89,7 @@ def _own(matrix: Any) -> Any:
     return matrix * 2
 
 
+CAT = {"verbose": False, "allow_writing_files": False, "thread_count": 1}
 _CURVED = make_pipeline(MinMaxScaler(clip=True), PolynomialFeatures(2), PCA(3))
 PLANNED = {
     "gradient boosting": (make_pipeline(_prepared(), GradientBoostingRegressor(n_estimators=15)), "count", "predict"),
@@ -107,6 +112,18 @@ PLANNED = {
             HistGradientBoostingRegressor(max_iter=5),
         ), "count", "predict",
     ),
+    "lightgbm": (make_pipeline(_prepared(), LGBMRegressor(n_estimators=9, verbose=-1)), "count", "predict"),
+    "lightgbm classes": (make_pipeline(_prepared(), LGBMClassifier(n_estimators=5, verbose=-1)), "level", "predict"),
+    "lightgbm two": (make_pipeline(_prepared(), LGBMClassifier(n_estimators=5, verbose=-1)), "many", "predict"),
+    "lightgbm shares": (
+        make_pipeline(_prepared(), LGBMClassifier(n_estimators=5, verbose=-1)), "many", "predict_proba"
+    ),
+    "xgboost": (make_pipeline(_prepared(), XGBRegressor(n_estimators=9)), "count", "predict"),
+    "xgboost two": (make_pipeline(_prepared(), XGBClassifier(n_estimators=5)), "many", "predict"),
+    "xgboost shares": (make_pipeline(_prepared(), XGBClassifier(n_estimators=5)), "many", "predict_proba"),
+    "catboost": (make_pipeline(_prepared(), CatBoostRegressor(iterations=9, **CAT)), "count", "predict"),
+    "catboost classes": (make_pipeline(_prepared(), CatBoostClassifier(iterations=5, **CAT)), "level", "predict"),
+    "catboost shares": (make_pipeline(_prepared(), CatBoostClassifier(iterations=5, **CAT)), "many", "predict_proba"),
     "a search about a target in logarithms": (
         GridSearchCV(
             TransformedTargetRegressor(
@@ -145,6 +162,39 @@ def test_a_plan_says_what_its_model_says(name: str) -> None:
         numpy.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
     else:
         assert found.tolist() == expected.tolist()
+
+
+def _booster() -> Any:
+    return lightgbm.train(
+        {"objective": "regression", "verbose": -1}, lightgbm.Dataset(RIDES[NUMBERS], TARGETS["count"]), 9
+    )
+
+
+BARE = {
+    "lightgbm": LGBMRegressor(n_estimators=9, verbose=-1), "xgboost": XGBRegressor(n_estimators=9),
+    "catboost": CatBoostRegressor(iterations=9, **CAT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*BARE, "booster"])
+def test_a_model_without_a_pipeline_is_asked_without_a_frame(name: str) -> None:
+    model = _booster() if name == "booster" else BARE[name].fit(RIDES[NUMBERS], TARGETS["count"])
+    made, native = proved(model, SPECS[:3])
+    assert made.used, made.why
+    columns = [RIDES[each].tolist() for each in NUMBERS]
+    columns[1][4] = None
+    numpy.testing.assert_allclose(made._plan.run(columns), native(columns, len(RIDES)), rtol=1e-12)  # type: ignore[union-attr]
+
+
+def test_categories_of_a_frame_are_left_to_the_model() -> None:
+    texts = RIDES[TEXTS].astype("category")
+    for model in (
+        LGBMRegressor(n_estimators=3, verbose=-1).fit(texts, TARGETS["count"]),
+        XGBRegressor(n_estimators=3, enable_categorical=True).fit(texts, TARGETS["count"]),
+        CatBoostRegressor(iterations=3, cat_features=TEXTS, **CAT).fit(RIDES[TEXTS], TARGETS["count"]),
+    ):
+        made, _ = proved(model, SPECS[4:])
+        assert not made.used and made.why, made.why
 
 
 UNPLANNED = {

@@ -12,9 +12,11 @@ from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy
 import pytest
+import yaml
 from jobs_workshop import Workshop
 
 from doubleloop.jobs.model import Job, Status
@@ -24,12 +26,19 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def automl(shop: Workshop) -> Iterator[Workshop]:
-    """The workshop, with a door through which MLflow's own client logs into the tracking server in memory."""
+def automl(shop: Workshop, tmp_path: Path) -> Iterator[Workshop]:
+    """The workshop, with a door through which MLflow's own client logs into the tracking server in memory; artifacts
+    go to a folder for each run."""
 
     tracking = shop.tracking.of("dev")
 
     class Door(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert "/runs/get?" in self.path, self.path
+            run = parse_qs(urlsplit(self.path).query)["run_id"][0]
+            told = {"run_id": run, "run_uuid": run, "experiment_id": "1", "artifact_uri": str(tmp_path / "runs" / run)}
+            self.answer(json.dumps({"run": {"info": told, "data": {}}}).encode())
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             assert self.path.endswith("/runs/log-batch"), self.path
@@ -37,16 +46,20 @@ def automl(shop: Workshop) -> Iterator[Workshop]:
                 tracking.log_metric(body["run_id"], each["key"], each["value"])
             for each in body.get("tags", ()):
                 tracking.set_tag(body["run_id"], each["key"], each["value"])
+            self.answer(b"{}")
+
+        def answer(self, body: bytes) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
-            self.wfile.write(b"{}")
+            self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     shop.engine.pause_s = 0.2  # trials take seconds
+    shop.runs_folder = tmp_path / "runs"  # type: ignore[attr-defined]
     shop.door = f"http://127.0.0.1:{server.server_port}"  # type: ignore[attr-defined]
     yield shop
     server.shutdown()
@@ -137,6 +150,9 @@ def test_a_classification_from_tables_to_a_registered_model(automl: Workshop) ->
     assert scores["automl.vote"]["accuracy"] >= scores["automl.1"]["accuracy"]
     assert "AUC_weighted" in scores["automl.0"] and "AUC_binary" in scores["automl.0"]
     assert job.outputs["best_model"]["asset"].endswith("buyers:1")
+    # What `mlflow.register_model("runs:/RUN/outputs/mlflow-model", NAME)` looks for, and finds the run by.
+    kept = automl.runs_folder / str(best.run_id) / "outputs" / "mlflow-model" / "MLmodel"  # type: ignore[attr-defined]
+    assert yaml.safe_load(kept.read_text())["run_id"] == best.run_id
     rows = "id,age,town,since\nnew,70.5,Rome,2024-05-03\nnew,70,Oslo,2024-05-03\nnew,20,Paris,2024-05-03\n"
     assert served(automl, job, rows) == ["yes", "no", "no"]
 

@@ -13,9 +13,8 @@ from . import frames
 
 # Wrappers of these flavours do nothing but hand the frame to the library, so calling them without MLflow's own
 # schema enforcement (which the gateway has done already, strictly) gives the same numbers.
+# What comes out of a row does not depend on the rows beside it, so requests may be scored together.
 DIRECT = ("mlflow.sklearn", "mlflow.lightgbm", "mlflow.xgboost", "mlflow.catboost")
-# Of these, what comes out of a row does not depend on the rows beside it, so requests may be scored together.
-PLANNED = ("mlflow.sklearn", "mlflow.lightgbm", "mlflow.xgboost")
 
 
 class MlflowModel:
@@ -39,7 +38,7 @@ class MlflowModel:
         self._direct = None
         if loader in DIRECT and same and not self._tensor and frames.is_flat(self._inputs):
             self._direct = getattr(self._model, "_predict_fn", None)
-        self._planned = self._plan(str(loader)) if spec.get("compile", True) else None
+        self._planned = self._plan() if spec.get("compile", True) else None
         self._unplanned = "" if spec.get("compile", True) else str(spec.get("why_not_compiled") or "compile: off")
         self._last = None  # type: Optional[Tuple[List[Any], int, Any]]
         self._takes_params = "params" in inspect.signature(self._model.predict).parameters
@@ -48,9 +47,9 @@ class MlflowModel:
     def _loader(self) -> str:
         return str(self._model.metadata.flavors.get("python_function", {}).get("loader_module", "pyfunc"))
 
-    def _plan(self, loader: str) -> Any:
+    def _plan(self) -> Any:
         """The model with a plan beside it; None where there can be none."""
-        if self._direct is None or loader not in PLANNED:
+        if self._direct is None:
             return None
         from .plans import guarded
 
@@ -67,7 +66,7 @@ class MlflowModel:
 
         A model that knows better says so: forecasts of AutoML build on the rows beside them (``rows_stand_alone``).
         """
-        if self._direct is None or self.flavor not in ("sklearn", "lightgbm", "xgboost"):
+        if self._direct is None:
             return False
         return bool(getattr(_raw_model(self._model), "rows_stand_alone", True))
 

@@ -26,7 +26,8 @@ _SIGNED_BY = 10_000  # rows
 
 
 def model(asked: Orders, fitted: Any, rows: pandas.DataFrame, target: str) -> None:
-    """Write the MLflow model (scikit-learn flavour) to the folder ``target`` and among the artifacts.
+    """Write the MLflow model (scikit-learn flavour) to the folder ``target`` and among the artifacts, those of the
+    step and those of its MLflow run, which the model names.
 
     ``rows`` are raw rows that it was trained on: its signature, and three of them its input example.
     """
@@ -56,11 +57,13 @@ def _write(asked: Orders, fitted: Any, seen: pandas.DataFrame, example: pandas.D
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on whole numbers, which may have no missing values in a signature
         signature = mlflow.models.infer_signature(seen, fitted.predict(example))
+    run = os.environ.get("MLFLOW_RUN_ID")
     with tempfile.TemporaryDirectory() as scratch:
         shutil.rmtree(ARTIFACT, ignore_errors=True)
         mlflow.sklearn.save_model(
             fitted,
             ARTIFACT,
+            mlflow_model=mlflow.models.Model(artifact_path=ARTIFACT, run_id=run),
             conda_env=_environment(asked),
             code_paths=[_code(scratch)],
             signature=signature,
@@ -69,6 +72,8 @@ def _write(asked: Orders, fitted: Any, seen: pandas.DataFrame, example: pandas.D
             metadata={"algorithm": asked.algorithm, "task": asked.task},
         )
     shutil.copytree(ARTIFACT, target, dirs_exist_ok=True)
+    if run:
+        mlflow.MlflowClient().log_artifacts(run, ARTIFACT, ARTIFACT)
 
 
 def _environment(asked: Orders) -> dict[str, Any]:

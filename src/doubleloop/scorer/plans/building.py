@@ -9,7 +9,7 @@ import numpy
 from . import columns, encoding, estimators, numbers
 from .steps import Chain, Inputs, NotPlanned, Step
 
-LIBRARIES = ("sklearn", "lightgbm", "xgboost")
+LIBRARIES = ("sklearn", "lightgbm", "xgboost", "catboost")
 ENCODERS = {"OneHotEncoder": encoding.OneHot, "OrdinalEncoder": encoding.Ordinal}
 SEARCHES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
 

@@ -31,6 +31,8 @@ def plan(estimator: Any, method: str) -> Estimator:
         return Estimator(_lightgbm(estimator, method))
     if root == "xgboost":
         return Estimator(_xgboost(estimator, method))
+    if root == "catboost":
+        return Estimator(_catboost(estimator, method))
     if root != "sklearn":
         raise NotPlanned("%s.%s is not an estimator of a known library" % (root, name))
     if method == "predict_proba" and not hasattr(estimator, "predict_proba"):
@@ -214,6 +216,14 @@ def _xgboost(model: Any, method: str) -> Raw:
     if getattr(model, "feature_types", None) and "c" in model.feature_types:
         raise NotPlanned("XGBoost with categories of a frame")
     return lambda matrix: bound(matrix, validate_features=False)
+
+
+def _catboost(model: Any, method: str) -> Raw:
+    """Asked with a matrix, it is spared the names and types of a frame's columns."""
+    if model.get_cat_feature_indices() or model.get_text_feature_indices():
+        raise NotPlanned("CatBoost with categories or texts of a frame")
+    bound: Any = getattr(model, method)
+    return lambda matrix: bound(matrix, thread_count=1)
 
 
 KNOWN: Dict[str, Callable[[Any, str], Optional[Raw]]] = {
