@@ -8,13 +8,14 @@ DEMO_FLAGS ?=
 PORT ?= 8600
 
 
-.PHONY: help setup demo test faults conformance bench-serving soak-serving check lint types contracts format down clean
+.PHONY: help setup demo test faults conformance bench-batch bench-serving soak-serving check lint types contracts format down clean
 
 help:
 	@echo "make demo    set up, then play one model's whole life and leave the console open"
 	@echo "make test    set up, then run all tests"
 	@echo "make faults  kill processes at thirty points of releases"
 	@echo "make conformance CORPUS=path  how many of a folder's Azure ML files are taken"
+	@echo "make bench-batch    a large Parquet file beside pandas and scikit-learn"
 	@echo "make bench-serving  serving against its peers, as ratios of one run (BENCH_FLAGS=--quick for a first look)"
 	@echo "make soak-serving   an hour's requests, and what the processes hold meanwhile"
 	@echo "make check   lint, types and import contracts"
@@ -44,6 +45,9 @@ faults: setup
 # CONFORMANCE_FLAGS="--run" also submits the jobs that can run without internet, to the server you are logged in to.
 conformance: setup
 	$(BIN)/python tools/conformance.py $(CORPUS) $(CONFORMANCE_FLAGS)
+
+bench-batch: setup
+	$(BIN)/python -m benchmarks.batch $(BENCH_FLAGS)
 
 # Installs each peer into an environment of its own below .benchmarks; see benchmarks/README.md.
 bench-serving: setup

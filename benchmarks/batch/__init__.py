@@ -1,0 +1,1 @@
+"""Scoring a large Parquet file: a batch endpoint's own processes beside pandas and scikit-learn, in turns."""
