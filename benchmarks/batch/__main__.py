@@ -1,4 +1,4 @@
-"""``make bench-batch``: a Parquet file scored in turns by pandas with scikit-learn and by the processes of a batch job."""
+"""``make bench-batch``: one Parquet file scored in turns by pandas with scikit-learn and by a batch job's processes."""
 
 from __future__ import annotations
 
