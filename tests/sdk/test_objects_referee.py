@@ -51,7 +51,9 @@ def named(data: Any) -> Any:
         return [named(each) for each in data]
     if not isinstance(data, dict):
         return data
-    found = {key: named(each) for key, each in data.items() if each != {}}
+    # An AutoML step's outputs are dumped under the name that the service's API has for their type.
+    names = {"job_output_type": "type"}
+    found = {names.get(key, key): named(each) for key, each in data.items() if each != {}}
     if ANONYMOUS.fullmatch(str(found.get("name"))):
         del found["name"]
         found.pop("version", None)

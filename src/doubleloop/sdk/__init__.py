@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from doubleloop.base import errors as errors
+    from doubleloop.sdk import automl as automl
     from doubleloop.sdk import dsl as dsl
     from doubleloop.sdk.constants import AssetTypes as AssetTypes
     from doubleloop.sdk.constants import InputOutputModes as InputOutputModes
@@ -44,6 +45,7 @@ _ROOM = "doubleloop.sdk"
 # Each name and where it is; a module when the name is its last part.
 _PLACES = {
     "errors": "doubleloop.base.errors",
+    "automl": f"{_ROOM}.automl",
     "dsl": f"{_ROOM}.dsl",
     "MLClient": f"{_ROOM}.operations.mlclient",
     "command": f"{_ROOM}.steps.commands",
