@@ -111,10 +111,11 @@ class Client:
 
 @dataclass
 class Gateway:
-    """A gateway process on a home folder. ``options`` as on its command line."""
+    """A gateway process on a home folder. ``options`` as on its command line; more variables of its environment."""
 
     home: Path
     options: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     generation: int = 0
 
@@ -125,7 +126,7 @@ class Gateway:
         with open(self.home / "gateway.log", "ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "doubleloop.gateway", "--home", str(self.home), *arguments],
-                stdout=log, stderr=log,
+                stdout=log, stderr=log, env={**os.environ, **self.environment},
             )  # fmt: skip
         wait_for(lambda: self._address() or self.process.poll() is not None, "the gateway's address")
         assert self.process.poll() is None, self.log()

@@ -287,9 +287,10 @@ def test_requests_that_wait_are_scored_together_and_answered_each_for_itself() -
         gateway.send(header, json.dumps(columns).encode())
     worker = threading.Thread(target=_until_closed, args=(scorer, model))
     worker.start()
-    found = {}
+    found, batches = {}, []
     while len(found) < len(bodies):
         header, body = gateway.receive()
+        batches += [header["batch"]] if "batch" in header else []
         found[header["id"]] = json.loads(body) if header["ok"] else header["error"]["message"]
     ours.close()
     worker.join(30)
@@ -297,6 +298,7 @@ def test_requests_that_wait_are_scored_together_and_answered_each_for_itself() -
     # The first two together; one with a missing value and one that must be alone by themselves; two that failed
     # together once more, each for itself.
     assert model.asked == [3, 2, 1, 2, 1, 1]
+    assert batches == [2, 1, 1, 1, 1], "how many were answered together is said once for all of them"
 
 
 def _until_closed(connection: wire.Connection, model: Any) -> None:

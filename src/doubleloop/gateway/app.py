@@ -6,7 +6,17 @@ import logging
 import time
 
 from doubleloop.base import errors
-from doubleloop.gateway import counting, failures, inference_v2, labels, messages, openapi, scoring, supervisor
+from doubleloop.gateway import (
+    failures,
+    inference_v2,
+    labels,
+    messages,
+    metrics,
+    openapi,
+    prometheus,
+    scoring,
+    supervisor,
+)
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway.routing import Route
 
@@ -66,21 +76,11 @@ class App:
             return messages.as_json({"status": "ok"})
         if parts == ["metrics"]:
             _only(request, "GET", "HEAD")
-            return messages.Response(200, self._metrics().encode(), b"text/plain; version=0.0.4; charset=utf-8")
+            text = prometheus.render(metrics.collect(self._state.routes, time.time()))
+            return messages.Response(200, text.encode(), prometheus.CONTENT_TYPE)
         raise errors.NotFound(
             f"'{request.path}' is not known", cure="POST /<workspace>/<endpoint>/score, GET /health, GET /metrics"
         )
-
-    def _metrics(self) -> str:
-        entries, refused, gauges, objectives = [], [], [], []
-        for key, route in self._state.routes.items():
-            for name, running in route.serving.items():
-                labels_ = {"endpoint": key, "deployment": name, "deployment_id": running.deployment.id}
-                entries.append((labels_, running.counts))
-                gauges.append((labels_, running.gauges()))
-            refused += [({"endpoint": key, "code": str(code)}, count) for code, count in route.refused.items()]
-            objectives += [(key, objective) for objective in route.ledger.objectives(time.time())]
-        return counting.render(entries, refused, gauges, objectives)
 
 
 def _only(request: messages.Request, *methods: str) -> None:

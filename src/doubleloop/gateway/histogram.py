@@ -9,13 +9,13 @@ from collections.abc import Sequence
 BOUNDS_MS: tuple[float, ...] = tuple(float(f"{10 ** (step / 10 - 1):.4g}") for step in range(61))
 
 
-def empty() -> list[int]:
+def empty(bounds: Sequence[float] = BOUNDS_MS) -> list[int]:
     """Counts per bucket; the last one holds everything above the largest bound."""
-    return [0] * (len(BOUNDS_MS) + 1)
+    return [0] * (len(bounds) + 1)
 
 
-def add(counts: list[int], milliseconds: float) -> None:
-    counts[bisect.bisect_left(BOUNDS_MS, milliseconds)] += 1
+def add(counts: list[int], value: float, bounds: Sequence[float] = BOUNDS_MS) -> None:
+    counts[bisect.bisect_left(bounds, value)] += 1
 
 
 def quantile(counts: Sequence[int], q: float) -> float | None:

@@ -9,13 +9,14 @@ import importlib.metadata
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 
 from doubleloop.base import errors
-from doubleloop.gateway import admin, app, paths, server, sockets, supervisor
+from doubleloop.gateway import admin, app, metrics, paths, pushing, server, sockets, supervisor
 from doubleloop.gateway import limits as limit
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ class Process:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._stop.set)
-        state = supervisor.Supervisor(self._home, self._limits, importlib.metadata.version("doubleloop"))
+        version = importlib.metadata.version("doubleloop")
+        state = supervisor.Supervisor(self._home, self._limits, version)
         loop.add_signal_handler(signal.SIGHUP, state.look)
         http = server.Server(app.App(state, self._limits).handle, self._limits)
         try:
@@ -56,6 +58,9 @@ class Process:
         )
         state.address = f"http://{self._host}:{port}"
         tasks = state.start()
+        pusher = _pusher(state, version)
+        if pusher is not None:
+            tasks.append(asyncio.create_task(pusher.run()))
         (folder / "address.json").write_bytes(orjson.dumps({"host": self._host, "port": port, "pid": os.getpid()}))
         logger.info("listening on %s for %s", state.address, self._home)
         await self._stop.wait()
@@ -63,6 +68,8 @@ class Process:
         await http.stop()
         for task in tasks:
             task.cancel()
+        if pusher is not None:
+            await pusher.stop()
         await state.stop()
         self._stopped.set()
         await asyncio.sleep(0)  # the answer to a drain
@@ -83,6 +90,13 @@ class Process:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:
             await asyncio.wait(others, timeout=0.5)
+
+
+def _pusher(state: supervisor.Supervisor, version: str) -> pushing.Pusher | None:
+    if not pushing.wanted(os.environ):
+        return None
+    seconds = pushing.interval(os.environ)
+    return pushing.Pusher(lambda: metrics.collect(state.routes, time.time()), version, seconds)
 
 
 @contextlib.contextmanager

@@ -30,6 +30,7 @@ class Route:
         self.serving: dict[str, Running] = {}
         self.traffic: dict[str, float] = {}
         self.refused: Counter[int] = Counter()
+        self.since = time.time()
         self._tokens: dict[str, int] = {}
         self._token_key = ""
 

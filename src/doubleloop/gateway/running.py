@@ -53,6 +53,15 @@ class Surroundings:
     changed: Callable[[], None]
 
 
+@dataclass(frozen=True)
+class Worker:
+    """A scorer process: resident memory in bytes, processor time in seconds, begun at (seconds since 1970)."""
+
+    memory: int
+    cpu: float
+    since: float
+
+
 class Running:
     """``usable`` once all instances have been ready: then it may get traffic, and keeps it through crashes."""
 
@@ -173,6 +182,11 @@ class Running:
             self.description = {**self.description, "plan": {"used": False, "why": why, "disagreed": record}}
         self._around.changed()
 
+    def _answered(self, number: int, header: dict[str, Any], body: bytes) -> None:
+        if "batch" in header:
+            self.counts.batched(header["batch"])
+        self.pool.answered(number, header, body)
+
     def look_collected(self) -> None:
         """Now and then: halves of pairs that nothing came for are written."""
         if self._collected is not None:
@@ -189,14 +203,13 @@ class Running:
         names = [str(each.get("name", index)) for index, each in enumerate(inputs)]
         self.log.append(records.encode(self._masker.record(record, self.contract.layout, names)))
 
-    def gauges(self) -> dict[str, float]:
-        used = [usage.of(scorer.pid) for scorer in self._scorers.values() if not scorer.ended.is_set()]
+    def workers(self) -> dict[int, Worker]:
+        """What each scorer process that runs uses, by its number."""
         return {
-            "doubleloop_instances": self.instances, "doubleloop_ready_instances": self.pool.ready,
-            "doubleloop_scorer_restarts_total": self.restarts, "doubleloop_queued": self.pool.queued,
-            "doubleloop_scorer_memory_bytes": sum(each.memory for each in used),
-            "doubleloop_scorer_cpu_seconds_total": round(sum(each.cpu for each in used), 2),
-        }  # fmt: skip
+            number: Worker(used.memory, round(used.cpu, 2), scorer.since)
+            for number, scorer in self._scorers.items()
+            if not scorer.ended.is_set() and (used := usage.of(scorer.pid)).memory
+        }
 
     def check_memory(self) -> None:
         """End scorers that hold more than one may; others are started in their place."""
@@ -234,7 +247,7 @@ class Running:
                 self._around.home,
                 self.deployment,
                 self._around.hub,
-                self.pool.answered,
+                self._answered,
                 self.pool.died,
                 self._take_collected,
                 self._give_up_plan,

@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -87,6 +88,7 @@ class Scorer:
         disagreed: Callable[[dict[str, Any]], None] = lambda header: None,
     ) -> None:  # fmt: skip
         self.token = secrets.token_hex(16)
+        self.since = time.time()
         self.in_flight: dict[int, None] = {}
         self.ended = asyncio.Event()
         self._home, self._deployment, self._hub = home, deployment, hub

@@ -103,7 +103,9 @@ def _answer(connection: wire.Connection, model: Any) -> None:
             elif op == "native":
                 getattr(model, "give_up_plan", lambda why: None)(header["why"])
         if queue:
-            for answer in _score_some(model, queue):
+            scored = _score_some(model, queue)
+            scored[0][0]["batch"] = len(scored)
+            for answer in scored:
                 connection.send(*answer)
             if not queue:
                 wrong = _review(model)
