@@ -81,7 +81,7 @@ def test_for_every_load(
     assert policy.min_instances <= found.wanted <= policy.max_instances
     assert bool(found.why) == (found.wanted != present)
     inside = scaling.clamp(present, policy)
-    recent = [scaling.recommended(each.load, policy, per_instance) for each in history if each.at >= now - window]
+    recent = [scaling.recommended(each.load, policy, per_instance) for each in history if now - each.at <= window]
     if recent and inside == present:
         assert found.wanted >= recent[-1], "never fewer than the load of now asks for"
         if found.wanted < present:

@@ -60,7 +60,7 @@ def decide(
         return Decision(wanted, f"{newest.load:.1f} requests in flight; {aim}")
     if now - history[0].at < window:
         return Decision(present, "")
-    most = max((sample.load for sample in history if sample.at >= now - window), default=newest.load)
+    most = max((sample.load for sample in history if now - sample.at <= window), default=newest.load)
     wanted = recommended(most, policy, per_instance)
     if wanted < present:
         return Decision(wanted, f"at most {most:.1f} requests in flight for {window:g} s; {aim}")
@@ -69,5 +69,5 @@ def decide(
 
 def kept(history: Sequence[Sample], window: float, now: float) -> list[Sample]:
     """The samples of the window, and the newest one before it, which shows that the window is covered."""
-    older = sum(sample.at <= now - window for sample in history)
+    older = sum(now - sample.at >= window for sample in history)
     return list(history[max(0, older - 1) :])
