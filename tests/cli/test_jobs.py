@@ -222,8 +222,11 @@ def test_outputs_are_fetched_by_name(terminal: Any, server: Any) -> None:
     outputs = {"artifacts": {"reference": tree, "type": "uri_folder"}, "score": {"reference": blob, "type": "uri_file"},
                "elsewhere": {"reference": "https://x/y", "type": "uri_file"}}  # fmt: skip
     running(server, "completed", outputs=outputs)
+    steps(server, train="completed")
+    log(server, "train", b"x" * 1500 + b"the end\n")
     assert terminal("job", "download", "-n", "j1").json == {"artifacts": "artifacts"}
     assert (terminal.folder / "artifacts/model/weights").read_text() == "w"
+    assert (terminal.folder / "artifacts/user_logs/std_log.txt").read_text() == "x" * 1500 + "the end\n"
     done = terminal("job", "download", "-n", "j1", "--output-name", "score", "-p", "out")
     assert done.json == {"score": "out/named-outputs/score"}
     assert (terminal.folder / "out/named-outputs/score/score").read_text() == "0.5"
@@ -241,16 +244,30 @@ def test_the_own_folders_of_steps_are_fetched_beside_each_other(terminal: Any, s
 
     running(server, "completed", outputs={})
     items = [
-        {"name": "prep", "outputs": own("a")},
-        {"name": "train", "outputs": own("b")},
-        {"name": "skip", "outputs": {}},
+        {"name": "prep", "status": "completed", "outputs": own("a")},
+        {"name": "train", "status": "completed", "outputs": own("b")},
+        {"name": "skip", "status": "skipped", "outputs": {}},
     ]
-    server.on("GET", "workspaces/dev/jobs/j1/steps", {"items": items, "next": None}, {"items": items[:1], "next": None})
+    server.on(
+        "GET", "workspaces/dev/jobs/j1/steps", *[{"items": items, "next": None}] * 2, {"items": items[:1], "next": None}
+    )
+    log(server, "prep", b"first\n")
+    log(server, "train", b"second\n")
     assert terminal("job", "download", "-n", "j1").json == {"artifacts": "artifacts"}
     assert (terminal.folder / "artifacts/prep/note.txt").read_text() == "a"
     assert (terminal.folder / "artifacts/train/note.txt").read_text() == "b"
+    assert (terminal.folder / "artifacts/train/user_logs/std_log.txt").read_text() == "second\n"
+    assert not (terminal.folder / "artifacts/skip").exists()
     terminal("job", "download", "-n", "j1", "-p", "single")
     assert (terminal.folder / "single/artifacts/note.txt").read_text() == "a"
+
+
+def test_a_job_that_left_nothing_has_its_log(terminal: Any, server: Any) -> None:
+    running(server, "failed", outputs={})
+    steps(server, command="failed")
+    log(server, "command", b"it broke\n")
+    assert terminal("job", "download", "-n", "j1").json == {"artifacts": "artifacts"}
+    assert (terminal.folder / "artifacts/user_logs/std_log.txt").read_text() == "it broke\n"
 
 
 def test_validate_asks_the_server_and_starts_nothing(terminal: Any, server: Any) -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import postgres_cluster
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -41,56 +37,23 @@ from doubleloop.workspaces import model as places
 SETUP = actors.service("setup")
 
 
-def _programs() -> Path | None:
-    found = shutil.which("initdb")
-    known = [Path(found)] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return known[-1].parent if known else None
-
-
-PROGRAMS = _programs()
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(PROGRAMS is None, reason="no Postgres on this machine (apt-get install postgresql)"),
+    postgres_cluster.needed,
 ]
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """A Postgres of its own in a temporary folder, on a socket in it and on no port; its database's URL."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    assert PROGRAMS is not None
-    folder = Path(tempfile.mkdtemp(prefix="dl-pg-"))
-    # Postgres does not run as root.
-    owner = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-    if os.geteuid() == 0:
-        shutil.chown(folder, owner)
-
-    def run(*words: str) -> None:
-        told = {"user": owner} if os.geteuid() == 0 else {}
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, **told)  # type: ignore[call-overload]
-        assert done.returncode == 0, (words, done.stdout, done.stderr)
-
-    data = str(folder / "data")
-    try:
-        run(str(PROGRAMS / "initdb"), "-D", data, "-U", "dl", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        options = f"-c listen_addresses='' -k {folder} -c fsync=off -c max_connections=40"
-        run(str(PROGRAMS / "pg_ctl"), "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start")
-        try:
-            yield f"postgresql+psycopg://dl@/postgres?host={folder}"
-        finally:
-            run(str(PROGRAMS / "pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def cluster() -> Iterator[postgres_cluster.Cluster]:
+    with postgres_cluster.running() as made:
+        yield made
 
 
 @pytest.fixture
-def url(cluster: str, request: pytest.FixtureRequest) -> Iterator[str]:
+def url(cluster: postgres_cluster.Cluster, request: pytest.FixtureRequest) -> str:
     """A database for each test."""
-    name = f"t{abs(hash(request.node.nodeid))}"
-    with sa.create_engine(cluster, isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.exec_driver_sql(f"create database {name}")
-    yield cluster.replace("/postgres?", f"/{name}?")
+    return cluster.create(f"t{abs(hash(request.node.nodeid))}")
 
 
 def test_every_migration_up_and_down_and_the_tables_are_those_that_the_rooms_declare(url: str) -> None:

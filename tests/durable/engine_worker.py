@@ -1,7 +1,7 @@
 """A worker process for the engine's tests: runs the workflow ``story`` and says in a file what it does.
 
 ``kind`` is the release of its code: ``old``; ``new`` has other steps; ``broken`` dies as soon as it is begun anew.
-Workflows named in the file ``unfinished`` are looked after.
+Workflows named in the file ``unfinished`` are looked after; ``databases`` has the URLs of ours and of the engine's own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from doubleloop.durable import engine, ports, rescuing
 
 
 def main(home: Path, threads: int, kind: str) -> None:
-    database = engines.create(f"sqlite:///{home / 'doubleloop.sqlite'}")
+    own, engines_own = (home / "databases").read_text().split()
+    database = engines.create(own)
     tables.METADATA.create_all(database)
 
     def note(text: str) -> str:
@@ -47,7 +48,7 @@ def main(home: Path, threads: int, kind: str) -> None:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     made = engine.Engine(
-        Contexts(database, {}), {"story": story}, url=f"sqlite:///{home / 'durable.sqlite'}", max_threads=threads,
+        Contexts(database, {}), {"story": story}, url=engines_own, max_threads=threads,
         poll_interval=0.05,
     )  # fmt: skip
     made.launch()

@@ -11,6 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+
+sys.path.append(str(Path(__file__).parents[1] / "db"))
+
+import postgres_cluster
 
 from doubleloop.base import actors
 from doubleloop.db import engine as engines
@@ -25,9 +30,21 @@ STARTED: list[subprocess.Popen[str]] = []
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def contexts(tmp_path: Path) -> Contexts:
-    database = engines.create(f"sqlite:///{tmp_path / 'doubleloop.sqlite'}")
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[postgres_cluster.Cluster]:
+    with postgres_cluster.running() as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=postgres_cluster.needed)])
+def contexts(tmp_path: Path, request: pytest.FixtureRequest) -> Contexts:
+    """On SQLite in two files, on Postgres in one database, as ``Settings`` has it."""
+    if request.param == "sqlite":
+        urls = [f"sqlite:///{tmp_path / name}.sqlite" for name in ("doubleloop", "durable")]
+    else:
+        urls = [request.getfixturevalue("cluster").create(f"t{abs(hash(request.node.nodeid))}")] * 2
+    (tmp_path / "databases").write_text("\n".join(urls))
+    database = engines.create(urls[0])
     tables.METADATA.create_all(database)
     return Contexts(database, {})
 
@@ -157,3 +174,31 @@ def test_what_the_engine_has_never_heard_of_is_begun(tmp_path: Path, contexts: C
     (tmp_path / "unfinished").write_text("lost")
     worker(tmp_path)
     until(lambda: log(tmp_path) == ["lost first"])
+
+
+@postgres_cluster.needed
+@pytest.mark.parametrize("contexts", ["postgres"], indirect=True)
+def test_a_database_that_went_away_for_a_while_costs_nothing(
+    tmp_path: Path, contexts: Contexts, cluster: postgres_cluster.Cluster
+) -> None:
+    first = worker(tmp_path)
+    with contexts.write(ACTOR) as ctx:
+        commands.start(ctx, "story", "one", {})
+    until(lambda: log(tmp_path) == ["one first"])
+    cluster.stop()
+    time.sleep(1.0)
+    cluster.start()
+    until(lambda: _said(contexts), 30)
+    if first.poll() is not None:  # it may end: the supervisor starts another
+        worker(tmp_path)
+    until(lambda: "one second now" in log(tmp_path))
+    assert log(tmp_path).count("one second now") == 1
+
+
+def _said(contexts: Contexts) -> bool:
+    try:
+        with contexts.write(ACTOR) as ctx:
+            commands.signal(ctx, "one", "go", "now", "key")
+    except sa.exc.OperationalError:  # a connection of the pool that is dead
+        return False
+    return True

@@ -242,14 +242,15 @@ def restore(session: Session, name: str) -> Any:
 @click.option("-p", "--download-path", "target", metavar="FOLDER", default=".", help="Where to  [default: here]")
 @options.shared()
 def download(session: Session, name: str, output_name: str | None, everything: bool, target: str) -> Any:
-    """Outputs, into FOLDER/named-outputs/NAME; the job's (or each step's) own folder into FOLDER/artifacts."""
+    """Outputs, into FOLDER/named-outputs/NAME; the job's (or each step's) own folder and log into FOLDER/artifacts."""
     from doubleloop.sdk import outputs
 
-    found = outputs.addresses(session.workspace.jobs, name)
+    routes = session.workspace.jobs
+    found = outputs.addresses(routes, name)
     fetched = {}
     for each in outputs.choose(found, name, output_name, everything):
         telling = session.progress.bytes(f"Downloading {each}:")
-        fetched[each] = str(outputs.fetch(session.client.blobs, found, each, Path(target), telling))
+        fetched[each] = str(outputs.fetch(routes, session.client.blobs, name, found, each, Path(target), telling))
     return fetched
 
 

@@ -270,10 +270,12 @@ class JobOperations:
         all: bool = False,
     ) -> dict[str, Path]:  # fmt: skip
         """Lay outputs below ``download_path``: ``named-outputs/NAME``, and the job's (or each step's) own folder
-        ``artifacts``, which is meant when neither ``output_name`` nor ``all`` is given. The folders by output."""
-        found = outputs.addresses(self.place.routes.jobs, name)
+        ``artifacts`` with its log, which is meant when neither ``output_name`` nor ``all`` is given. The folders by
+        output."""
+        routes = self.place.routes.jobs
+        found = outputs.addresses(routes, name)
         return {
-            each: outputs.fetch(self.place.http.blobs, found, each, Path(download_path))
+            each: outputs.fetch(routes, self.place.http.blobs, name, found, each, Path(download_path))
             for each in outputs.choose(found, name, output_name, all)
         }
 
