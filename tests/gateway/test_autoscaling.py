@@ -25,8 +25,8 @@ def metrics(gateway: Gateway) -> str:
 
 def test_instances_grow_with_the_load_and_shrink_after_it(gateway: Gateway, script: Script) -> None:
     gateway.options["scale_down_after"] = 1.0
-    gateway.start().want({"shop/bikes": endpoint({"blue": script("dep-1", scale=POLICY, **PATIENT)})})
-    assert (blue(gateway).instances, blue(gateway).scaled) == (1, None)
+    gateway.start().want({"shop/bikes": endpoint({"blue": script("dep-1", instances=2, scale=POLICY, **PATIENT)})})
+    assert (blue(gateway).instances, blue(gateway).scaled) == (2, None)
     with Load(gateway, "shop/bikes", {"data": [[1, 2]], "sleep": 0.02}, threads=6) as load:
         grown = wait_for(lambda: (found := blue(gateway)).ready_instances == 3 and found, "three instances")
         assert grown.instances == 3 and len(gateway.scorers()) == 3
@@ -38,11 +38,13 @@ def test_instances_grow_with_the_load_and_shrink_after_it(gateway: Gateway, scri
         load.more(50)
         # Another desired state that says nothing else of its instances: the number stays.
         slower = PATIENT | {"max_queue_wait_ms": 19_000}
-        gateway.want({"shop/bikes": endpoint({"blue": script("dep-1", scale=POLICY, **slower)})})
+        gateway.want({"shop/bikes": endpoint({"blue": script("dep-1", instances=2, scale=POLICY, **slower)})})
         assert blue(gateway).instances == 3
     shrunk = wait_for(lambda: (found := blue(gateway)).instances == 1 and found, "one instance again")
     assert "at most" in shrunk.scaled.why and shrunk.scaled.after == 1
     wait_for(lambda: len(gateway.scorers()) == 1, "the others to end")
+    gateway.want({"shop/bikes": endpoint({"blue": script("dep-1", instances=2, scale=POLICY, **PATIENT)})})
+    assert blue(gateway).instances == 1, "it starts with two, and goes on with what the load asks for"
     assert load.broken == []
     assert Counter(answer.status for answer in load.answers) == {200: len(load.answers)}
     assert blue(gateway).restarts == 0
