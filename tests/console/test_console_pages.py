@@ -406,7 +406,7 @@ def test_an_endpoint_shows_its_objectives_and_what_is_left_of_their_budgets(as_:
     )
     try:
         text = as_("linus").get("/endpoints/prod/bikes/state").text
-        for said in ("over P28D", "latency within 250 ms", "99 %", "98.500 %", "20.0", "30 (150 %)", "-10.0", "14.40"):
+        for said in ("over P28D", "latency ≤ 250 ms", "99 %", "98.500 %", "20.0", "30 (150 %)", "-10.0", "14.40"):
             assert said in text, said
         scene.serving.away = True
         assert "Objectives" not in as_("linus").get("/endpoints/prod/bikes").text
