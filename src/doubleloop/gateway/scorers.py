@@ -96,6 +96,7 @@ class Scorer:
         self._secrets: dict[str, str] = {}
         self._pump: asyncio.Task[None] | None = None
         self._told = False
+        self._frames: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._reaper: asyncio.Task[None] | None = None  # held: the loop itself keeps only a weak reference
@@ -243,25 +244,37 @@ class Scorer:
     def send(self, number: int, header: dict[str, Any], body: bytes) -> None:
         self.in_flight[number] = None
         if self._transport is not None:
-            self._transport.write(wire.encode({"op": "score", "id": number, **header}, body))
+            self._write(wire.encode({"op": "score", "id": number, **header}, body))
+
+    def _write(self, frame: bytes) -> None:
+        """At the end of this turn of the loop, with the others of the turn: a write for each would cost more than the
+        rest of a small request, and would wake the scorer for the first of those that it could score together."""
+        if not self._frames:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._frames.append(frame)
+
+    def _flush(self) -> None:
+        frames, self._frames = self._frames, []
+        if self._transport is not None:
+            self._transport.write(b"".join(frames))
 
     def give_up_plan(self, why: str) -> None:
         if self._transport is not None:
-            self._transport.write(wire.encode({"op": "native", "why": why}))
+            self._write(wire.encode({"op": "native", "why": why}))
 
     def cancel(self, number: int) -> bool:
         """Drops a request that has not begun; False for the one being worked on."""
         if self._transport is None or number not in self.in_flight or next(iter(self.in_flight)) == number:
             return False
         del self.in_flight[number]
-        self._transport.write(wire.encode({"op": "cancel", "id": number}))
+        self._write(wire.encode({"op": "cancel", "id": number}))
         return True
 
     async def stop(self) -> None:
         if self._process is None or self.ended.is_set():
             return
         if self._transport is not None:
-            self._transport.write(wire.encode({"op": "stop"}))
+            self._write(wire.encode({"op": "stop"}))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.ended.wait(), STOP_SECONDS)
         await self.kill()

@@ -74,6 +74,8 @@ class ColumnChecker:
         self._optional = [not spec.get("required", True) for spec in specs]
         self._types = [str(spec["type"]) for spec in specs]
         self._params = params
+        listed = [f"{name} ({kind})" for name, kind in zip(self._names, self._types, strict=True)]
+        self._expected = "the model expects: " + ", ".join(listed[:50]) + (", ..." if len(listed) > 50 else "")
 
     def check(self, payload: payloads.Payload) -> Checked:
         columns, rows = self._columns(payload)
@@ -93,7 +95,7 @@ class ColumnChecker:
             if len(self._names) != 1:
                 raise failures.shape(
                     f"row 0 is {failures.describe(data[0])}, expected a list of {len(self._names)} values",
-                    cure=self._expected(),
+                    cure=self._expected,
                 )
             return [data], len(data)
         return self._from_rows(payload)
@@ -101,7 +103,7 @@ class ColumnChecker:
     def _from_rows(self, payload: payloads.Payload) -> tuple[Sequence[Sequence[Any] | None], int]:
         names = self._given(payload.names)
         width = len(names) if names is not None else len(self._names)
-        columns = transpose(payload.data, width, names or self._names, self._expected())
+        columns = transpose(payload.data, width, names or self._names, self._expected)
         if names is None or names == self._names:
             return columns, len(payload.data)
         self._check_names(names)
@@ -124,12 +126,12 @@ class ColumnChecker:
         details = {} if row is None else {"row": row}
         for name in names:
             if name not in self._positions:
-                raise failures.shape(f"{place}unknown column '{name}'", cure=self._expected(), column=name, **details)
+                raise failures.shape(f"{place}unknown column '{name}'", cure=self._expected, column=name, **details)
         for position, name in enumerate(self._names):
             if not self._optional[position] and name not in names:
                 raise failures.shape(
                     f"{place}missing column '{name}' ({self._types[position]})",
-                    cure=self._expected(),
+                    cure=self._expected,
                     column=name,
                     expected=self._types[position],
                     **details,
@@ -148,7 +150,7 @@ class ColumnChecker:
             self._check_names(list(record), row)
         present = set().union(*records)
         if not present:
-            raise failures.shape("the rows have no columns", cure=self._expected())
+            raise failures.shape("the rows have no columns", cure=self._expected)
         return [[record.get(name) for record in records] if name in present else None for name in self._names]
 
     def _from_columns(self, data: dict[str, Any]) -> tuple[list[Sequence[Any] | None], int]:
@@ -156,10 +158,6 @@ class ColumnChecker:
             raise failures.shape("the model's signature has no column names", cure="send rows as lists of values")
         self._check_names(list(data))
         return column_lists(data, self._names)
-
-    def _expected(self) -> str:
-        listed = [f"{name} ({kind})" for name, kind in zip(self._names, self._types, strict=True)]
-        return "the model expects: " + ", ".join(listed[:50]) + (", ..." if len(listed) > 50 else "")
 
 
 class UnsignedChecker:

@@ -105,8 +105,7 @@ def _answer(connection: wire.Connection, model: Any) -> None:
         if queue:
             scored = _score_some(model, queue)
             scored[0][0]["batch"] = len(scored)
-            for answer in scored:
-                connection.send(*answer)
+            connection.send_all(scored)
             if not queue:
                 wrong = _review(model)
                 if wrong is not None:
