@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,8 +32,11 @@ MORE = {
     "command-loose-text.yml": "texts may be written without quotes: yes, on, 1.10",
     "component-name-with-dash.yml": "names of components follow the rule of all names here",
 }
-# What the SDK's dictionary leaves out. (It also calls components and environments that are written inline anonymous.)
+# What the SDK's dictionary leaves out, and identities, which have no effect here and whose kinds it names anew. (It also
+# calls components, trials and environments that are written inline anonymous.)
 ITS_OWN = {"$schema"}
+INLINE = {"component", "environment", "trial"}
+UNITS = {"kb": 2**10, "mb": 2**20, "gb": 2**30}  # it counts the size of a mini-batch in bytes
 
 
 def plain(value: Any) -> str:
@@ -40,6 +44,9 @@ def plain(value: Any) -> str:
     if isinstance(value, (int, float)):
         return f"{float(value):g}"
     text = str(value).removeprefix("azureml:").removeprefix("file:")
+    size = re.fullmatch(r"(\d+) ?([kmg]b)", text.lower())
+    if size:
+        return f"{float(int(size[1]) * UNITS[size[2]]):g}"
     try:
         return f"{float(text):g}"
     except ValueError:
@@ -56,8 +63,10 @@ def same(ours: Any, theirs: Any) -> bool:
 def leaves(document: documents.Document) -> Iterator[tuple[pointers.Pointer, Any]]:
     """Every plain value that the file wrote, at its place; a conda file as what is in it."""
     for visit in fields.walk(document.model):
-        is_anonymous = visit.name in ("name", "version") and {"component", "environment"} & set(visit.pointer)
+        is_anonymous = visit.name in ("name", "version") and INLINE & set(visit.pointer)
         if isinstance(visit.owner, fields.TextFile) or visit.name in ITS_OWN or is_anonymous:
+            continue
+        if "identity" in visit.pointer:
             continue
         if isinstance(visit.value, fields.TextFile):
             inside = YAML(typ="safe").load(visit.value.text)
