@@ -32,8 +32,8 @@ MORE = {
     "command-loose-text.yml": "texts may be written without quotes: yes, on, 1.10",
     "component-name-with-dash.yml": "names of components follow the rule of all names here",
 }
-# What the SDK's dictionary leaves out, and identities, which have no effect here and whose kinds it names anew. (It also
-# calls components, trials and environments that are written inline anonymous.)
+# What the SDK's dictionary leaves out. (It also calls components, trials and environments that are written inline
+# anonymous, and names kinds of identities anew, which have no effect here.)
 ITS_OWN = {"$schema"}
 INLINE = {"component", "environment", "trial"}
 UNITS = {"kb": 2**10, "mb": 2**20, "gb": 2**30}  # it counts the size of a mini-batch in bytes

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from doubleloop.base import errors
 from doubleloop.specs import pointers, sources
@@ -102,20 +104,32 @@ def test_an_alias_inside_itself_is_stopped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"),
+    ("text", "meant"),
     [
         ("3", 3), ("true", True), ("azureml:x@latest", "azureml:x@latest"), ("@x", "@x"), ("a: b", "a: b"),
         ("*x", "*x"),
         ("{a: 1, b: [x]}", {"a": 1, "b": ["x"]}), ("[1, 2]", [1, 2]), ("'3'", "3"), ("", None), ("%x", "%x"),
     ],
 )  # fmt: skip
-def test_values_of_set_are_typed_like_yaml(given: str, meant: object) -> None:
-    assert sources.value(given) == meant
+def test_values_of_set_are_typed_like_yaml(text: str, meant: object) -> None:
+    assert sources.value(text) == meant
 
 
-def test_pointers_survive_dots_in_keys() -> None:
-    pointer = ("tags", "a.b", "0")
-    assert pointers.split(pointers.join(pointer)) == pointer
+@given(st.lists(st.text(alphabet="ab.[]\\0-1é\n", max_size=5), min_size=1, max_size=4))
+@example(["tags", "a.b", "0"])
+@example(["", "[0]", "a\\", "."])
+def test_pointers_survive_whatever_is_in_keys(keys: list[str]) -> None:
+    assert pointers.split(pointers.join(keys)) == tuple(keys)
+
+
+def test_pointers_are_read_as_people_write_them() -> None:
+    assert pointers.split("a[0].b") == ("a", "0", "b") == pointers.split("a.0.b")
+    assert pointers.split("jobs.x[1][2]") == ("jobs", "x", "1", "2")
+    assert pointers.split("tags.a\\.b") == ("tags", "a.b")
+    assert pointers.split("C:\\data") == ("C:\\data",)
+    for wrong in (".a", "a..b", "a.", "."):
+        with pytest.raises(errors.InvalidInput, match="is not a path into a file"):
+            pointers.split(wrong)
 
 
 def test_put_makes_maps_and_appends_to_lists() -> None:

@@ -54,10 +54,21 @@ class DoubleloopError(Exception):
         return {"error": body}
 
 
+def one_line(text: str) -> str:
+    """``text`` with line breaks and other control characters shown, not made."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
 class InvalidInput(DoubleloopError):
-    """What was written or sent cannot be right (unknown field, wrong type, a cycle)."""
+    """What was written or sent cannot be right (unknown field, wrong type, a cycle).
+
+    ``what`` is one line, whatever is repeated in it of what was written.
+    """
 
     code, status, exit_code = "invalid_input", 400, 2
+
+    def __init__(self, what: str, *, where: Where | None = None, cure: str = "", details: Any = None) -> None:
+        super().__init__(one_line(what), where=where, cure=cure, details=details)
 
 
 class NotAuthenticated(DoubleloopError):

@@ -10,23 +10,30 @@ from doubleloop.base import errors
 
 Pointer = tuple[str, ...]
 
-_INDEX = re.compile(r"\[(\d+)\]")
-_DOT = re.compile(r"(?<!\\)\.")
+_SPECIAL = re.compile(r"[.\[\\]")
+_NOTHING = "\\-"
+_TOKEN = re.compile(r"\\[.\[\\-]|\[\d+\]|\.|[^.\[\\]+|[\[\\]")
 
 
 def join(pointer: Sequence[str]) -> str:
-    """``("a", "b.c", "0")`` as ``a.b\\.c.0``: dots inside a key are escaped."""
-    return ".".join(part.replace(".", "\\.") for part in pointer)
+    """``("a", "b.c", "0")`` as ``a.b\\.c.0``: what would mean something inside a key is escaped; an empty key is
+    ``\\-``."""
+    return ".".join(_SPECIAL.sub(r"\\\g<0>", part) or _NOTHING for part in pointer)
 
 
 def split(text: str) -> Pointer:
     """The inverse of ``join``; ``a[0].b`` is read as ``a.0.b``. Raises InvalidInput for an empty key."""
-    if text == "":
-        return ()
-    parts = tuple(part.replace("\\.", ".") for part in _DOT.split(_INDEX.sub(r".\1", text)))
+    parts: list[list[str]] = [[]] if text else []
+    for token in _TOKEN.findall(text):
+        if token == ".":
+            parts.append([])
+        elif token[0] == "[" and len(token) > 1:
+            parts.append([token[1:-1]])
+        else:
+            parts[-1].append("" if token == _NOTHING else token[-1] if token[0] == "\\" else token)
     if not all(parts):
         raise errors.InvalidInput(f"'{text}' is not a path into a file", cure="write it as a.b.c or a[0].b")
-    return parts
+    return tuple(map("".join, parts))
 
 
 def get(data: Any, pointer: Pointer) -> Any:

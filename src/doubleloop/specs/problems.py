@@ -42,7 +42,7 @@ class Problem:
     refused: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "what", "".join(c if c.isprintable() else repr(c)[1:-1] for c in self.what))
+        object.__setattr__(self, "what", errors.one_line(self.what))
 
 
 def error(found: ValidationError, data: Any, source: sources.Source) -> errors.DoubleloopError:
