@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 HOME_OF_DEMO ?= $(CURDIR)/.demo
 DEMO_FLAGS ?=
 PORT ?= 8600
+# Where it is set, each process compiles all it imports, which takes it longer than what it is there for.
+unexport PYTHONDONTWRITEBYTECODE
 
 
 .PHONY: help setup demo test faults conformance bench-batch bench-serving soak-serving check lint types contracts format down clean

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+import databases
 from doubleloop.base import actors
 from doubleloop.catalog import store as _catalog_store  # noqa: F401  (declares its tables)
-from doubleloop.db import engine, tables
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import store as _durable_store  # noqa: F401
 from doubleloop.identity import commands as identity
@@ -25,6 +28,10 @@ from doubleloop.workspaces import model as workspace_model
 from doubleloop.workspaces import queries as workspace_queries
 
 SETUP = actors.service("setup")
+
+# Where it is set, each of the processes that tests start compiles all it imports, which takes most of its time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @dataclass
@@ -65,12 +72,17 @@ def populate(ctx: Ctx) -> None:
         identity.put_group(ctx, identities.Group(f"{persona.value}s", persona, (user,), ()))
 
 
+def settle(db: sa.Engine) -> None:
+    contexts = Contexts(db, {identity_ports.WorkspaceKinds: workspace_queries.Kinds()})
+    with contexts.write(SETUP) as ctx:
+        populate(ctx)
+
+
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     home = tmp_path / "home"
     home.mkdir()
-    db = engine.create(f"sqlite:///{home / 'doubleloop.sqlite'}")
-    tables.METADATA.create_all(db)
+    db = databases.filled(home / "doubleloop.sqlite", settle)
     ports: dict[type[Any], Any] = {
         storage_ports.Blobs: LocalBlobs(home / "blobs"),
         identity_ports.WorkspaceKinds: workspace_queries.Kinds(),
@@ -78,7 +90,5 @@ def house(tmp_path: Path) -> Iterator[House]:
         Settings: Settings(home=home, private_addresses="127.0.0.1"),
     }
     contexts = Contexts(db, ports)
-    with contexts.write(SETUP) as ctx:
-        populate(ctx)
     yield House(home, contexts, ports)
     db.dispose()

@@ -73,7 +73,9 @@ def main() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036  (what runs this is not yet what the project asks for)
         sys.exit(f"error: Python 3.11 or later is needed, this is {platform.python_version()}\n  cure: make PYTHON=…")
     environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(ROOT / ".venv"), "UV_PYTHON_DOWNLOADS": "never"}
-    done = subprocess.run([uv(), "sync", "--frozen", "--python", sys.executable], cwd=ROOT, env=environment)
+    # Compiled once here: every process would compile what it imports where bytecode may not be written.
+    command = [uv(), "sync", "--frozen", "--compile-bytecode", "--python", sys.executable]
+    done = subprocess.run(command, cwd=ROOT, env=environment)
     sys.exit(done.returncode)
 
 

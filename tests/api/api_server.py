@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+import databases
 from doubleloop import wiring
 from doubleloop.api import app
 from doubleloop.base import actors
@@ -84,7 +85,7 @@ class Served:
     def as_(self, user: str | None) -> httpx.Client:
         if str(user) not in self.clients:
             headers = {"authorization": f"Bearer {self.tokens[user]}"} if user else {}
-            self.clients[str(user)] = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+            self.clients[str(user)] = httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=False)
         return self.clients[str(user)]
 
     def raw(self, method: str, target: str, user: str | None = "ada", body: bytes = b"", **headers: str) -> Any:
@@ -124,7 +125,7 @@ def running(application: Any, **config: Any) -> Iterator[uvicorn.Server]:
 
 @contextmanager
 def serve(settings: Settings, tokens: dict[str, str]) -> Iterator[Served]:
-    contexts = wiring.contexts(settings)
+    contexts = wiring.contexts(settings, databases.opened(settings.sqlite_path))
     with running(app.create(contexts, settings), port=0, **server_process.forwarding(settings)) as server:
         port = server.servers[0].sockets[0].getsockname()[1]
         made = Served(settings, contexts, f"http://127.0.0.1:{port}", tokens)

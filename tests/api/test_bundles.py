@@ -18,6 +18,7 @@ import pytest
 from api_server import Prepared, Served, running
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+import databases
 from doubleloop import wiring
 from doubleloop.api import app
 from doubleloop.base import actors, errors, verdicts
@@ -47,7 +48,7 @@ CONDA = "dependencies: [python=3.11, {pip: [mlflow==3.17.2, scikit-learn==1.9.0]
 def installation(prepared: Prepared, folder: Path, tokens: dict[str, str]) -> Iterator[Served]:
     settings = Settings(home=Path(shutil.copytree(prepared.home, folder)))
     (settings.home / "secret.key").unlink(missing_ok=True)  # each has a secret of its own, so keys of its own
-    made = wiring.contexts(settings)
+    made = wiring.contexts(settings, databases.opened(settings.sqlite_path))
     contexts = dataclasses.replace(made, ports={**made.ports, tracking.Tracking: MemoryTracking()})
     with running(app.create(contexts, settings), port=0) as server:
         port = server.servers[0].sockets[0].getsockname()[1]

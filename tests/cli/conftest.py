@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import uvicorn
 
+import databases
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "sdk"))
 
 import small_server
@@ -112,9 +114,8 @@ def installed(stranger: Terminal) -> Iterator[Terminal]:
     settings = settings_model.Settings(home=stranger.home)
     home.create(settings)
     home.prepare(settings)
-    server = uvicorn.Server(
-        uvicorn.Config(app.create(wiring.contexts(settings), settings), port=0, log_level="warning")
-    )  # fmt: skip
+    contexts = wiring.contexts(settings, databases.opened(settings.sqlite_path))
+    server = uvicorn.Server(uvicorn.Config(app.create(contexts, settings), port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -9,7 +9,7 @@ import console_scene
 import pytest
 from console_scene import Scene
 
-from doubleloop.db import engine, tables
+import databases
 from doubleloop.db.context import Contexts
 from doubleloop.identity import ports as identity_ports
 from doubleloop.settings.model import Settings
@@ -28,16 +28,13 @@ def building(config: pytest.Config, folder: Path) -> Iterator[Scene]:
     )
     home = folder / "home"
     home.mkdir()
-    db = engine.create(f"sqlite:///{home / 'doubleloop.sqlite'}")
-    tables.METADATA.create_all(db)
+    db = databases.filled(home / "doubleloop.sqlite", shared.settle)
     ports: dict[type[Any], Any] = {
         storage_ports.Blobs: LocalBlobs(home / "blobs"),
         identity_ports.WorkspaceKinds: workspace_queries.Kinds(),
         Settings: Settings(home=home),
     }
     contexts = Contexts(db, ports)
-    with contexts.write(shared.SETUP) as ctx:
-        shared.populate(ctx)
     found = console_scene.build(shared.House(home, contexts, ports))
     yield found
     found.stop()

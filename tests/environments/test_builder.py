@@ -44,6 +44,8 @@ def python(built: model.Built, code: str) -> str:
 def test_the_environment_has_the_packages_and_the_python_of_its_lock(build: Any, lock: model.Lock) -> None:
     said: list[str] = []
     built = build(lock, said.append)
+    found = list(built.path.glob(f"lib/python*/site-packages/__pycache__/alpha.{sys.implementation.cache_tag}.pyc"))
+    assert len(found) == 1, "its packages are not compiled"
     assert python(built, "import alpha, sys; print(alpha.VERSION, *sys.version_info[:2])") == "1.0 " + MINOR.replace(
         ".", " "
     )

@@ -13,7 +13,7 @@ import pytest
 from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts
 from doubleloop.events import queries as events
-from doubleloop.identity import commands
+from doubleloop.identity import commands, store
 from doubleloop.identity.actions import Action
 
 PASSWORD = "a long enough password"
@@ -84,9 +84,17 @@ def test_every_failed_login_is_told_the_same_words(everybody: Any, user: str, pa
     assert (caught.value.what, caught.value.cure, caught.value.details) == ("User name or password is wrong", "", None)
 
 
-def test_a_disabled_user_cannot_log_in_and_their_tokens_stop(everybody: Any) -> None:
-    from doubleloop.identity import store
+def test_a_login_of_an_unknown_user_takes_as_much_work_as_of_a_known_one(everybody: Any) -> None:
+    with everybody.read("service:setup") as ctx:
+        kept = store.password_hash(ctx, "ada")
+    of_nobody = commands._NOBODY
+    assert argon2.extract_parameters(of_nobody) == argon2.extract_parameters(kept)
+    assert len(of_nobody) == len(kept)
+    with pytest.raises(argon2.exceptions.VerifyMismatchError):  # and not InvalidHashError, which takes no work
+        argon2.PasswordHasher().verify(of_nobody, PASSWORD)
 
+
+def test_a_disabled_user_cannot_log_in_and_their_tokens_stop(everybody: Any) -> None:
     with everybody.write("ada") as ctx:
         _, secret = commands.create_token(ctx, "ada", "mine")
         store.update_user(ctx, "ada", disabled=True)

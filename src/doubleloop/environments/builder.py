@@ -129,7 +129,8 @@ def _install(
         (folder / "requirements.txt").write_text(pins)
         make = ["venv", str(path), "--python", str(python.path), "--no-project"]
         fill = ["pip", "sync", "requirements.txt", "--python", str(_python(path))]
-        fill += ["--index-strategy", "unsafe-best-match", "--allow-empty-requirements"]
+        # Compiled once here: scorers and checks keep no bytecode, and would each compile all they import.
+        fill += ["--index-strategy", "unsafe-best-match", "--allow-empty-requirements", "--compile-bytecode"]
         try:
             for arguments in (make, fill):
                 installer.run(arguments, folder=folder, cache=uv_cache, progress=progress, keep_open=[held])

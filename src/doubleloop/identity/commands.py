@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import hmac
@@ -35,8 +36,20 @@ _GOOD: dict[bytes, datetime] = {}
 MOST_REMEMBERED = 1000
 REMEMBERED_FOR = timedelta(minutes=5)
 TOKENS_BEGIN = "dl_"
+
+
+def _hash_of_nothing() -> str:
+    """Random bytes in the form of a hash by ``_HASHER``, of no password that anybody knows."""
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(length)).decode().rstrip("=")
+        for length in (_HASHER.salt_len, _HASHER.hash_len)
+    )
+    cost = f"m={_HASHER.memory_cost},t={_HASHER.time_cost},p={_HASHER.parallelism}"
+    return f"$argon2id$v={argon2.low_level.ARGON2_VERSION}${cost}${salt}${digest}"
+
+
 # Verified against when the user is unknown, so that the answer takes as long as for a known one.
-_NOBODY = _HASHER.hash(secrets.token_hex(16))
+_NOBODY = _hash_of_nothing()
 
 
 def decide(ctx: Ctx, action: Action, workspace: str | None = None, resource: str | None = None) -> model.Decision:
