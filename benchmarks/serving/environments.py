@@ -30,7 +30,9 @@ def prepare(name: str) -> Path:
         _uv("venv", "--clear", "--python", PYTHON, str(folder))
         # Copies, not links: two environments that share a file on disk would share its memory, too.
         python = str(folder / "bin" / "python")
-        _uv("pip", "install", "--link-mode", "copy", "--no-deps", "--python", python, "--requirement", str(pinned))
+        # Compiled, as environments of jobs and deployments are: nobody's start is measured with a compiler in it.
+        fill = ("--link-mode", "copy", "--no-deps", "--compile-bytecode", "--python", python)
+        _uv("pip", "install", *fill, "--requirement", str(pinned))
         done.write_text(wanted)
     return folder / "bin"
 
