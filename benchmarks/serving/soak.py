@@ -68,7 +68,7 @@ def main() -> int:
     asked = [*rows.cut(1), rows.cut(100)[0]]
     served = servers.start(entry, bin, model, folder / "work" / "soak", asked[0])
     readings: list[Reading] = []
-    failed, began = 0, time.monotonic()
+    failed, began, used = 0, time.monotonic(), served.tree.cpu()
     try:
         while _answered(readings) < hour and time.monotonic() - began < options.minutes * 60:
             result = servers.send(
@@ -83,7 +83,11 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted: what was measured until then")
     finally:
+        cpu = served.tree.cpu() - used
         served.tree.end()
+    print(
+        f"  {cpu * 1000 / max(1, _answered(readings)):.3f} ms of processor time a request, the log's Parquet included"
+    )
     return _report(readings, hour, failed, time.monotonic() - began, folder)
 
 

@@ -17,7 +17,9 @@ from starlette.requests import Request
 BATCHED = os.environ.get("BATCH") == "1"
 
 
-@serve.deployment(num_replicas=1, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=64 if BATCHED else 5)
+# As many requests as there are connections may be on their way to the replica: with Ray's default of 5 its router waits
+# longer and longer between tries, and 64 connections get two answers a second.
+@serve.deployment(num_replicas=1, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=100)
 class Served:
     def __init__(self, path: str, batched: bool) -> None:
         self.model = joblib.load(path)
