@@ -56,15 +56,15 @@ def test_it_runs_under_every_python_of_users_environments(python: str, tmp_path:
     assert (tmp_path / "run" / "runner.log").read_text() == ""
 
 
-# What reads the tables of parallel steps uses the pandas of the user's own environment, and only there.
-READS_TABLES = {"parallel_tables.py", "parallel_worker.py"}
+# What reads the tables of parallel steps uses the pandas of the user's own environment, and only there; what stands for
+# Azure's runs logs with the user's mlflow.
+READS_TABLES = ("parallel_tables.py", "parallel_worker.py")
+OF_THE_USERS = {**dict.fromkeys(READS_TABLES, {"pandas"}), "azureml_run.py": {"mlflow"}}
 
 
 @pytest.mark.parametrize("path", ROOM, ids=lambda path: path.name)
 def test_it_uses_the_standard_library_only(path: Path) -> None:
-    known = (
-        sys.stdlib_module_names | {each.stem for each in ROOM} | ({"pandas"} if path.name in READS_TABLES else set())
-    )
+    known = sys.stdlib_module_names | {each.stem for each in ROOM} | OF_THE_USERS.get(path.name, set())
     for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 7))):
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
