@@ -58,8 +58,9 @@ def test_it_runs_under_every_python_of_users_environments(python: str, tmp_path:
 
 # What reads the tables of parallel steps uses the pandas of the user's own environment, and only there; what stands for
 # Azure's runs logs with the user's mlflow.
-READS_TABLES = ("parallel_tables.py", "parallel_worker.py")
-OF_THE_USERS = {**dict.fromkeys(READS_TABLES, {"pandas"}), "azureml_run.py": {"mlflow"}}
+OF_THE_USERS = {
+    "parallel_tables.py": {"pandas"}, "parallel_worker.py": {"pandas"}, "azureml_run.py": {"mlflow"},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("path", ROOM, ids=lambda path: path.name)
