@@ -125,7 +125,9 @@ def running(application: Any, **config: Any) -> Iterator[uvicorn.Server]:
 
 @contextmanager
 def serve(settings: Settings, tokens: dict[str, str]) -> Iterator[Served]:
-    contexts = wiring.contexts(settings, databases.opened(settings.sqlite_path))
+    # One that is on another database opens it as the server does.
+    database = None if settings.database_url else databases.opened(settings.sqlite_path)
+    contexts = wiring.contexts(settings, database)
     with running(app.create(contexts, settings), port=0, **server_process.forwarding(settings)) as server:
         port = server.servers[0].sockets[0].getsockname()[1]
         made = Served(settings, contexts, f"http://127.0.0.1:{port}", tokens)

@@ -29,7 +29,7 @@ from doubleloop.specs import documents
 from doubleloop.workspaces import commands as workspaces
 from doubleloop.workspaces import model as places
 
-HTML = "\"'></textarea><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7 * 191 }}"
+HTML = "\"'></textarea><script>alert(1)</script><img src=x onerror=alert(1)>{{ 12347 * 54323 }}"
 URL = "javascript:alert(1)"
 QUOTED = HTML.replace("'", "''")
 JOB = f"""
@@ -101,7 +101,7 @@ def harmless(answer: httpx.Response) -> None:
     look.feed(answer.text)
     assert look.inline == [], answer.url
     assert all(each.startswith(("/", "#")) and not each.startswith("//") for each in look.addresses), look.addresses
-    for raw in ("<script>alert", "<img src=x", "</textarea><script", str(7 * 191)):
+    for raw in ("<script>alert", "<img src=x", "</textarea><script", str(12347 * 54323)):
         assert raw not in answer.text, (answer.url, raw)
 
 
