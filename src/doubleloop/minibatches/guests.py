@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import os
 import sys
 from typing import Any
+
+from . import run
 
 PACKAGE = "_doubleloop_scorer"
 
@@ -14,11 +14,5 @@ PACKAGE = "_doubleloop_scorer"
 def module(folder: str, name: str) -> Any:
     """The module ``name`` of the package in ``folder``."""
     if PACKAGE not in sys.modules:
-        spec = importlib.util.spec_from_file_location(
-            PACKAGE, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
-        )
-        assert spec is not None and spec.loader is not None
-        package = importlib.util.module_from_spec(spec)
-        sys.modules[PACKAGE] = package
-        spec.loader.exec_module(package)
+        run.load(PACKAGE, folder)
     return importlib.import_module("%s.%s" % (PACKAGE, name))

@@ -17,12 +17,18 @@ def bootstrap():
     # type: () -> None
     folder = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.getcwd()) != folder]
+    load(PACKAGE, folder)
+
+
+def load(package, folder):
+    # type: (str, str) -> None
+    """Make the code in ``folder`` the package of that name."""
     spec = importlib.util.spec_from_file_location(
-        PACKAGE, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+        package, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
     )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[PACKAGE] = module
+    sys.modules[package] = module
     spec.loader.exec_module(module)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List
+from typing import Any, List
 
 import numpy
 
@@ -19,9 +19,6 @@ class Coded:
 
     def part(self, first: int, end: int) -> Coded:
         return Coded(self.distinct, self.codes[first:end])
-
-    def each(self, function: Callable[[Any], Any]) -> Coded:
-        return Coded([function(value) for value in self.distinct], self.codes)
 
 
 def coded(values: Any) -> Coded:
