@@ -28,6 +28,7 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity import model as identities
 from doubleloop.main import home as homes
 from doubleloop.main import server as server_process
+from doubleloop.monitoring import workflows as monitoring
 from doubleloop.settings.model import Settings
 from doubleloop.specs import documents
 from doubleloop.workspaces import commands as workspaces
@@ -233,6 +234,11 @@ def inhabit(served: Served) -> dict[str, str]:
     post(f"{ws}/schedules", {"document": wire(SCHEDULE)})
     post(f"{ws}/monitors", {"document": wire(MONITOR)})
     run = post(f"{ws}/monitors/thing/runs", {"id": "thing-1"})
+    metric = {"metric": "rmse", "column": "", "value": 9.0, "threshold": 1.0, "alert": True, "reason": ""}
+    found = {"signal": "accuracy", "type": "model_performance", "status": "alert", "reason": "", "reference_rows": 1,
+             "production_rows": 1, "metrics": [metric], "moved": []}  # fmt: skip
+    monitoring.record(served.contexts, "thing-1", {"signals": [found]})
+    (alert,) = admin.get(f"/api/v1{ws}/alerts").json()["items"]
     post(f"{ws}/rules", {"document": wire(RULE)})
     post(f"{ws}/datastores", {"document": wire("{$schema: x/datastore.schema.json, name: thing, type: local}")})
     post(f"{ws}/secrets", {"name": "thing", "value": "a value of no meaning"})
@@ -243,4 +249,5 @@ def inhabit(served: Served) -> dict[str, str]:
     bundle = bundles.pack(served.contexts, actors.service("releases"), described)
     step = admin.get(f"/api/v1{ws}/jobs/thing-1/steps").json()["items"][0]["name"]
     return {"ws": "dev", "name": "thing", "version": "1", "id": "thing-1", "label": "newest", "step": step,
-            "deployment": "blue", "job": "thing-b", "blob": sha256, "tree": tree, "digest": bundle.digest}  # fmt: skip
+            "deployment": "blue", "job": "thing-b", "alert": alert["id"],
+            "blob": sha256, "tree": tree, "digest": bundle.digest}  # fmt: skip

@@ -53,6 +53,10 @@ FIELDS = {
     "/schedules": ("document",),
     "/monitors": ("document",),
     "/monitors/{name}/runs": ("as_of", "id"),
+    "/acknowledge": ("comment",),
+    "/silence": ("comment", "until", "for"),
+    "/resolve": ("comment",),
+    "/reopen": ("comment",),
     "/rules": ("document",),
     "/release-definitions": ("document",),
     "/releases": ("definition", "model_version", "id", "trigger"),
@@ -138,7 +142,7 @@ def test_what_is_not_a_json_object_is_400_everywhere(served: Served, prepared: P
         if known(route.path) is None:
             continue
         status, answer = ask(served, method, fill(route.path, prepared.places), body, whom(route))
-        if body == b"" and route.path.endswith(("/runs", "/cancel")):
+        if body == b"" and route.path.endswith(("/runs", "/cancel", "/acknowledge", "/resolve", "/reopen")):
             continue  # everything in these bodies may be left out
         assert status == 400, (method, route.path, answer)
         assert error(answer)["code"] == "invalid_input"

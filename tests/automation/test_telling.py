@@ -118,6 +118,29 @@ def test_who_may_approve_is_told_without_asking_to_be_and_nobody_else(house: Any
     assert len(mailbox.received) == 1, "what is decided waits for nobody"
 
 
+def test_alerts_are_told_to_the_groups_of_the_persona_that_they_concern(house: Any, mailbox: Mailbox) -> None:
+    people = identities.Persona
+    with house.write("service:setup", None) as ctx:
+        for name, persona, places in (
+            ("science", people.DATA_SCIENTIST, ()), ("platform", people.PLATFORM_SUPPORT, ()),
+            ("elsewhere", people.DATA_SCIENTIST, ("staging",)),
+        ):  # fmt: skip
+            spec = {"url": f"json://127.0.0.1:{mailbox.server_port}/", "events": []}
+            declared.put(ctx, "notification", name, spec)
+            identity.put_group(ctx, identities.Group(name, persona, ("ada",), places, notify=name))
+    for tell, type_ in (
+        (["data_scientist"], "monitor.alert"), (["platform_support"], "alert.reopened"),
+        (["data_scientist"], "alert.acknowledged"),
+    ):  # fmt: skip
+        with house.write("service:monitor", "prod") as ctx:
+            events.record(ctx, type_, "monitor:prod/m", tell=tell)
+    carry_out(house)
+    assert {each.subject for each in told(house, "notification.sent")} == {
+        "notification:science", "notification:platform",
+    }  # fmt: skip
+    assert len(mailbox.received) == 2
+
+
 def test_only_what_was_named_in_the_workspaces_that_were_named(house: Any, mailbox: Mailbox) -> None:
     subscribe(house, mailbox, "thing.*", workspaces=["prod"])
     happens(house, "thing.broke", "prod")

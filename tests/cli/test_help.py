@@ -102,7 +102,7 @@ def test_no_command_imports_a_room_of_the_server() -> None:
         (["jbo", "create"], "Did you mean 'job'?"),
         (["online-endpont", "show"], "'online-endpoint'"),
         (["endpoint"], "'online-endpoint'"),
-        (["xyzzy"], "There are: apply, audit,"),
+        (["xyzzy"], "There are: alert, apply, audit,"),
         (["job", "craete"], "Did you mean 'create'"),
         (["release", "aprove"], "Did you mean 'approve'?"),
         (["job", "create", "--strem"], "--stream"),

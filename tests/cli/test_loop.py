@@ -204,6 +204,42 @@ create_job: azureml:job-1
 """
 
 
+ALERT = {
+    "id": "alert-1", "state": "open", "severity": "warning", "kind": "model", "monitor": "watch", "signal": "inputs",
+    "metric": "psi", "columns": ["city"], "value": 2.0, "threshold": 1.0, "raised_at": "2026-11-22T21:56:00.000000Z",
+    "details": {
+        "moved": [{"column": "city", "sentence": "city: rome 20 % → 60 %"}],
+        "segments": [{"column": "city", "segment": "rome", "before": 0.2, "after": 0.6}],
+    },
+}  # fmt: skip
+
+
+def test_alerts_are_listed_shown_and_looked_after(terminal: Any, server: Any) -> None:
+    seen: list[Any] = []
+    server.on(
+        "GET", "workspaces/dev/alerts", lambda asked: seen.append(asked.query) or {"items": [ALERT], "next": None}
+    )
+    step = {"at": ALERT["raised_at"], "type": "alert.acknowledged", "actor": "linus", "comment": "mine"}
+    server.on("GET", "workspaces/dev/alerts/alert-1", {**ALERT, "history": [step]})
+    for verb in ("acknowledge", "silence", "resolve", "reopen"):
+        server.on("POST", f"workspaces/dev/alerts/alert-1/{verb}", lambda asked: seen.append(asked.json) or ALERT)
+    assert "alert-1" in terminal("alert", "list", "--open", "--monitor", "watch", "-o", "table").out
+    assert (seen[-1]["open"].lower(), seen[-1]["monitor"]) == ("true", "watch")
+    page = terminal("alert", "show", "alert-1", "-o", "table").out
+    assert "rome 20 % → 60 %" in page and "city = rome: 20.0% before, 60.0% after" in page and "mine" in page
+    assert terminal("alert", "acknowledge", "-n", "alert-1", "-c", "mine").json["id"] == "alert-1"
+    assert seen[-1] == {"comment": "mine"}
+    terminal("alert", "silence", "alert-1", "--for", "2h")
+    assert seen[-1] == {"comment": "", "for": "2h"}
+    terminal("alert", "silence", "alert-1", "--until", "2030-01-01")
+    assert seen[-1] == {"comment": "", "until": "2030-01-01T00:00:00.000000Z"}
+    terminal("alert", "resolve", "alert-1")
+    terminal("alert", "reopen", "alert-1")
+    for wrong in ([], ["--for", "soon"], ["--until", "never"], ["--for", "2h", "--until", "2030-01-01"]):
+        refused = terminal("alert", "silence", "alert-1", *wrong)
+        assert refused.code != 0 and "cure:" in refused.err
+
+
 def test_a_monitors_file_makes_a_monitor_by_either_noun(terminal: Any, server: Any) -> None:
     server.on("POST", "workspaces/dev/monitors", {"name": "watch"})
     server.on("POST", "workspaces/dev/schedules", {"name": "nightly"})

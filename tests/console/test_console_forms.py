@@ -21,9 +21,16 @@ FORMS = sorted({each.path for each in ROUTES if (each.methods or set()) - {"GET"
 PLACES = {
     "/jobs/{ws}/{id}": {"ws": "dev", "id": "bikes-training-1"}, "/endpoints": {"ws": "prod", "name": "bikes"},
     "/monitors": {"ws": "prod", "name": "bikes-monitor"}, "/releases": {"id": "release-two"},
-    "/activations": {"id": "activation-1"},
+    "/activations": {"id": "activation-1"}, "/alerts": {"ws": "prod", "id": "alert-1"},
 }  # fmt: skip
-FIELDS = {"decision": "reject", "comment": "no", "user": "grace", "password": PASSWORD, "evidence_digest": "0" * 64}
+FIELDS = {
+    "decision": "reject",
+    "do": "resolve",
+    "comment": "no",
+    "user": "grace",
+    "password": PASSWORD,
+    "evidence_digest": "0" * 64,
+}
 
 Token = Callable[[Browser, Browser], str]
 
@@ -52,7 +59,7 @@ def two(scene: Scene) -> tuple[Browser, Browser]:
 
 def test_every_form_is_known_here() -> None:
     assert {path.rpartition("/")[2] for path in FORMS} == {
-        "login", "logout", "cancel", "retry", "decision", "key", "run",
+        "login", "logout", "cancel", "retry", "decision", "key", "run", "change",
     }  # fmt: skip
 
 

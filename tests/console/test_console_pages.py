@@ -27,6 +27,7 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity.limits import Limiter
 from doubleloop.identity.ports import WorkspaceKinds
 from doubleloop.identity.strangers import Strangers
+from doubleloop.monitoring import queries as monitoring
 from doubleloop.releases import model
 from doubleloop.secrets.local import FileKeys
 from doubleloop.secrets.ports import Keys
@@ -37,7 +38,8 @@ from doubleloop.workspaces.queries import Kinds
 PAGES = [
     "/", "/releases", "/releases/release-one", "/releases/release-two", "/jobs/dev", "/jobs/dev/bikes-training-1",
     "/jobs/dev/bikes-training-1?step=train", "/jobs/dev/broken-1", "/endpoints", "/endpoints/prod/bikes", "/monitors",
-    "/monitors/prod/bikes-monitor", "/models/bikes", "/audit", "/audit/chain", "/trace", "/trace?id=release-one",
+    "/monitors/prod/bikes-monitor", "/alerts", "/alerts?all=true",
+    "/models/bikes", "/audit", "/audit/chain", "/trace", "/trace?id=release-one",
     "/trace?id=bikes:1", "/nowhere",
 ]  # fmt: skip
 
@@ -90,6 +92,32 @@ def test_every_page_is_whole_escaped_and_stays_on_this_machine(as_: As, page: st
     if page != "/audit/chain":
         assert look.headings[0] == "h1" and look.headings.count("h1") == 1
         assert "<html lang" in answer.text
+
+
+def test_an_alert_has_buttons_for_who_may_and_they_do_what_they_say(as_: As, scene: Scene) -> None:
+    with scene.house.read("linus", "prod") as ctx:
+        alert = next(each for each in monitoring.alerts(ctx, "bikes-monitor", only_open=True) if each.details["moved"])
+    page = f"/alerts/prod/{alert.id}"
+    seen = as_("grace").get(page).text  # a lead reads what was measured in production
+    assert "temperature: mean 15.1" in seen and "data scientist" in seen and "Acknowledge" not in seen
+    assert as_("ada").get(page).status_code == 200 and as_("nobody").get(page).status_code == 403
+    refused = as_("grace").post(f"{page}/change", data={"do": "resolve", "csrf": as_("grace").form_token("/")})
+    assert refused.status_code == 403
+    browser = as_("linus")
+    assert "Acknowledge" in browser.get(page).text and page in browser.get("/alerts").text
+
+    def press(**fields: str) -> Any:
+        return browser.post(f"{page}/change", data={**fields, "csrf": browser.form_token("/")})
+
+    assert press(do="silence", span="2h", comment="<b>soon</b>").status_code == 303
+    text = browser.get(page).text
+    assert "Silenced until" in text and "&lt;b&gt;soon" in text and "linus" in text
+    for wrong in ({"do": "silence", "span": "soon"}, {"do": "silence", "span": "99999999d"}, {"do": "explode"}):
+        assert press(**wrong).status_code == 400
+    assert press(do="reopen").status_code == 303 and press(do="acknowledge").status_code == 303
+    assert "acknowledged" in browser.get("/monitors/prod/bikes-monitor").text
+    assert press(do="reopen").status_code == 303
+    assert browser.get("/alerts/prod/none").status_code == 404
 
 
 def test_what_people_wrote_cannot_become_a_script(as_: As) -> None:

@@ -25,7 +25,7 @@ KINDS = {
     "delivery": "release.approve release.read release.start release.write rule.read rule.write",
     "packages": "package.read package.write",
     "logs": "audit.read audit.write log.read",
-    "metrics": "monitor.read monitor.run",
+    "metrics": "alert.write monitor.read monitor.run",
 }
 ACTIONS = sorted(action for text in KINDS.values() for action in text.split())
 NEVER = {

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from doubleloop import __version__
 from doubleloop.api import (
     access,
+    alerts,
     assets,
     audit,
     batch,
@@ -56,6 +57,7 @@ ROUTERS = (
     endpoints,
     batch,
     watching,
+    alerts,
     releases,
     bundles,
     secrets,

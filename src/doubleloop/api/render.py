@@ -225,6 +225,12 @@ def alert(value: monitoring.Alert) -> dict[str, Any]:
     return {**body, "window": {"start": body.pop("window_start"), "end": body.pop("window_end")}}
 
 
+def alert_change(value: events.Fact) -> dict[str, Any]:
+    """One step of an alert's life."""
+    told = {key: value.data[key] for key in ("before", "comment", "why", "until") if value.data.get(key)}
+    return {"at": plain(value.at), "type": value.type, "actor": value.actor, **told}
+
+
 def schedule(value: automation.Schedule) -> dict[str, Any]:
     body = specs.plain(documents.from_wire(value.document).model)
     return {

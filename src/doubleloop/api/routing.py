@@ -110,6 +110,8 @@ def _thing(request: Request, path: str) -> str | None:
 def _several(path: str) -> str | None:
     """What a list shows, or what a new one is added to: its command asks about each, or about the one."""
     found = _BELOW_WORKSPACE.fullmatch(path)
+    if found and found[1] == "alerts":  # each belongs to a monitor, which its command finds and asks about
+        return "monitor"
     return COLLECTIONS.get(found[1]) if found and found[2] is None else None
 
 

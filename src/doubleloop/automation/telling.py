@@ -14,6 +14,7 @@ from doubleloop.events import commands as events
 from doubleloop.events import queries as facts
 from doubleloop.events.model import Fact
 from doubleloop.identity import activations
+from doubleloop.identity import queries as identities
 from doubleloop.workspaces import declared
 from doubleloop.workspaces import queries as workspaces
 
@@ -24,7 +25,7 @@ PAUSE_SECONDS = 10.0
 
 def spread(ctx: Ctx, fact: Fact) -> None:
     """Start a message to each target whose ``events`` name this fact, and to the targets of those who are asked to
-    approve; once per target and fact."""
+    approve, or whom an alert concerns; once per target and fact."""
     hearing = {name for name, target in declared.every(ctx, "notification").items() if hears(target, fact)}
     for name in sorted(hearing | _asked(ctx, fact)):
         argument = {"target": name, "fact": fact.seq, "workspace": fact.workspace}
@@ -32,7 +33,10 @@ def spread(ctx: Ctx, fact: Fact) -> None:
 
 
 def _asked(ctx: Ctx, fact: Fact) -> set[str]:
-    """Rights that wait for somebody's yes are told to the groups that can say it, without a rule for it."""
+    """Rights that wait for somebody's yes are told to the groups that can say it, and alerts to the groups of the
+    personas that they concern, without a rule for it."""
+    if fact.type in ("monitor.alert", "alert.reopened") and fact.workspace is not None:
+        return identities.told(ctx, fact.data.get("tell") or (), fact.workspace)
     if fact.type != "activation.requested" or not fact.data.get("needs_approval"):
         return set()
     return activations.told(ctx, fact.subject.removeprefix("activation:"))

@@ -59,6 +59,7 @@ ENTRIES: dict[str, Entry] = {
     "batch-endpoint": _noun("Outer loop", "batch_endpoint", "Endpoints that score files, and their invocations."),
     "batch-deployment": _noun("Outer loop", "batch_deployment", "Models and pipelines behind batch endpoints."),
     "monitor": _noun("Watch and react", "monitor", "Monitors of deployed models: signals and alerts."),
+    "alert": _noun("Watch and react", "alert", "Alerts of monitors, and what is done about them."),
     "schedule": _noun("Watch and react", "schedule", "Jobs and monitors at set times."),
     "rule": _noun("Watch and react", "rule", "What happens when something happens."),
     "trace": Entry("Watch and react", "tracing", "trace", "Explain a prediction, release, model or decision."),

@@ -25,6 +25,10 @@ def _quoted(comment: Any) -> str:
     return f": “{comment}”" if comment else ""
 
 
+def _metric(data: Mapping[str, Any]) -> str:
+    return f"{words.plain(data.get('metric') or '')} of {data.get('signal')} in {data.get('monitor')}"
+
+
 def _percent(traffic: Any) -> str:
     return ", ".join(f"{name} {share} %" for name, share in (traffic or {}).items()) or "nothing"
 
@@ -36,6 +40,12 @@ _SENTENCES: dict[str, Any] = {
     "activation.started": lambda d, s: f"{d.get('user')} has {d.get('of')} until {str(d.get('ends_at'))[:16]}",
     "activation.refused": lambda d, s: f"refuses {d.get('user')} {d.get('of')}" + _quoted(d.get("comment")),
     "activation.ended": lambda d, s: f"{d.get('of')} of {d.get('user')} ended: {d.get('why')}",
+    "alert.acknowledged": lambda d, s: f"looks after {_metric(d)}" + _quoted(d.get("comment")),
+    "alert.reopened": lambda d, s: f"{_metric(d)} is open again" + _quoted(d.get("comment") or d.get("why")),
+    "alert.resolved": lambda d, s: f"says that {_metric(d)} is mended" + _quoted(d.get("comment")),
+    "alert.silenced": lambda d, s: (
+        f"{_metric(d)} is silenced until {str(d.get('until'))[:16]}" + _quoted(d.get("comment") or d.get("why"))
+    ),
     "approval.glass_broken": lambda d, s: "breaks the glass" + _quoted(d.get("comment")),
     "approval.given": lambda d, s: "approves" + _quoted(d.get("comment")),
     "approval.refused": lambda d, s: "says no" + _quoted(d.get("comment")),

@@ -1,4 +1,4 @@
-"""Monitors: each signal over time, the newest run, alerts and what moved."""
+"""Monitors: each signal over time, the newest run; alerts: what moved, and what is done about them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import Any
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from doubleloop.base import clock, errors
 from doubleloop.console import charts, overview, rendering, requests
 from doubleloop.console.requests import needs
+from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
-from doubleloop.monitoring import commands, model, queries
+from doubleloop.monitoring import alerts, commands, model, queries
 
 router = APIRouter()
+
+MOST = 500
 
 
 @router.get("/monitors", openapi_extra=needs(Action.MONITOR_READ))
@@ -57,3 +61,55 @@ def run_now(request: Request, ws: str, name: str, csrf: str = Form("")) -> Respo
     with requests.writing(request, ws) as ctx:
         commands.run_now(ctx, name)
     return RedirectResponse(f"/monitors/{ws}/{name}", 303)
+
+
+@router.get("/alerts", openapi_extra=needs(Action.MONITOR_READ))
+def alerts_(request: Request, all: bool = False) -> Response:
+    """Those that are not resolved; ``all``: the others too."""
+    with requests.reading(request) as ctx:
+        places = requests.places(ctx, Action.MONITOR_READ)
+        found = [
+            each for place in places for each in queries.alerts(ctx.in_workspace(place), only_open=not all, limit=MOST)
+        ]
+        found.sort(key=lambda each: (each.state is model.AlertState.RESOLVED, -each.raised_at.timestamp()))
+        return rendering.page(request, "alerts.html", now=ctx.now, alerts=found, places=places, all=all)
+
+
+@router.get("/alerts/{ws}/{id}", openapi_extra=needs(Action.MONITOR_READ))
+def alert(request: Request, ws: str, id: str) -> Response:
+    with requests.reading(request, ws) as ctx:
+        found = queries.alert(ctx, id)
+        may = identity.decide(ctx, Action.ALERT_WRITE, ws, f"monitor/{found.monitor}").allowed
+        history = [(each, 1) for each in queries.history(ctx, found)]
+        values: dict[str, Any] = {"ws": ws, "alert": found, "history": history, "verbs": _offered(found) if may else ()}
+        return rendering.page(request, "alert.html", now=ctx.now, **values)
+
+
+def _offered(alert: model.Alert) -> tuple[str, ...]:
+    """What can be done about an alert in its state."""
+    if alert.state is model.AlertState.RESOLVED:
+        return ("reopen",)
+    more = {model.AlertState.OPEN: ("acknowledge",), model.AlertState.SILENCED: ("acknowledge", "reopen")}
+    return (*more.get(alert.state, ("reopen",)), "silence", "resolve")
+
+
+@router.post("/alerts/{ws}/{id}/change", openapi_extra=needs(Action.ALERT_WRITE))
+def change(
+    request: Request, ws: str, id: str, do: str = Form(""), comment: str = Form(""), span: str = Form(""),
+    csrf: str = Form(""),
+) -> Response:  # fmt: skip
+    requests.actor(request)
+    requests.check_form(request, csrf)
+    verbs = {"acknowledge": alerts.acknowledge, "resolve": alerts.resolve, "reopen": alerts.reopen}
+    with requests.writing(request, ws) as ctx:
+        if do == "silence":
+            try:
+                length = clock.duration(span)
+            except (ValueError, OverflowError) as error:
+                raise errors.InvalidInput(f"How long: {error}", cure="Write 2h, 30m or 1d.") from None
+            alerts.silence(ctx, id, length=length, comment=comment)
+        elif do in verbs:
+            verbs[do](ctx, id, comment)
+        else:
+            raise errors.InvalidInput(f"'{do[:80]}' is nothing to do", cure="Use the buttons of the page.")
+    return RedirectResponse(f"/alerts/{ws}/{id}", 303)

@@ -15,7 +15,10 @@ from doubleloop.base import clock
 _TONES = {
     "ok": "completed passed ready approved ok whole enabled succeeded promoted served baked built given resolved",
     "bad": "failed rejected expired rolled_back alert broken denied altered refused",
-    "warn": "waiting not_checked cancelled superseded skipped withdrawn draining disabled unknown end_requested",
+    "warn": (
+        "acknowledged silenced reopened waiting not_checked cancelled superseded skipped withdrawn draining disabled "
+        "unknown end_requested"
+    ),
     "info": "running preparing starting rolling_out open started entered retraining deploying submitted",
 }
 _TONE = {word: tone for tone, words in _TONES.items() for word in words.split()}
@@ -167,7 +170,7 @@ def link(subject: str, workspace: str | None = None) -> str | None:
     if kind == "step" and workspace:
         job, _, step = rest.partition("/")
         return f"/jobs/{quote(workspace)}/{quote(job)}?step={quote(step)}"
-    if kind in ("endpoint", "monitor"):
+    if kind in ("alert", "endpoint", "monitor"):
         return f"/{kind}s/{quote(rest)}"
     if kind == "model":
         name, _, version = rest.rpartition("/")[2].rpartition(":")
@@ -182,7 +185,7 @@ def trace(id_: str) -> str:
 def name(subject: str) -> str:
     """A lineage id as people say it: ``bikes:3`` for ``model:registry/bikes:3``, ``train`` for a step."""
     kind, _, rest = subject.partition(":")
-    if kind in ("model", "data", "component", "endpoint", "monitor", "step") and "/" in rest:
+    if kind in ("alert", "model", "data", "component", "endpoint", "monitor", "step") and "/" in rest:
         return rest.rpartition("/")[2]
     if kind == "environment" and "/" in rest:
         return rest.rpartition("/")[2]

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
+    ALERT_WRITE = "alert.write"
     AUDIT_READ = "audit.read"
     AUDIT_WRITE = "audit.write"
     COMPUTE_READ = "compute.read"

@@ -43,3 +43,12 @@ def wrote(ctx: Ctx, commits: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 def groups(ctx: Ctx) -> list[model.Group]:
     commands.permit(ctx, Action.IDENTITY_READ)
     return store.groups(ctx)
+
+
+def told(ctx: Ctx, personas: Iterable[str], workspace: str | None) -> set[str]:
+    """Notification targets of the groups that have one of these personas there. The caller permits it."""
+    wanted = set(personas)
+    return {
+        group.notify for group in store.groups(ctx)
+        if group.notify and group.persona.value in wanted and (not group.workspaces or workspace in group.workspaces)
+    }  # fmt: skip

@@ -59,9 +59,9 @@ _ROWS = {
 
 # Every action belongs to exactly one kind of resource, by the word before the dot.
 _BY_WORD = {
-    "audit": ResourceKind.LOGS, "compute": ResourceKind.WORKSPACE, "data": ResourceKind.WORKSPACE,
-    "endpoint": ResourceKind.WORKSPACE, "environment": ResourceKind.IMAGES, "identity": ResourceKind.WORKSPACE,
-    "job": ResourceKind.WORKSPACE, "log": ResourceKind.LOGS,
+    "alert": ResourceKind.METRICS, "audit": ResourceKind.LOGS, "compute": ResourceKind.WORKSPACE,
+    "data": ResourceKind.WORKSPACE, "endpoint": ResourceKind.WORKSPACE, "environment": ResourceKind.IMAGES,
+    "identity": ResourceKind.WORKSPACE, "job": ResourceKind.WORKSPACE, "log": ResourceKind.LOGS,
     "model": ResourceKind.WORKSPACE, "monitor": ResourceKind.WORKSPACE, "package": ResourceKind.PACKAGES,
     "release": ResourceKind.DELIVERY, "rule": ResourceKind.DELIVERY, "schedule": ResourceKind.WORKSPACE,
     "secret": ResourceKind.SECRETS, "storage": ResourceKind.STORAGE, "tracking": ResourceKind.WORKSPACE,

@@ -19,7 +19,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "environment": frozenset({"environment"}),
     "job": frozenset({"job", "log"}),
     "model": frozenset({"model"}),
-    "monitor": frozenset({"monitor"}),
+    "monitor": frozenset({"alert", "monitor"}),
     "release-definition": frozenset({"release"}),
     "rule": frozenset({"rule"}),
     "schedule": frozenset({"schedule"}),

@@ -84,9 +84,44 @@ class MonitorRun:
     created_by: str
 
 
+class AlertState(StrEnum):
+    """``silenced``: nobody is told until its time is over, whatever is found meanwhile."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    SILENCED = "silenced"
+    RESOLVED = "resolved"
+
+
+class AlertKind(StrEnum):
+    """What an alert is about, which says who is told of it (``rules.audience``)."""
+
+    MODEL = "model"
+    INFRASTRUCTURE = "infrastructure"
+    COST = "cost"
+
+
+@dataclass(frozen=True)
+class AlertPolicy:
+    """A metric is in alert while at least ``windows`` of its last ``of`` windows crossed the threshold.
+
+    ``tell`` are the personas that are told; empty leaves it to the kind and the severity of the alert.
+    """
+
+    windows: int = 1
+    of: int = 1
+    severity: str = "warning"
+    tell: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Alert:
-    """Open until a later run of the same monitor finds the same metric good again."""
+    """One episode of one metric of one signal of a monitor; there is never more than one that is not over.
+
+    ``value``, ``columns`` and ``details`` are those of the run that raised it, ``last_value`` and ``last_seen_at`` (the
+    end of the window) of the newest run that found it so. ``cleared_at`` is when a run found the metric good again:
+    what a person resolved before is opened again by the next run that finds it bad still.
+    """
 
     id: str
     workspace: str
@@ -101,3 +136,19 @@ class Alert:
     raised_at: datetime
     resolved_at: datetime | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    signal_type: str = ""
+    kind: AlertKind = AlertKind.MODEL
+    severity: str = "warning"
+    state: AlertState = AlertState.OPEN
+    silenced_until: datetime | None = None
+    cleared_at: datetime | None = None
+    last_value: float | None = None
+    last_seen_at: datetime | None = None
+    changed_by: str = ""
+    changed_at: datetime | None = None
+    comment: str = ""
+
+    @property
+    def subject(self) -> str:
+        """As facts name it."""
+        return f"alert:{self.workspace}/{self.id}"

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from doubleloop.base import clock
-from doubleloop.monitoring.model import Measured, Window
-from doubleloop.statistics import signals
+from doubleloop.base import clock, errors
+from doubleloop.monitoring.model import AlertKind, AlertPolicy, Measured, Window
+from doubleloop.statistics import movements, signals
 
 # Azure ML's default length of the production window, by how often the monitor runs.
 _DAYS = {"day": 1, "week": 7, "month": 30}
 _CRON_DAYS = 7
 # Numerical columns are cut into this many parts to see how much of the target they explain.
 IMPORTANCE_BINS = 20
+# How many labels ``statistics.movements`` keeps of a column.
+TOP_LABELS = movements.TOP
 
 
 def default_size(trigger: Any) -> timedelta:
@@ -130,3 +132,72 @@ def watches(deployment: str, name: str) -> bool:
     A release names its deployments after the file's, with its number behind: ``blue`` means ``blue-7`` too.
     """
     return not deployment or name == deployment or name.startswith(f"{deployment}-")
+
+
+# Signals that are not about a model's data and answers.
+KINDS: Mapping[str, AlertKind] = {}
+# Who is told when a monitor does not say it: data scientists of models, the platform team of what runs them, owners of
+# money. What is critical is told to the lead as well.
+AUDIENCE: Mapping[AlertKind, tuple[str, ...]] = {
+    AlertKind.MODEL: ("data_scientist",),
+    AlertKind.INFRASTRUCTURE: ("platform_support",),
+    AlertKind.COST: ("product_owner",),
+}
+CRITICAL = "critical"
+LONGEST_SILENCE = timedelta(days=366)
+
+
+def kind_of(signal_type: str) -> AlertKind:
+    return KINDS.get(signal_type, AlertKind.MODEL)
+
+
+def policy(written: Any) -> AlertPolicy:
+    """``alert_policy`` of a monitor's file, or the default: each window that crosses is an alert."""
+    if written is None:
+        return AlertPolicy()
+    return AlertPolicy(written.windows, written.of or written.windows, written.severity, tuple(written.tell))
+
+
+def audience(kind: AlertKind, chosen: AlertPolicy) -> tuple[str, ...]:
+    """The personas that are told of an alert."""
+    if chosen.tell:
+        return chosen.tell
+    return AUDIENCE[kind] + (("project_lead",) if chosen.severity == CRITICAL else ())
+
+
+def stands(crossings: Sequence[bool], chosen: AlertPolicy) -> bool:
+    """Whether so many of the newest windows crossed that the metric is in alert (CloudWatch's "M out of N")."""
+    return sum(crossings[: chosen.of]) >= chosen.windows
+
+
+def segments(moved: Iterable[Mapping[str, Any]], count: int = 5) -> list[dict[str, Any]]:
+    """The labels of categorical columns whose share of the rows changed most, largest change first.
+
+    Items are {column, segment, before, after}, shares of 0 to 1. ``moved`` holds the most frequent labels of each side
+    alone: one that is among them on one side only, where there may be more, is left out, as its other share is unknown.
+    """
+    found = []
+    for each in moved:
+        before, after = (each.get(side, {}).get("top") for side in ("before", "after"))
+        if before is None or after is None:
+            continue
+        one, two = dict(before), dict(after)
+        for label in dict.fromkeys([*one, *two]):
+            shares = [side.get(label, 0.0 if len(side) < TOP_LABELS else None) for side in (one, two)]
+            if None not in shares:
+                found.append({"column": each["column"], "segment": label, "before": shares[0], "after": shares[1]})
+    return sorted(found, key=lambda item: -abs(item["after"] - item["before"]))[:count]
+
+
+def silence_end(until: datetime | None, length: timedelta | None, now: datetime) -> datetime:
+    """When a silence is over. Raises InvalidInput unless one of both is given, and it ends within a year from now."""
+    if (until is None) == (length is None):
+        raise errors.InvalidInput("A silence needs an end", cure="Say until when, or for how long: one of both.")
+    end = until if until is not None else now + min(length or timedelta(0), 2 * LONGEST_SILENCE)
+    if end <= now:
+        raise errors.InvalidInput(f"The silence would be over already at {clock.iso(end)}", cure="Name a later time.")
+    if end > now + LONGEST_SILENCE:
+        raise errors.InvalidInput(
+            "A silence lasts a year at most", cure="Disable the monitor's signal with alert_enabled: false."
+        )
+    return end

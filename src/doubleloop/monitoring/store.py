@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -73,6 +74,17 @@ ALERTS = sa.Table(
     sa.Column("raised_at", tables.Moment, nullable=False),
     sa.Column("resolved_at", tables.Moment),
     sa.Column("details", sa.Text, nullable=False),
+    sa.Column("signal_type", sa.String(80), nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("severity", sa.String(20), nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("silenced_until", tables.Moment),
+    sa.Column("cleared_at", tables.Moment),
+    sa.Column("last_value", sa.Float),
+    sa.Column("last_seen_at", tables.Moment),
+    sa.Column("changed_by", sa.String(255), nullable=False),
+    sa.Column("changed_at", tables.Moment),
+    sa.Column("comment", sa.Text, nullable=False),
 )
 _JSON = {"document", "signals", "columns", "details"}
 
@@ -170,29 +182,75 @@ def values(
     return [dict(row._mapping) for row in ctx.tx.execute(query)]
 
 
-def open_alert(ctx: Ctx, workspace: str, name: str, signal: str, metric: str) -> model.Alert | None:
-    query = sa.select(ALERTS).where(
-        _of(ALERTS, workspace, name), ALERTS.c.signal == signal, ALERTS.c.metric == metric,
-        ALERTS.c.resolved_at.is_(None),
+def crossings(ctx: Ctx, run_: model.MonitorRun, signal: str, metric: str, most: int) -> list[bool]:
+    """Whether the metric crossed its threshold in the newest ``most`` windows up to the run's, newest first.
+
+    Windows in which it could not be computed do not count; of runs over the same window the newest does.
+    """
+    query = (
+        sa.select(VALUES.c.at, RUNS.c.started_at, sa.func.max(sa.cast(VALUES.c.alert, sa.Integer)))
+        .join(RUNS, RUNS.c.id == VALUES.c.run)
+        .where(
+            _of(VALUES, run_.workspace, run_.monitor), VALUES.c.signal == signal, VALUES.c.metric == metric,
+            VALUES.c.value.is_not(None), VALUES.c.at <= run_.as_of,
+        )
+        .group_by(VALUES.c.at, VALUES.c.run, RUNS.c.started_at)
+        .order_by(VALUES.c.at.desc(), RUNS.c.started_at.desc())
     )  # fmt: skip
-    row = ctx.tx.execute(query).first()
-    return model.Alert(**_read(row)) if row else None
+    found: dict[datetime, bool] = {}
+    for at, _, crossed in ctx.tx.execute(query):
+        found.setdefault(at, bool(crossed))
+        if len(found) >= most:
+            break
+    return list(found.values())
 
 
-def alerts(ctx: Ctx, workspace: str | None, name: str | None, only_open: bool, limit: int) -> list[model.Alert]:
-    query = sa.select(ALERTS).order_by(ALERTS.c.raised_at.desc()).limit(limit)
+def _alert(row: sa.Row[tuple[Any, ...]]) -> model.Alert:
+    values = _read(row)
+    kind, state = model.AlertKind(values["kind"]), model.AlertState(values["state"])
+    return model.Alert(**{**values, "kind": kind, "state": state})
+
+
+def alert(ctx: Ctx, id_: str, *, lock: bool = False) -> model.Alert | None:
+    query = sa.select(ALERTS).where(ALERTS.c.id == id_)
+    row = ctx.tx.execute(query.with_for_update() if lock else query).one_or_none()
+    return _alert(row) if row else None
+
+
+def last_alert(ctx: Ctx, workspace: str, name: str, signal: str, metric: str) -> model.Alert | None:
+    """The newest alert of a metric, over or not."""
+    query = sa.select(ALERTS).where(
+        _of(ALERTS, workspace, name), ALERTS.c.signal == signal, ALERTS.c.metric == metric
+    )  # fmt: skip
+    row = ctx.tx.execute(query.order_by(ALERTS.c.raised_at.desc(), ALERTS.c.id.desc()).with_for_update()).first()
+    return _alert(row) if row else None
+
+
+def alerts(
+    ctx: Ctx, workspace: str | None, name: str | None, states: Collection[model.AlertState], limit: int
+) -> list[model.Alert]:
+    """Newest first; without ``states`` all."""
+    query = sa.select(ALERTS).order_by(ALERTS.c.raised_at.desc(), ALERTS.c.id.desc()).limit(limit)
     if workspace is not None:
         query = query.where(ALERTS.c.workspace == workspace)
     if name is not None:
         query = query.where(ALERTS.c.monitor == name)
-    if only_open:
-        query = query.where(ALERTS.c.resolved_at.is_(None))
-    return [model.Alert(**_read(row)) for row in ctx.tx.execute(query)]
+    if states:
+        query = query.where(ALERTS.c.state.in_([each.value for each in states]))
+    return [_alert(row) for row in ctx.tx.execute(query)]
 
 
-def insert_alert(ctx: Ctx, alert: model.Alert) -> None:
-    ctx.tx.execute(ALERTS.insert().values(**_write(vars(alert))))
+def silences_over(ctx: Ctx, now: datetime) -> list[model.Alert]:
+    """Silenced alerts whose time is over."""
+    silenced = sa.and_(ALERTS.c.state == model.AlertState.SILENCED.value, ALERTS.c.silenced_until <= now)
+    return [_alert(row) for row in ctx.tx.execute(sa.select(ALERTS).where(silenced).order_by(ALERTS.c.id))]
 
 
-def resolve_alert(ctx: Ctx, id_: str) -> None:
-    ctx.tx.execute(ALERTS.update().where(ALERTS.c.id == id_).values(resolved_at=ctx.now))
+def insert_alert(ctx: Ctx, alert_: model.Alert) -> None:
+    ctx.tx.execute(
+        ALERTS.insert().values(**_write({**vars(alert_), "kind": alert_.kind.value, "state": alert_.state.value}))
+    )
+
+
+def update_alert(ctx: Ctx, id_: str, **values: Any) -> None:
+    ctx.tx.execute(ALERTS.update().where(ALERTS.c.id == id_).values(**values))

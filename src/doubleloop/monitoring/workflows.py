@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from doubleloop.base import clock, errors
-from doubleloop.db.context import Contexts, Ctx
+from doubleloop.db.context import Contexts
 from doubleloop.durable import ports as flows
 from doubleloop.events import commands as events
-from doubleloop.monitoring import model, signals, store
+from doubleloop.monitoring import alerts, model, signals, store
 
 ACTOR = signals.ACTOR
 ATTEMPTS = 5
@@ -57,8 +57,10 @@ def record(contexts: Contexts, id_: str, found: dict[str, Any]) -> None:
         if not store.end_run(ctx, id_, status, results, error):
             return
         store.insert_values(ctx, [row for result in results for row in _rows(run_, result)])
+        monitor = store.monitor(ctx, run_.workspace, run_.monitor)
         for result in results:
-            _update_alerts(ctx, run_, result)
+            if monitor is not None:  # one that is gone raises nothing
+                alerts.follow(ctx, run_, monitor, result)
         events.record(
             ctx, f"monitor.{status.value}", f"monitor:{run_.workspace}/{run_.monitor}", run=id_, error=error,
             as_of=clock.iso(run_.as_of), signals={each["signal"]: each["status"] for each in results},
@@ -74,43 +76,3 @@ def _rows(run_: model.MonitorRun, result: dict[str, Any]) -> list[dict[str, Any]
         }
         for each in result["metrics"]
     ]  # fmt: skip
-
-
-def _update_alerts(ctx: Ctx, run_: model.MonitorRun, result: dict[str, Any]) -> None:
-    """Open an alert per metric that crossed its threshold, once; close one whose metric is good again."""
-    for metric in dict.fromkeys(each["metric"] for each in result["metrics"]):
-        values = [each for each in result["metrics"] if each["metric"] == metric and each["value"] is not None]
-        if not values:
-            continue  # nothing was learnt: an open alert stays open
-        crossed = [each for each in values if each["alert"]] if result["status"] == "alert" else []
-        known = store.open_alert(ctx, run_.workspace, run_.monitor, result["signal"], metric)
-        if crossed and known is None:
-            _raise(ctx, run_, result, metric, crossed)
-        elif known is not None and not crossed:
-            store.resolve_alert(ctx, known.id)
-            events.record(
-                ctx, "monitor.resolved", f"monitor:{run_.workspace}/{run_.monitor}", alert=known.id,
-                signal=result["signal"], metric=metric, run=run_.id,
-            )  # fmt: skip
-
-
-def _raise(
-    ctx: Ctx, run_: model.MonitorRun, result: dict[str, Any], metric: str, crossed: list[dict[str, Any]]
-) -> None:
-    worst = max(crossed, key=lambda each: abs(each["value"] - (each["threshold"] or 0.0)))
-    monitor = store.monitor(ctx, run_.workspace, run_.monitor)
-    assert monitor is not None
-    columns = [each["column"] for each in crossed if each["column"]]
-    details = {"values": crossed, "moved": result["moved"]}
-    alert = model.Alert(
-        f"alert-{run_.id}-{result['signal']}-{metric}", run_.workspace, run_.monitor, result["signal"], metric,
-        columns, worst["value"], worst["threshold"], run_.window_start, run_.window_end, ctx.now, None, details,
-    )  # fmt: skip
-    store.insert_alert(ctx, alert)
-    events.record(
-        ctx, "monitor.alert", f"monitor:{run_.workspace}/{run_.monitor}", alert=alert.id, monitor=run_.monitor,
-        endpoint=monitor.endpoint, deployment=monitor.deployment, signal=result["signal"], signal_type=result["type"],
-        metric=metric, value=worst["value"], threshold=worst["threshold"], columns=columns, run=run_.id,
-        window={"start": clock.iso(run_.window_start), "end": clock.iso(run_.window_end)},
-        as_of=clock.iso(run_.as_of), moved=[each["sentence"] for each in result["moved"][:3]],
-    )  # fmt: skip

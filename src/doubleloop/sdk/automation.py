@@ -72,3 +72,33 @@ class Monitors(routes.Routes):
 
     def alerts(self, name: str, *, open_: bool = False, limit: int | None = None) -> routes.Bodies:
         return self._list(name, "alerts", open=open_ or None, limit=limit)
+
+
+class Alerts(routes.Routes):
+    """Every change answers with the alert as it is then."""
+
+    def list(
+        self, monitor: str | None = None, state: str | None = None, *, open_: bool = False, limit: int | None = None
+    ) -> routes.Bodies:
+        """``state``: one or several with commas between; ``open_``: all that are not resolved."""
+        return self._list(monitor=monitor, state=state, open=open_ or None, limit=limit)
+
+    def show(self, id_: str) -> routes.Body:
+        """With its ``history``."""
+        return dict(self._get(id_))
+
+    def acknowledge(self, id_: str, comment: str = "") -> routes.Body:
+        return dict(self._post(id_, "acknowledge", body={"comment": comment}, repeatable=True))
+
+    def silence(
+        self, id_: str, *, until: str | None = None, length: str | None = None, comment: str = ""
+    ) -> routes.Body:
+        """Until a time (ISO 8601) or for a length (``2h``, ``P1D``): one of both."""
+        body = {"comment": comment, **routes.given(until=until), **({"for": length} if length else {})}
+        return dict(self._post(id_, "silence", body=body, repeatable=True))
+
+    def resolve(self, id_: str, comment: str = "") -> routes.Body:
+        return dict(self._post(id_, "resolve", body={"comment": comment}, repeatable=True))
+
+    def reopen(self, id_: str, comment: str = "") -> routes.Body:
+        return dict(self._post(id_, "reopen", body={"comment": comment}, repeatable=True))

@@ -56,6 +56,7 @@ class Workspace:
         self.batch_endpoints = batch.BatchEndpoints(link, *base, "batch-endpoints")
         self.schedules = automation.Schedules(link, *base, "schedules")
         self.monitors = automation.Monitors(link, *base, "monitors")
+        self.alerts = automation.Alerts(link, *base, "alerts")
         self.rules = automation.Rules(link, *base, "rules")
 
 

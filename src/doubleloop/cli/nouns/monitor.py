@@ -30,7 +30,9 @@ _ALERTS = (
     output.Column("Value", "value"),
     output.Column("Threshold", "threshold"),
     output.Column("Window end", "window.end", output.when),
+    output.Column("State", "state"),
     output.Column("Resolved", "resolved_at", output.when),
+    output.Column("Id", "id"),
 )
 
 

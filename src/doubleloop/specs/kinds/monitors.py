@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from doubleloop.base import clock
 from doubleloop.specs import fields, support
 from doubleloop.specs.fields import Accepted, Flag, Fold, Int, LooseText, Many, Number, Share, Spec, Text
-from doubleloop.specs.kinds.values import InputMode
+from doubleloop.specs.kinds.values import InputMode, Persona
 
 
 def _span(value: str) -> str:
@@ -274,6 +274,29 @@ Signal = Annotated[
 ]
 
 
+class AlertPolicy(Spec):
+    """Ours: Azure's files have none, and mean the default."""
+
+    title: ClassVar[str] = "monitor › alert_policy"
+
+    windows: Annotated[Int, Field(ge=1, le=100)] = Field(1, description="Windows that must cross to be an alert.")
+    of: Annotated[Int, Field(ge=1, le=100)] | None = Field(
+        None, description="Of so many of the newest (default: as many as windows)."
+    )
+    severity: Annotated[Literal["critical", "error", "warning", "informational"], Fold] = Field(
+        "warning", description="critical, error, warning or informational."
+    )
+    tell: Annotated[list[Persona], Many] = Field(
+        default_factory=list, description="Personas that are told (default: by what the signal is about)."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> AlertPolicy:
+        if self.of is not None and self.of < self.windows:
+            raise ValueError(f"{self.windows} windows of {self.of} can never be")
+        return self
+
+
 class Emails(Spec):
     title: ClassVar[str] = "monitor › alert_notification"
 
@@ -292,6 +315,7 @@ class Monitor(Spec):
     monitoring_signals: dict[str, Signal] | None = Field(
         None, description="Signals by name; left out, data drift, prediction drift and data quality."
     )
+    alert_policy: AlertPolicy | None = Field(None, description="When alerts open, and who is told.")
     alert_notification: (
         Annotated[
             Annotated[Annotated[Literal["azmonitoring"], Fold], Tag("<word>")] | Annotated[Emails, Tag("<emails>")],
@@ -392,6 +416,9 @@ SUPPORT: dict[type[Spec], support.Rows] = {
         "input_data connection_id workspace_connection_id sampling_rate",
         {"type": "names a signal that is read and kept, and not computed yet"},
     ),
+    AlertPolicy: support.rows("windows of severity tell"),
     Emails: support.rows("emails"),
-    Monitor: support.rows("monitoring_target monitoring_signals alert_notification", {"compute": support.SIZE}),
+    Monitor: support.rows(
+        "monitoring_target monitoring_signals alert_policy alert_notification", {"compute": support.SIZE}
+    ),
 }

@@ -25,8 +25,7 @@ from doubleloop.specs.kinds.contracts import Contract
 from doubleloop.specs.kinds.environment import EnvironmentField
 from doubleloop.specs.kinds.online import OnlineDeployment, OnlineEndpoint
 from doubleloop.specs.kinds.schedules import JobField, Schedule
-from doubleloop.specs.kinds.setups import Persona
-from doubleloop.specs.kinds.values import JobInput
+from doubleloop.specs.kinds.values import JobInput, Persona
 
 Scenario = Annotated[Literal["classical", "vision", "language"], Fold]
 Milliseconds = Annotated[Number, Field(gt=0)]

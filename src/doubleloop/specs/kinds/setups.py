@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from doubleloop.specs import support
 from doubleloop.specs.fields import Fold, Int, LooseText, Name, Number, Spec, Tags, Text
 from doubleloop.specs.kinds.places import Compute, Datastore
 from doubleloop.specs.kinds.rules import Rule
+from doubleloop.specs.kinds.values import Persona
 
 PERSONAS = (
     "data_scientist",
@@ -25,20 +26,6 @@ PERSONAS = (
     "monitoring_process",
     "governance_process",
 )
-
-
-def _slug(value: Any) -> Any:
-    return value.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(value, str) else value
-
-
-Persona = Annotated[
-    Literal[
-        "data_scientist", "data_analyst", "model_tester", "business_stakeholder", "project_lead", "product_owner",
-        "platform_support", "model_end_user", "cicd_process", "workspace_process", "monitoring_process",
-        "governance_process",
-    ],
-    BeforeValidator(_slug),
-]  # fmt: skip
 
 
 def _distinct(items: list[Any]) -> list[Any]:

@@ -1,10 +1,10 @@
-"""Inputs and outputs: of jobs (values and bindings) and of components (declarations)."""
+"""Inputs and outputs: of jobs (values and bindings) and of components (declarations); personas."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from doubleloop.specs import fields, support
 from doubleloop.specs.fields import Flag, Fold, LooseText, Name, Number, Scalar, Spec, Text
@@ -24,6 +24,20 @@ AnyMode = Annotated[
     Literal["download", "ro_mount", "direct", "eval_mount", "eval_download", "upload", "rw_mount", "mount", "link"],
     Fold,
 ]
+
+
+def _slug(value: Any) -> Any:
+    return value.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(value, str) else value
+
+
+Persona = Annotated[
+    Literal[
+        "data_scientist", "data_analyst", "model_tester", "business_stakeholder", "project_lead", "product_owner",
+        "platform_support", "model_end_user", "cicd_process", "workspace_process", "monitoring_process",
+        "governance_process",
+    ],
+    BeforeValidator(_slug),
+]  # fmt: skip
 
 
 class Input(Spec):
