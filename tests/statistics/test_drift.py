@@ -15,7 +15,8 @@ from scipy import stats
 from scipy.spatial import distance
 
 from doubleloop.base import errors
-from doubleloop.statistics import drift
+from doubleloop.statistics import columns, drift, kolmogorov
+from doubleloop.statistics import samples as samples_of
 
 # The scenarios of azureml-assets' own unit tests: mean, deviation and rows of reference and current.
 SCENARIOS = [
@@ -247,3 +248,28 @@ def test_distances_of_categories_are_symmetric_and_bounded(x, y):
     psi = drift.population_stability_index(x, y, "categorical")
     assert psi == pytest.approx(drift.population_stability_index(y, x, "categorical"), abs=1e-12)
     assert 0 <= drift.pearsons_chi_squared_test(x, y) <= 1
+
+
+@pytest.mark.parametrize(("rows", "rows_now"), [(20_000, 20_000), (20_000, 17_001), (311, 40_000), (20_000, 1)])
+@pytest.mark.parametrize("digits", [2, 12])
+def test_large_samples_with_and_without_ties_equal_scipy(rows, rows_now, digits):
+    generator = np.random.default_rng(rows_now)
+    x, y = generator.normal(size=rows).round(digits), generator.normal(0.02, 1.1, size=rows_now).round(digits)
+    before, after = samples_of.Numbers.of(x), samples_of.Numbers.of(y)
+    expected = stats.ks_2samp(x, y, method="asymp").statistic
+    assert kolmogorov.statistic_of_sorted(before.ordered, after.ordered) == round(expected * rows * rows_now)
+    assert drift.normalized_wasserstein_distance(before, after) == pytest.approx(
+        stats.wasserstein_distance(x, y) / np.std(x, ddof=1), rel=1e-9
+    )
+    p, q = azure_histograms(x, y)
+    assert drift.jensen_shannon_distance(before, after, "numerical") == pytest.approx(
+        distance.jensenshannon(p, q, base=2), abs=1e-7
+    )
+
+
+def test_integers_of_every_width_are_counted_as_they_are():
+    for dtype, low, high in ((pl.Int8, -128, 127), (pl.UInt8, 0, 255), (pl.UInt64, 2**64 - 3, 2**64 - 1)):
+        column = pl.Series("c", [low, high, high, None] * 200, dtype=dtype)
+        assert columns.counts(column) == {str(low): 200, str(high): 400}
+    assert columns.counts(pl.Series([True, None, False, True])) == {"false": 1, "true": 2}
+    assert columns.counts(pl.Series([0.0, -0.0, 2.5, 2.0, math.nan])) == {"0": 2, "2": 1, "2.5": 1}

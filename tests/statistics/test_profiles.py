@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doubleloop.base import canonical, errors
-from doubleloop.statistics import profiles, sketches
+from doubleloop.statistics import hashes, profiles, sketches
 
 REFERENCE = pl.DataFrame(
     {
@@ -153,3 +153,25 @@ def test_an_empty_table_has_a_profile():
     assert empty.rows == 0
     assert profiles.window(REFERENCE, empty).columns["temperature"].outside is None
     assert window([]).columns["temperature"].rows == 0
+
+
+def test_hashes_of_labels_are_the_ones_written_down():
+    """Which labels a bounded tally keeps must never change: profiles of years are merged."""
+    base, mask = 0x9E3779B97F4A7C15, (1 << 64) - 1
+
+    def plainly(text: str) -> int:
+        letters = text.encode()
+        value = (
+            sum((letter + 1) * pow(base, place, 1 << 64) for place, letter in enumerate(letters)) + len(letters)
+        ) & mask
+        value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & mask
+        return value ^ (value >> 31)
+
+    texts = ["", "a", "b", "ab", "spring", "été", "x" * 40, "a"]
+    assert [int(each) for each in hashes.of(texts)] == [plainly(text) for text in texts]
+    assert [int(each) for each in hashes.of(pl.Series(texts)[3:6])] == [plainly(text) for text in texts[3:6]]
+    many = hashes.of([f"user-{number}" for number in range(20_000)])
+    assert len(set(many.tolist())) == 20_000
+    shares = np.bincount((many >> np.uint64(60)).astype(np.int64), minlength=16) / 20_000
+    assert np.abs(shares - 1 / 16).max() < 0.01, "even over their range"

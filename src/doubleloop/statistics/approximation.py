@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from doubleloop.statistics import columns, drift, profiles, schema, sketches
+from doubleloop.statistics import columns, drift, profiles, samples, schema, sketches
 
 _OF_COUNTS = {
     "jensen_shannon_distance": drift.jensen_shannon_of_counts,
@@ -53,7 +53,7 @@ def _wasserstein(reference: profiles.ColumnProfile, current: profiles.ColumnProf
     places = np.union1d(one.knots, two.knots)
     gap = one.at(places) - two.at(places)
     deviation = reference.moments.std if reference.moments else None
-    return _area(gap, np.diff(places)) / max(deviation or 0.0, drift.LEAST_NORM)
+    return _area(gap, np.diff(places)) / max(deviation or 0.0, samples.LEAST_NORM)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Missing means null *or* NaN everywhere in this room, as Spark's ``dropna`` and p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ Table: TypeAlias = pl.DataFrame | pa.Table | pa.RecordBatch | Mapping[str, Any]
 Floats: TypeAlias = NDArray[np.float64]
 
 _EXACT_INTEGERS = float(2**53)
+_LARGEST = 2**63
 
 
 def series(values: Column, name: str = "") -> pl.Series:
@@ -60,23 +62,41 @@ def numbers(values: Column) -> Floats:
 
     Booleans count as 0 and 1, decimals lose what float64 cannot hold. Raises InvalidInput for text and dates.
     """
-    column = present(values)
-    if column.dtype == pl.Null:
-        return np.empty(0)
-    if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+    found = with_holes(values)
+    there = ~np.isnan(found)
+    return found if there.all() else found[there]
+
+
+def ordered(values: Column) -> Floats:
+    """The same, sorted. Never a view of what was given."""
+    found = _as_floats(series(values)).to_numpy(writable=True)
+    found.sort()  # NaN comes last
+    return found[: int(np.searchsorted(found, math.nan))]
+
+
+def with_holes(values: Column) -> Floats:
+    """Every value as float64, NaN where there is none. Raises InvalidInput for text and dates."""
+    return _as_floats(series(values)).to_numpy()
+
+
+def _as_floats(column: pl.Series) -> pl.Series:
+    if column.dtype == pl.Duration:
+        column = column.dt.total_microseconds()
+    if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
         raise errors.InvalidInput(
             f"column '{column.name}' holds {column.dtype}, not numbers",
             cure="Judge it as categorical, or cast it first.",
         )
-    return column.cast(pl.Float64).to_numpy()
+    return column if column.dtype == pl.Float64 else column.cast(pl.Float64)
 
 
 def present(values: Column) -> pl.Series:
     """The column without nulls and, when it holds floats, without NaN; durations as whole microseconds."""
-    column = series(values).drop_nulls()
+    column = series(values)
+    column = column.drop_nulls() if column.null_count() else column
     if column.dtype == pl.Duration:
         return column.dt.total_microseconds()
-    return column.drop_nans() if column.dtype.is_float() else column
+    return column.drop_nans() if column.dtype.is_float() and missing(column) else column
 
 
 def present_mask(column: pl.Series) -> pl.Series:
@@ -87,7 +107,9 @@ def present_mask(column: pl.Series) -> pl.Series:
 
 def missing(column: pl.Series) -> int:
     """How many values are null or NaN."""
-    return len(column) - len(present(column))
+    if not column.dtype.is_float():
+        return column.null_count()
+    return sum(int(np.count_nonzero(np.isnan(part.to_numpy()))) for part in column.get_chunks())  # a null becomes NaN
 
 
 def labels(values: Column) -> pl.Series:
@@ -114,11 +136,26 @@ def _labels_of_floats(column: pl.Series) -> pl.Series:
 
 def counts(values: Column) -> dict[str, int]:
     """How often each label occurs, in the labels' order."""
-    found = labels(values)
-    if not len(found):
+    column = present(values)
+    if not len(column):
         return {}
-    tally = found.alias("label").value_counts(name="count").sort("label")
+    if column.dtype == pl.Boolean:
+        true = int(column.sum())
+        return {label: count for label, count in (("false", len(column) - true), ("true", true)) if count}
+    if column.dtype.is_integer():
+        least, most = int(column.min()), int(column.max())  # type: ignore[arg-type]
+        if most - least < len(column) and most < _LARGEST:
+            return _counts_of_few(column.cast(pl.Int64).to_numpy() - least, least)
+    tally = column.alias("value").value_counts(name="count")
+    # Values of one label are counted together: 0.0 and -0.0, and what differs only in how it is stored.
+    tally = tally.select(labels(tally["value"]).alias("label"), "count").group_by("label").agg(pl.col("count").sum())
+    tally = tally.sort("label")
     return dict(zip(tally["label"].to_list(), tally["count"].to_list(), strict=True))
+
+
+def _counts_of_few(places: NDArray[np.int64], least: int) -> dict[str, int]:
+    found = np.bincount(places)
+    return dict(sorted((str(least + int(place)), int(found[place])) for place in np.flatnonzero(found)))
 
 
 def align(reference: Mapping[str, int], current: Mapping[str, int]) -> tuple[Floats, Floats]:

@@ -1,7 +1,8 @@
 """How far a current sample stands from a reference sample: Azure's five drift metrics.
 
-Every function takes two columns (nulls and NaN are left out; the caller decides whether a row with a null in another
-column goes too) and gives one float. Distances grow with drift; the two tests give their p-value, which shrinks.
+Every function takes two columns, or two sides that ``samples`` prepared (nulls and NaN are left out; the caller
+decides whether a row with a null in another column goes too), and gives one float. Distances grow with drift; the two
+tests give their p-value, which shrinks.
 Source of the definitions: azureml-assets, ``model_monitoring/components/src/data_drift_compute_metrics`` (MIT).
 """
 
@@ -10,50 +11,53 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
-from doubleloop.base import errors
-from doubleloop.statistics import columns, gamma, kolmogorov, schema
+from doubleloop.statistics import columns, gamma, kolmogorov, samples, schema
+from doubleloop.statistics.samples import Labels, Numbers, Side
 
-LEAST_NORM = 0.001
 _CONSTANT_MARGIN = 0.005
+_PIECE = 16_384
+_COLUMN = columns.Column | Side
 
 
-def jensen_shannon_distance(reference: columns.Column, current: columns.Column, kind: schema.Kind | str) -> float:
+def jensen_shannon_distance(reference: _COLUMN, current: _COLUMN, kind: schema.Kind | str) -> float:
     """Square root of the Jensen-Shannon divergence to base 2 of the shares per bin or category: 0 to 1."""
     return jensen_shannon_of_counts(*tallies(reference, current, kind))
 
 
-def population_stability_index(reference: columns.Column, current: columns.Column, kind: schema.Kind | str) -> float:
+def population_stability_index(reference: _COLUMN, current: _COLUMN, kind: schema.Kind | str) -> float:
     """``sum((p - q) ln(p / q))`` over bins or categories, each count plus one: 0 to about ``2 ln(rows)``."""
     return stability_of_counts(*tallies(reference, current, kind))
 
 
-def normalized_wasserstein_distance(reference: columns.Column, current: columns.Column) -> float:
+def normalized_wasserstein_distance(reference: _COLUMN, current: _COLUMN) -> float:
     """Earth mover's distance divided by the reference's sample standard deviation (at least 0.001).
 
     Infinite values cannot be moved over a finite distance: the result is ``inf`` when the share of values at plus
     or minus infinity differs. The deviation is that of the finite values.
     """
     before, after = _two_samples(reference, current)
-    return _wasserstein(before, after) / norm(before)
+    return _wasserstein(before, after) / before.norm
 
 
-def two_sample_kolmogorov_smirnov_test(reference: columns.Column, current: columns.Column) -> float:
+def two_sample_kolmogorov_smirnov_test(reference: _COLUMN, current: _COLUMN) -> float:
     """The p-value: exact up to 10,000 values a side, asymptotic above (Azure refuses those)."""
     before, after = _two_samples(reference, current)
-    return kolmogorov.two_sample_p_value(kolmogorov.statistic(before, after), len(before), len(after))
+    scaled = kolmogorov.statistic_of_sorted(before.ordered, after.ordered)
+    return kolmogorov.two_sample_p_value(scaled, len(before), len(after))
 
 
-def pearsons_chi_squared_test(reference: columns.Column, current: columns.Column) -> float:
+def pearsons_chi_squared_test(reference: _COLUMN, current: _COLUMN) -> float:
     """The p-value of the current counts against the reference's shares times the current's rows."""
-    before, after = columns.align(columns.counts(reference), columns.counts(current))
-    _some_rows(before.sum(), after.sum())
+    before, after = _two_tallies(reference, current)
+    samples.some_values(before.sum(), after.sum())
     return chi_squared_of_counts(before, after)
 
 
 def jensen_shannon_of_counts(reference: columns.Floats, current: columns.Floats) -> float:
     """The distance of two vectors of counts over the same bins, shape ``(bins,)`` each."""
-    _some_rows(reference.sum(), current.sum())
+    samples.some_values(reference.sum(), current.sum())
     p, q = reference / reference.sum(), current / current.sum()
     middle = (p + q) / 2
     divergence = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
@@ -62,7 +66,7 @@ def jensen_shannon_of_counts(reference: columns.Floats, current: columns.Floats)
 
 def stability_of_counts(reference: columns.Floats, current: columns.Floats) -> float:
     """Population stability index of two vectors of counts over the same bins."""
-    _some_rows(reference.sum(), current.sum())
+    samples.some_values(reference.sum(), current.sum())
     p = (reference + 1) / (reference.sum() + len(reference))
     q = (current + 1) / (current.sum() + len(current))
     return float(((q - p) * np.log(q / p)).sum())
@@ -70,7 +74,7 @@ def stability_of_counts(reference: columns.Floats, current: columns.Floats) -> f
 
 def chi_squared_of_counts(reference: columns.Floats, current: columns.Floats) -> float:
     """p-value of ``current`` given the shares of ``reference``; 0 when a category is new, 1 when there is one only."""
-    _some_rows(reference.sum(), current.sum())
+    samples.some_values(reference.sum(), current.sum())
     seen = (reference > 0) | (current > 0)
     reference, current = reference[seen], current[seen]
     if (reference == 0).any():
@@ -80,25 +84,22 @@ def chi_squared_of_counts(reference: columns.Floats, current: columns.Floats) ->
     return gamma.chi_squared_survival(statistic, len(expected) - 1)
 
 
-def tallies(
-    reference: columns.Column, current: columns.Column, kind: schema.Kind | str
-) -> tuple[columns.Floats, columns.Floats]:
+def tallies(reference: _COLUMN, current: _COLUMN, kind: schema.Kind | str) -> tuple[columns.Floats, columns.Floats]:
     """Counts of both sides over common bins (numerical) or over the union of categories."""
     if str(kind) == schema.Kind.CATEGORICAL:
-        return columns.align(columns.counts(reference), columns.counts(current))
+        return _two_tallies(reference, current)
     before, after = _two_samples(reference, current)
     edges = bin_edges(before, after)
     return histogram(before, edges, after), histogram(after, edges, before)
 
 
-def bin_edges(reference: columns.Floats, current: columns.Floats) -> columns.Floats:
+def bin_edges(reference: Numbers, current: Numbers) -> columns.Floats:
     """Equal bins over the common finite range: ``ceil(log2(min(rows)) + 1)`` of them (Sturges); one bin of
     plus and minus 0.5 % around a constant. Shape ``(bins + 1,)``; empty when no value is finite."""
-    finite = [side[np.isfinite(side)] for side in (reference, current)]
-    bounds = [bound for side in finite if len(side) for bound in (side.min(), side.max())]
+    bounds = [float(side.finite[end]) for side in (reference, current) if len(side.finite) for end in (0, -1)]
     if not bounds:
         return np.empty(0)
-    return equal_bins(float(min(bounds)), float(max(bounds)), sturges(min(len(reference), len(current))))
+    return equal_bins(min(bounds), max(bounds), sturges(min(len(reference), len(current))))
 
 
 def sturges(rows: int) -> int:
@@ -119,39 +120,50 @@ def equal_bins(low: float, high: float, count: int) -> columns.Floats:
     return np.unique(edges)
 
 
-def histogram(values: columns.Floats, edges: columns.Floats, other: columns.Floats) -> columns.Floats:
+def histogram(side: Numbers, edges: columns.Floats, other: Numbers) -> columns.Floats:
     """Counts per bin, the last one closed; plus a bin for each infinity that either side holds."""
-    finite = values[np.isfinite(values)]
-    inner = np.histogram(finite, edges)[0].astype(np.float64) if len(edges) else np.empty(0)
     outer = [
-        float((values == infinity).sum())
-        for infinity in (-math.inf, math.inf)
-        if (values == infinity).any() or (other == infinity).any()
+        float(getattr(side, name))
+        for name in ("minus_infinity", "plus_infinity")
+        if getattr(side, name) or getattr(other, name)
     ]
-    return np.concatenate([inner, outer])
+    return np.concatenate([side.counts(edges), outer])
 
 
-def norm(reference: columns.Floats) -> float:
+def norm(reference: columns.Column | Numbers) -> float:
     """Sample standard deviation of the finite values, at least 0.001; 0.001 for fewer than two."""
-    finite = reference[np.isfinite(reference)]
-    if len(finite) < 2:
-        return LEAST_NORM
-    return max(float(finite.std(ddof=1)), LEAST_NORM)
+    return Numbers.of(reference).norm
 
 
-def _wasserstein(before: columns.Floats, after: columns.Floats) -> float:
-    """Area between the two empirical distribution functions."""
-    for infinity in (-math.inf, math.inf):
-        if (before == infinity).sum() * len(after) != (after == infinity).sum() * len(before):
+def _wasserstein(before: Numbers, after: Numbers) -> float:
+    """Area between the two empirical distribution functions: between their inverses, value by value in order."""
+    for name in ("minus_infinity", "plus_infinity"):
+        if getattr(before, name) * len(after) != getattr(after, name) * len(before):
             return math.inf
-    first, second = np.sort(before), np.sort(after)
-    places = np.sort(np.concatenate([first, second]))
-    places = places[np.isfinite(places)]
-    if len(places) < 2:
+    few, many = sorted((before.finite, after.finite), key=len)
+    if not len(few):
         return 0.0
-    share_first = np.searchsorted(first, places[:-1], side="right") / len(first)
-    share_second = np.searchsorted(second, places[:-1], side="right") / len(second)
-    return float((np.abs(share_first - share_second) * np.diff(places)).sum())
+    finite_share = len(before.finite) / len(before)
+    if len(few) == len(many):
+        moved = sum(
+            float(np.abs(few[start : start + _PIECE] - many[start : start + _PIECE]).sum())
+            for start in range(0, len(few), _PIECE)
+        )
+        return finite_share * moved / len(few)
+    pieces = (np.arange(start, min(start + _PIECE, len(many))) for start in range(0, len(many), _PIECE))
+    return finite_share * sum(_moved(few, many, piece) for piece in pieces) / len(few) / len(many)
+
+
+def _moved(few: columns.Floats, many: columns.Floats, piece: NDArray[np.int64]) -> float:
+    """The part of the area under some of the ``many`` values. In units of ``1 / (len(few) * len(many))``, the value at
+    j reaches from ``j * len(few)`` over ``len(few)``, and meets one of the few or two neighbours."""
+    begin = piece * len(few)
+    one = begin // len(many)
+    two = np.minimum(one + 1, len(few) - 1)
+    with_one = np.minimum((one + 1) * len(many) - begin, len(few))
+    value = many[piece[0] : piece[-1] + 1]
+    moved = with_one * np.abs(value - few[one]) + (len(few) - with_one) * np.abs(value - few[two])
+    return float(moved.sum())
 
 
 def _relative_entropy(p: columns.Floats, q: columns.Floats) -> float:
@@ -159,16 +171,12 @@ def _relative_entropy(p: columns.Floats, q: columns.Floats) -> float:
     return float((p[held] * np.log(p[held] / q[held])).sum())
 
 
-def _two_samples(reference: columns.Column, current: columns.Column) -> tuple[columns.Floats, columns.Floats]:
-    before, after = columns.numbers(reference), columns.numbers(current)
-    _some_rows(len(before), len(after))
+def _two_samples(reference: _COLUMN, current: _COLUMN) -> tuple[Numbers, Numbers]:
+    before, after = Numbers.of(reference), Numbers.of(current)
+    samples.some_values(len(before), len(after))
     return before, after
 
 
-def _some_rows(reference: float, current: float) -> None:
-    for side, rows in (("reference", reference), ("current", current)):
-        if rows <= 0:
-            raise errors.InvalidInput(
-                f"the {side} column holds no values, so there is nothing to compare",
-                cure="Widen the data window, or look at null_value_rate first.",
-            )
+def _two_tallies(reference: _COLUMN, current: _COLUMN) -> tuple[columns.Floats, columns.Floats]:
+    before, after = Labels.of(reference), Labels.of(current)
+    return columns.align(before.counts, after.counts)

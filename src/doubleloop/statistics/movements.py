@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,15 +75,16 @@ def summarise(values: columns.Column, kind: schema.Kind | str) -> Summary:
 
 
 def of_profile(profile: profiles.ColumnProfile) -> Summary:
-    """The same from a profile; quantiles are interpolated within its bins."""
+    """The same from a profile; quantiles are those of its sketch."""
     if profile.categories is not None:
         total = max(profile.categories.total, 1)
         top = tuple((label, count / total) for label, count in profile.categories.top(TOP))
         return Summary(profile.rows, profile.nulls, profile.kind, top=top)
     if profile.moments is None or not profile.moments.count:
         return Summary(profile.rows, profile.nulls, profile.kind)
-    moments = profile.moments
-    return Summary(profile.rows, profile.nulls, profile.kind, moments.mean, moments.std, _binned_quantiles(profile))
+    moments, sketch = profile.moments, profile.quantiles
+    found = tuple(float(value) for value in sketch.at(QUANTILES)) if sketch is not None else ()
+    return Summary(profile.rows, profile.nulls, profile.kind, moments.mean, moments.std, found)
 
 
 def most_moved(
@@ -147,15 +148,3 @@ def _share(top: dict[str, float], label: str) -> str:
 
 def _short(number: float | None) -> str:
     return "none" if number is None else f"{number:.4g}"
-
-
-def _binned_quantiles(profile: profiles.ColumnProfile) -> tuple[float, ...]:
-    histogram, low, high = profile.histogram, profile.minimum, profile.maximum
-    if histogram is None or low is None or high is None:
-        return ()
-    knots: Sequence[float] = [low, *(min(max(edge, low), high) for edge in histogram.edges), high]
-    steps = np.array([0, histogram.below, *histogram.counts, histogram.above], dtype=np.float64)
-    shares = np.cumsum(steps) / steps.sum()
-    if len(shares) != len(knots):
-        return ()
-    return tuple(float(value) for value in np.interp(QUANTILES, shares, knots))

@@ -7,17 +7,17 @@ A column that a window does not have counts as missing in every row: that is wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from doubleloop.base import errors
-from doubleloop.statistics import columns, conformity, drift, schema, sketches
+from doubleloop.statistics import columns, conformity, drift, merging, quantiles, samples, schema, sketches
 
-FORMAT = 1
+FORMAT = 2
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class ColumnProfile:
     moments: sketches.Moments | None = None
     histogram: sketches.Histogram | None = None
     categories: sketches.Categories | None = None
+    quantiles: quantiles.Quantiles | None = None
 
     @property
     def values(self) -> int:
@@ -44,26 +45,8 @@ class ColumnProfile:
         return self.rows - self.nulls - self.type_errors
 
     def __add__(self, other: ColumnProfile) -> ColumnProfile:
-        if (self.name, self.type, self.kind) != (other.name, other.type, other.kind):
-            raise errors.InvalidInput(
-                f"profiles of {self.name} ({self.type}, {self.kind}) and {other.name} ({other.type}, "
-                f"{other.kind}) cannot be merged",
-                cure="Profile both windows against the same reference.",
-            )
-        return ColumnProfile(
-            self.name,
-            self.type,
-            self.kind,
-            self.rows + other.rows,
-            self.nulls + other.nulls,
-            self.type_errors + other.type_errors,
-            None if self.outside is None or other.outside is None else self.outside + other.outside,
-            _extreme(min, self.minimum, other.minimum),
-            _extreme(max, self.maximum, other.maximum),
-            _sum(self.moments, other.moments),
-            _sum(self.histogram, other.histogram),
-            _sum(self.categories, other.categories),
-        )
+        """Raises InvalidInput when the two were not profiled against one reference."""
+        return merging.column([self, other])
 
 
 @dataclass(frozen=True)
@@ -73,13 +56,7 @@ class TableProfile:
 
     def __add__(self, other: TableProfile) -> TableProfile:
         """Raises InvalidInput when the two were not profiled against one reference."""
-        if self.columns.keys() != other.columns.keys():
-            raise errors.InvalidInput(
-                "profiles of tables with different columns cannot be merged",
-                cure="Profile both windows against the same reference.",
-            )
-        merged = {name: profile + other.columns[name] for name, profile in self.columns.items()}
-        return TableProfile(self.rows + other.rows, merged)
+        return merging.tables([self, other])
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -117,6 +94,16 @@ def window(data: columns.Table, against: TableProfile) -> TableProfile:
     return TableProfile(frame.height, profiles)
 
 
+def streamed(pieces: Iterable[columns.Table], against: TableProfile) -> TableProfile:
+    """Profile of a window that comes in pieces, in memory that does not grow with their number."""
+    held = [window({name: [] for name in against.columns}, against)]
+    for piece in pieces:
+        held.append(window(piece, against))
+        if len(held) > _AT_ONCE:
+            held = [merging.tables(held)]
+    return merging.tables(held)
+
+
 def column(
     values: columns.Column, against: ColumnProfile | None = None, override: schema.Kind | str | None = None
 ) -> ColumnProfile:
@@ -130,14 +117,8 @@ def column(
 
 def _reference(found: pl.Series, about: schema.Description, limit: int) -> ColumnProfile:
     if about.kind is schema.Kind.NUMERICAL:
-        values = columns.numbers(found)
-        finite = values[np.isfinite(values)]
-        edges = (
-            drift.equal_bins(float(finite.min()), float(finite.max()), drift.sturges(len(values)))
-            if len(finite)
-            else ()
-        )
-        return _numerical(found, found, about, tuple(float(edge) for edge in edges), None)
+        values = samples.Numbers.of(found)
+        return _numerical(found, found, values, about, _edges(values), None)
     if about.kind is schema.Kind.CATEGORICAL:
         tally = columns.counts(found)
         return _categorical(found, 0, about, sketches.Categories.of(tally, limit), 0)
@@ -153,7 +134,7 @@ def _window(found: pl.Series, known: ColumnProfile) -> ColumnProfile:
         read, type_errors = read.clear(len(read)).cast(pl.Null), len(read) - read.null_count()
     if known.kind is schema.Kind.NUMERICAL:
         edges = known.histogram.edges if known.histogram else ()
-        return _numerical(found, read, about, edges, known)
+        return _numerical(found, read, samples.Numbers.of(read), about, edges, known)
     tally = columns.counts(read)
     limit = known.categories.limit if known.categories else sketches.DEFAULT_CATEGORIES
     outside = _unseen(tally, known)
@@ -163,13 +144,13 @@ def _window(found: pl.Series, known: ColumnProfile) -> ColumnProfile:
 def _numerical(
     found: pl.Series,
     read: pl.Series,
+    values: samples.Numbers,
     about: schema.Description,
     edges: tuple[float, ...],
     known: ColumnProfile | None,
 ) -> ColumnProfile:
-    values = columns.numbers(read)
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
+    finite = values.finite
+    low, high = (float(finite[0]), float(finite[-1])) if len(finite) else (None, None)
     return ColumnProfile(
         about.name,
         about.type,
@@ -182,6 +163,7 @@ def _numerical(
         high,
         sketches.Moments.of(finite),
         sketches.Histogram.of(values, edges),
+        quantiles=quantiles.Quantiles.of(finite),
     )
 
 
@@ -205,25 +187,21 @@ def _categorical(
     )
 
 
-def _beyond(values: columns.Floats, low: float | None, high: float | None) -> int | None:
-    if low is None or high is None:
-        return None
-    return int((values < low).sum() + (values > high).sum())
+def _edges(values: samples.Numbers) -> tuple[float, ...]:
+    if not len(values.finite):
+        return ()
+    low, high = float(values.finite[0]), float(values.finite[-1])
+    return tuple(float(edge) for edge in drift.equal_bins(low, high, drift.sturges(len(values))))
+
+
+def _beyond(values: samples.Numbers, low: float | None, high: float | None) -> int | None:
+    return None if low is None or high is None else values.outside(low, high)
 
 
 def _unseen(tally: Mapping[str, int], known: ColumnProfile) -> int | None:
     if known.categories is None or not known.categories.complete:
         return None
     return sum(count for label, count in tally.items() if label not in known.categories.counts)
-
-
-def _extreme(choose: Any, one: float | None, two: float | None) -> float | None:
-    held = [value for value in (one, two) if value is not None]
-    return choose(held) if held else None
-
-
-def _sum(one: Any, two: Any) -> Any:
-    return None if one is None or two is None else one + two
 
 
 def to_dict(profile: ColumnProfile) -> dict[str, Any]:
@@ -237,7 +215,7 @@ def to_dict(profile: ColumnProfile) -> dict[str, Any]:
         sketch = getattr(profile, part)
         if sketch is not None:
             body[part] = sketches.to_dict(sketch)
-    return body
+    return body | ({"quantiles": profile.quantiles.to_dict()} if profile.quantiles is not None else {})
 
 
 def from_dict(body: Mapping[str, Any]) -> TableProfile:
@@ -266,6 +244,7 @@ def column_from_dict(body: Mapping[str, Any]) -> ColumnProfile:
         moments=moments and _moments(moments),
         histogram=histogram and _histogram(histogram),
         categories=categories and sketches.Categories(**categories),
+        quantiles=quantiles.Quantiles.from_dict(body["quantiles"]) if "quantiles" in body else None,
     )
 
 

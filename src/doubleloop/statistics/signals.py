@@ -18,6 +18,7 @@ from doubleloop.statistics import (
     performance,
     profiles,
     quality,
+    samples,
     schema,
     sketches,
 )
@@ -70,7 +71,10 @@ def evaluate(metric: str, reference: Any, current: Any, kind: schema.Kind | str 
     if asked.family is metrics.Family.QUALITY:
         known = profiles.column(before, override=kind)
         return _from_profiles(asked, known, profiles.column(after, known))
-    return _drift(asked, before, after, schema.kind_of(before, kind))
+    judged, name = schema.kind_of(before, kind), before.name or after.name
+    if judged not in asked.kinds:
+        return _undefined(asked, name, judged)
+    return _drift(asked, name, samples.of(before, judged), samples.of(after, judged), judged)
 
 
 def breached(metric: str, value: float, threshold: float) -> bool:
@@ -123,6 +127,7 @@ def evaluate_table(
     clean_before, clean_after = _complete(before, usable), _complete(after, usable)
     found = []
     for name in chosen:
+        sides: tuple[samples.Side, samples.Side] | None = None
         for metric in asked.get(kinds[name], []):
             if metric.family is metrics.Family.QUALITY:
                 found.append(_quality_of_feature(metric, name, kinds[name], before, after))
@@ -132,8 +137,13 @@ def evaluate_table(
                 )
             elif reasons[name]:
                 found.append(Value(metric.name, None, name, kinds[name], reasons[name]))
+            elif kinds[name] not in metric.kinds:
+                found.append(_undefined(metric, name, kinds[name]))
             else:
-                found.append(_drift(metric, clean_before[name], clean_after[name], kinds[name]))
+                sides = sides or (
+                    samples.of(clean_before[name], kinds[name]), samples.of(clean_after[name], kinds[name])
+                )  # fmt: skip
+                found.append(_drift(metric, name, *sides, kinds[name]))
     return found
 
 
@@ -149,7 +159,7 @@ def _quality_of_feature(
 def _complete(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """The rows in which none of ``names`` is missing."""
     chosen = frame.select(names)
-    keep = [columns.present_mask(column) for column in chosen.iter_columns()]
+    keep = [columns.present_mask(column) for column in chosen.iter_columns() if columns.missing(column)]
     return chosen.filter(*keep) if keep else chosen
 
 
@@ -158,7 +168,7 @@ def _not_comparable(name: str, before: pl.DataFrame, after: pl.DataFrame) -> str
         return "the current data has no such column"
     one, two = schema.type_of(before[name].dtype), schema.type_of(after[name].dtype)
     for side, column in (("reference", before[name]), ("current", after[name])):
-        if not len(columns.present(column)):
+        if columns.missing(column) == len(column):
             return f"the {side} column holds no values"
     if schema.Type.UNSUPPORTED in (one, two):
         return "the column holds values that are neither numbers nor categories"
@@ -167,11 +177,12 @@ def _not_comparable(name: str, before: pl.DataFrame, after: pl.DataFrame) -> str
     return ""
 
 
-def _drift(metric: metrics.Metric, before: pl.Series, after: pl.Series, kind: schema.Kind) -> Value:
-    name = before.name or after.name
-    if kind not in metric.kinds:
-        return Value(metric.name, None, name, kind, f"it is not defined for a column that is {kind}")
-    rows = (len(columns.present(before)), len(columns.present(after)))
+def _undefined(metric: metrics.Metric, name: str, kind: schema.Kind) -> Value:
+    return Value(metric.name, None, name, kind, f"it is not defined for a column that is {kind}")
+
+
+def _drift(metric: metrics.Metric, name: str, before: samples.Side, after: samples.Side, kind: schema.Kind) -> Value:
+    rows = (len(before), len(after))
     for side, count in zip(("reference", "current"), rows, strict=True):
         if not count:
             return Value(metric.name, None, name, kind, f"the {side} column holds no values", True, *rows)

@@ -5,17 +5,15 @@ Each merges with ``+`` in any order and grouping to the same result (moments: up
 
 from __future__ import annotations
 
-import hashlib
-import heapq
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from doubleloop.base import errors
-from doubleloop.statistics import columns
+from doubleloop.statistics import columns, hashes, samples
 
 DEFAULT_CATEGORIES = 1000
 
@@ -32,24 +30,28 @@ class Moments:
     def of(values: columns.Floats) -> Moments:
         if not len(values):
             return Moments()
+        mean = samples.mean(values)
+        return Moments(len(values), mean, samples.deviations(values, mean))
+
+    @staticmethod
+    def merged(counts: columns.Floats, means: columns.Floats, deviations: columns.Floats) -> Moments:
+        """Of many parts, shape ``(parts,)`` each. Sums are exact (Shewchuk 1997), so every order of parts gives the
+        same."""
+        held = counts > 0
+        counts, means, deviations = counts[held], means[held], deviations[held]
+        if not len(counts):
+            return Moments()
+        total, anchor = float(counts.sum()), float(means.min())
         with np.errstate(over="ignore"):
-            mean = float(values.mean())
-            if math.isinf(mean):
-                mean = float((values / len(values)).sum())
-            return Moments(len(values), mean, float(((values - mean) ** 2).sum()))
+            apart = means - anchor
+            if not np.isfinite(apart * counts).all():
+                return Moments(int(total), float((np.sort(means) * (counts / total)).sum()), math.inf)
+            mean = anchor + math.fsum(apart * counts) / total
+            between = counts * (means - mean) ** 2
+        return Moments(int(total), mean, float(_sum(deviations) + _sum(between)))
 
     def __add__(self, other: Moments) -> Moments:
-        count = self.count + other.count
-        if not self.count or not other.count:
-            return other if other.count else self
-        # The larger part (ties: the smaller mean) comes first, so that a + b and b + a round alike.
-        large, small = sorted((self, other), key=lambda part: (-part.count, part.mean))
-        apart = small.mean - large.mean
-        mean = large.mean + apart * (small.count / count)
-        if math.isinf(apart):
-            mean = large.mean * (large.count / count) + small.mean * (small.count / count)
-        between = apart * apart * (large.count * (small.count / count))
-        return Moments(count, mean, (self.deviations + other.deviations) + between)
+        return merged_moments([self, other])
 
     @property
     def std(self) -> float | None:
@@ -70,30 +72,28 @@ class Histogram:
     plus_infinity: int = 0
 
     @staticmethod
-    def of(values: columns.Floats, edges: tuple[float, ...]) -> Histogram:
-        """The histogram of ``values``, none of them NaN."""
-        finite = values[np.isfinite(values)]
-        infinities = (int((values == -math.inf).sum()), int((values == math.inf).sum()))
+    def of(values: samples.Numbers, edges: tuple[float, ...]) -> Histogram:
+        infinities = values.minus_infinity, values.plus_infinity
         if len(edges) < 2:
-            return Histogram((), (), 0, len(finite), *infinities)
-        counts = tuple(int(count) for count in np.histogram(finite, np.asarray(edges))[0])
-        below, above = int((finite < edges[0]).sum()), int((finite > edges[-1]).sum())
-        return Histogram(edges, counts, below, above, *infinities)
+            return Histogram((), (), 0, len(values.finite), *infinities)
+        counts = tuple(int(count) for count in values.counts(np.asarray(edges)))
+        below = int(np.searchsorted(values.finite, edges[0], side="left"))
+        return Histogram(edges, counts, below, len(values.finite) - below - sum(counts), *infinities)
 
-    def __add__(self, other: Histogram) -> Histogram:
-        if self.edges != other.edges:
+    @staticmethod
+    def merged(parts: Sequence[Histogram]) -> Histogram:
+        edges = parts[0].edges
+        if any(part.edges != edges for part in parts):
             raise errors.InvalidInput(
                 "two histograms with different bins cannot be merged",
                 cure="Profile both windows against the same reference.",
             )
-        return Histogram(
-            self.edges,
-            tuple(one + two for one, two in zip(self.counts, other.counts, strict=True)),
-            self.below + other.below,
-            self.above + other.above,
-            self.minus_infinity + other.minus_infinity,
-            self.plus_infinity + other.plus_infinity,
-        )
+        counts = tuple(map(sum, zip(*(part.counts for part in parts), strict=True)))
+        names = ("below", "above", "minus_infinity", "plus_infinity")
+        return Histogram(edges, counts, *(sum(getattr(part, name) for part in parts) for name in names))
+
+    def __add__(self, other: Histogram) -> Histogram:
+        return Histogram.merged([self, other])
 
     def as_counts(self) -> columns.Floats:
         """From minus infinity to plus infinity: shape ``(bins + 4,)``, two outer places on each side."""
@@ -116,43 +116,59 @@ class Categories:
 
     @staticmethod
     def of(counts: Mapping[str, int], limit: int = DEFAULT_CATEGORIES) -> Categories:
-        return Categories(limit, *_bounded(counts, limit, sum(counts.values()), True))
+        return Categories.bounded(counts, limit, sum(counts.values()), True)
 
-    def __add__(self, other: Categories) -> Categories:
-        if self.limit != other.limit:
+    @staticmethod
+    def bounded(counts: Mapping[str, int], limit: int, total: int, complete: bool) -> Categories:
+        """Of counts of which some may have been left out already (then not ``complete``)."""
+        labels = list(counts)
+        if len(labels) > limit:
+            # Of two labels with one hash, the one that sorts first stays.
+            labels, complete = sorted(labels), False
+            smallest = np.argsort(hashes.of(labels), kind="stable")[:limit]
+            labels = [labels[place] for place in smallest]
+        return Categories(limit, {label: counts[label] for label in sorted(labels)}, total, complete)
+
+    @staticmethod
+    def merged(parts: Sequence[Categories]) -> Categories:
+        limit = parts[0].limit
+        if any(part.limit != limit for part in parts):
+            other = next(part.limit for part in parts if part.limit != limit)
             raise errors.InvalidInput(
-                f"category counts bounded to {self.limit} and to {other.limit} cannot be merged",
+                f"category counts bounded to {limit} and to {other} cannot be merged",
                 cure="Profile both windows against the same reference.",
             )
-        merged = dict(self.counts)
-        for label, count in other.counts.items():
-            merged[label] = merged.get(label, 0) + count
-        complete = self.complete and other.complete
-        return Categories(self.limit, *_bounded(merged, self.limit, self.total + other.total, complete))
+        tally: dict[str, int] = {}
+        for part in parts:
+            for label, count in part.counts.items():
+                tally[label] = tally.get(label, 0) + count
+        total, complete = sum(part.total for part in parts), all(part.complete for part in parts)
+        return Categories.bounded(tally, limit, total, complete)
+
+    def __add__(self, other: Categories) -> Categories:
+        return Categories.merged([self, other])
 
     @property
     def others(self) -> int:
         """How many values belong to labels that were not kept."""
         return self.total - sum(self.counts.values())
 
-    def cutoff(self) -> tuple[bytes, str] | None:
+    def cutoff(self) -> int | None:
         """The largest hash up to which every label is known; None when all labels are."""
-        return None if self.complete else max(map(_hash, self.counts))
+        return None if self.complete else int(hashes.of(list(self.counts)).max())
 
     def top(self, count: int) -> list[tuple[str, int]]:
         """The most frequent of the kept labels, ties in the labels' order."""
         return sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))[:count]
 
 
-def _bounded(counts: Mapping[str, int], limit: int, total: int, complete: bool) -> tuple[dict[str, int], int, bool]:
-    kept = counts.keys()
-    if len(kept) > limit:
-        kept, complete = heapq.nsmallest(limit, counts, key=_hash), False  # type: ignore[assignment]
-    return {label: counts[label] for label in sorted(kept)}, total, complete
+def _sum(values: columns.Floats) -> float:
+    return math.fsum(values) if np.isfinite(values).all() else math.inf
 
 
-def _hash(label: str) -> tuple[bytes, str]:
-    return hashlib.blake2b(label.encode(), digest_size=8).digest(), label
+def merged_moments(parts: Sequence[Moments]) -> Moments:
+    numbers = np.array([(part.count, part.mean, part.deviations) for part in parts], dtype=np.float64)
+    return Moments.merged(*numbers.T)
 
 
 def align(one: Categories, two: Categories) -> tuple[columns.Floats, columns.Floats]:
@@ -160,7 +176,9 @@ def align(one: Categories, two: Categories) -> tuple[columns.Floats, columns.Flo
     cutoffs = [cutoff for cutoff in (one.cutoff(), two.cutoff()) if cutoff is not None]
     if not cutoffs:
         return columns.align(one.counts, two.counts)
-    certain = {label for label in one.counts.keys() | two.counts.keys() if _hash(label) <= min(cutoffs)}
+    labels = sorted(one.counts.keys() | two.counts.keys())
+    known = hashes.of(labels) <= np.uint64(min(cutoffs))
+    certain = [label for label, held in zip(labels, known, strict=True) if held]
     sides = [{label: side.counts.get(label, 0) for label in certain} for side in (one, two)]
     first, second = columns.align(*sides)
     return (

@@ -1,0 +1,116 @@
+"""One side of a column, prepared once: sorted numbers, or counted labels.
+
+Every drift metric reads off one sort (histograms, both tests and the earth mover's distance), so a reference that is
+compared again and again is sorted once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from doubleloop.base import errors
+from doubleloop.statistics import columns, schema
+
+LEAST_NORM = 0.001
+_PIECE = 8192
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """``ordered``: the values that are there, sorted, infinities included. Shape ``(values,)``."""
+
+    ordered: columns.Floats
+
+    @staticmethod
+    def of(values: columns.Column | Numbers) -> Numbers:
+        """Raises InvalidInput for text and dates."""
+        return values if isinstance(values, Numbers) else Numbers(columns.ordered(values))
+
+    def __len__(self) -> int:
+        return len(self.ordered)
+
+    @cached_property
+    def minus_infinity(self) -> int:
+        return int(np.searchsorted(self.ordered, -math.inf, side="right"))
+
+    @cached_property
+    def plus_infinity(self) -> int:
+        return len(self.ordered) - int(np.searchsorted(self.ordered, math.inf, side="left"))
+
+    @cached_property
+    def finite(self) -> columns.Floats:
+        return self.ordered[self.minus_infinity : len(self.ordered) - self.plus_infinity]
+
+    @cached_property
+    def norm(self) -> float:
+        """Sample standard deviation of the finite values, at least 0.001; 0.001 for fewer than two."""
+        if len(self.finite) < 2:
+            return LEAST_NORM
+        return max(math.sqrt(deviations(self.finite, mean(self.finite)) / (len(self.finite) - 1)), LEAST_NORM)
+
+    def counts(self, edges: columns.Floats) -> columns.Floats:
+        """Finite values in ``[edges[i], edges[i + 1])``, the last bin closed. Shape ``(bins,)``."""
+        if len(edges) < 2:
+            return np.empty(0)
+        places = np.searchsorted(self.finite, edges, side="left")
+        places[-1] = np.searchsorted(self.finite, edges[-1], side="right")
+        return np.diff(places).astype(np.float64)
+
+    def outside(self, low: float, high: float) -> int:
+        """Values below ``low`` or above ``high``."""
+        below = int(np.searchsorted(self.ordered, low, side="left"))
+        return below + len(self.ordered) - int(np.searchsorted(self.ordered, high, side="right"))
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How often each label occurs."""
+
+    counts: Mapping[str, int]
+
+    @staticmethod
+    def of(values: columns.Column | Labels) -> Labels:
+        """Raises InvalidInput for nested values."""
+        return values if isinstance(values, Labels) else Labels(columns.counts(values))
+
+    def __len__(self) -> int:
+        return sum(self.counts.values())
+
+
+Side = Numbers | Labels
+
+
+def of(values: columns.Column, kind: schema.Kind | str) -> Side:
+    """A column as it is judged. Raises InvalidInput for values that are not of the kind."""
+    return Labels.of(values) if str(kind) == schema.Kind.CATEGORICAL else Numbers.of(values)
+
+
+def mean(values: columns.Floats) -> float:
+    with np.errstate(over="ignore"):
+        found = float(values.mean())
+    return found if math.isfinite(found) else float((values / len(values)).sum())
+
+
+def deviations(values: columns.Floats, middle: float) -> float:
+    """Sum of squared deviations from ``middle``, piece by piece so that each stays in the processor's cache."""
+    total = 0.0
+    with np.errstate(over="ignore"):
+        for start in range(0, len(values), _PIECE):
+            apart = values[start : start + _PIECE] - middle
+            total += float(np.dot(apart, apart))
+    return total
+
+
+def some_values(reference: float, current: float) -> None:
+    """Raises InvalidInput when either side holds none."""
+    for side, rows in (("reference", reference), ("current", current)):
+        if rows <= 0:
+            raise errors.InvalidInput(
+                f"the {side} column holds no values, so there is nothing to compare",
+                cure="Widen the data window, or look at null_value_rate first.",
+            )
