@@ -107,6 +107,8 @@ def _lay(contexts: Contexts, deployment: model.Deployment) -> _Laid:
             cure="Add code_configuration (code, scoring_script) and environment, or log the model with MLflow.",
         )
     prepared = _environment(contexts, deployment, spec, model_dir)
+    if spec.code_configuration is None and spec.compile:
+        environments.serving_kit(contexts, prepared)
     files["secrets"] = variables.pin(contexts, ACTOR, deployment)
     return _Laid(files, str(prepared.python), prepared.lock_digest, signature)
 

@@ -11,7 +11,7 @@ from doubleloop.base import actors, canonical, errors
 from doubleloop.catalog import commands as catalog
 from doubleloop.catalog import model as assets
 from doubleloop.db.context import Contexts, Ctx
-from doubleloop.environments import builder, conda, curated, locks, model, queries, rules, store
+from doubleloop.environments import builder, conda, curated, kits, locks, model, queries, rules, store
 from doubleloop.environments.sources import EnvironmentSource, Prepared
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
@@ -111,6 +111,13 @@ def prepare_lock(
     cache = Path(settings.uv_cache) if settings.uv_cache else None
     built = builder.build(lock, settings.home, progress, uv_cache=cache)
     return Prepared(lock, built.python, built.reused, built.seconds)
+
+
+def serving_kit(contexts: Contexts, prepared: Prepared, progress: Callable[[str], None] = _silent) -> None:
+    """Have what speeds serving up beside the environment (``kits``), if it can be had: nothing is raised if not."""
+    settings = contexts.port(Settings)
+    cache = Path(settings.uv_cache) if settings.uv_cache else None
+    kits.ensure(settings.home, prepared.lock.python, prepared.python, progress, cache)
 
 
 def keep_lock(ctx: Ctx, lock: model.Lock, bundle: str) -> None:

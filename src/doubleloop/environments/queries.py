@@ -5,17 +5,19 @@ from __future__ import annotations
 import errno
 import posixpath
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from doubleloop.base import errors
 from doubleloop.catalog import model as catalog
 from doubleloop.catalog import queries as assets
 from doubleloop.db.context import Ctx
-from doubleloop.environments import conda, curated, dockerfile, model, store
+from doubleloop.environments import conda, curated, dockerfile, kits, model, store
 from doubleloop.environments.sources import EnvironmentSource
 from doubleloop.identity import commands as identity
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action
+from doubleloop.settings.model import Settings
 from doubleloop.specs import references
 from doubleloop.storage import ports as storage
 
@@ -114,3 +116,8 @@ def lock(ctx: Ctx, digest: str) -> model.Lock:
     if found is None:
         raise errors.NotFound(f"No environment lock has the digest {digest[:12]}…")
     return found
+
+
+def kits_folder(settings: Settings) -> Path:
+    """Where serving kits are, if there are any."""
+    return kits.folder(settings.home)

@@ -38,6 +38,11 @@ def ledger(home: Path, workspace: str, endpoint: str) -> Path:
     return serving(home) / "objectives" / workspace / f"{endpoint}.jsonl"
 
 
+def kits(home: Path) -> Path:
+    """What the environments of scorers may lack (``environments.kits``)."""
+    return home / "environments" / "kits"
+
+
 def inference(home: Path) -> Path:
     return home / "inference"
 

@@ -8,7 +8,7 @@ from typing import Any
 from doubleloop.base import actors
 from doubleloop.db.context import Contexts
 from doubleloop.environments import commands as environments
-from doubleloop.environments import queries
+from doubleloop.environments import queries, sources
 from doubleloop.jobs import ports
 
 
@@ -26,6 +26,12 @@ class RoomEnvironments:
         with contexts.read(actor, workspace) as ctx:
             source = queries.resolve(ctx, environment if isinstance(environment, str) else dict(environment))
         return environments.prepare(contexts, workspace, source, progress)
+
+
+def with_kit(contexts: Contexts, built: ports.Built, progress: Callable[[str], None]) -> None:
+    """A serving kit beside an environment of the environments room's own."""
+    if isinstance(built, sources.Prepared):
+        environments.serving_kit(contexts, built, progress)
 
 
 def chosen(contexts: Contexts) -> ports.Environments:

@@ -18,9 +18,11 @@ from typing import Any
 
 from doubleloop import scorer
 from doubleloop.compute import model as compute
+from doubleloop.environments import queries as environments
 from doubleloop.jobs import places
 from doubleloop.jobs.model import Step
 from doubleloop.minibatches import run
+from doubleloop.settings.model import Settings
 
 _RUN = Path(run.__file__)
 _SCORER = Path(scorer.__file__).parent
@@ -36,6 +38,7 @@ def command(
     entry = dict(asked["entry"])
     if entry["kind"] == "mlflow":
         entry |= {"model": model, "scorer": str(_SCORER) if entry.get("compile", True) else ""}
+        entry["kits"] = str(environments.kits_folder(house.port(Settings)))
     else:
         entry |= {"folder": "."}
     folder = outputs[asked["folder"]].path if asked.get("folder") else None

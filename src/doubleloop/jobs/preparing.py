@@ -39,6 +39,8 @@ def prepare(contexts: Contexts, job_id: str, name: str, attempt: int) -> dict[st
     built = environments.chosen(contexts).prepare(
         contexts, owner(job, step), job.workspace, step.task.environment, note
     )
+    if rules.compiles(step.task):
+        environments.with_kit(contexts, built, note)
     if step.status is Status.RUNNING:
         return {"python": str(built.python)}  # its first flow is gone, its command may well be at work
     with contexts.write(ACTOR, job.workspace) as ctx:

@@ -46,6 +46,12 @@ def digest(task: Task, environment_lock: str, inputs: Mapping[str, Mapping[str, 
     )
 
 
+def compiles(task: Task) -> bool:
+    """Whether a model's plan may score in it."""
+    entry = (task.minibatches or {}).get("entry", {})
+    return bool(entry.get("kind") == "mlflow" and entry.get("compile", True))
+
+
 def may_reuse(job: Job, task: Task) -> bool:
     return task.is_deterministic and not job.force_rerun
 

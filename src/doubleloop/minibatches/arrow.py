@@ -55,8 +55,8 @@ def texts(values: Any, coded: Any) -> Any:
     distinct = values.dictionary.to_pylist()
     if None in distinct:
         return None
-    codes = values.indices.cast(pyarrow.int64())
+    codes = values.indices.cast(pyarrow.int32())
     if values.null_count:
         distinct.append(None)
         codes = codes.fill_null(len(distinct) - 1)
-    return coded.used(distinct, codes.to_numpy(zero_copy_only=False))
+    return coded.used(distinct, codes.to_numpy(zero_copy_only=False).astype("intp"))

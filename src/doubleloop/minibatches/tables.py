@@ -30,14 +30,15 @@ class Model:
     """``score`` answers with data frames of ``row`` (counted from 0 in its file), the predictions, and ``file``.
 
     ``scorer``: folder of the code that loads models behind endpoints and makes their plans; empty for none.
+    ``kits``: folder of serving kits (``scorer.kit``).
     """
 
-    def __init__(self, folder: str, scorer: str = "") -> None:
+    def __init__(self, folder: str, scorer: str = "", kits: str = "") -> None:
         self._bulk = None  # type: Any
         self._model = None  # type: Any
         self.plan = {"used": False, "why": "compile: off"}  # type: Dict[str, Any]
         if scorer:
-            loaded = guests.module(scorer, "mlflow_model").MlflowModel({"model_dir": folder})
+            loaded = guests.module(scorer, "mlflow_model").MlflowModel({"model_dir": folder, "kits": kits})
             self._bulk, self.plan, self._model = loaded.bulk(), loaded.plan, loaded.pyfunc
             self._coded = guests.module(scorer, "plans.coded")
         else:
@@ -67,7 +68,7 @@ class Model:
                 found = self._model.predict(self._typed(_frame(piece)))
             found = self._framed(found, size)
             found.insert(0, "row", range(row, row + size))
-            found["file"] = os.path.basename(path)
+            found["file"] = _repeated(os.path.basename(path), size)
             row += size
             yield found
 
@@ -225,6 +226,14 @@ class Model:
         if len(self._outputs) == count and all(not name.isdigit() for name in self._outputs):
             return list(self._outputs)
         return ["prediction"] if count == 1 else ["prediction_%d" % index for index in range(count)]
+
+
+def _repeated(text: str, size: int) -> Any:
+    """One text for all rows, held once."""
+    import numpy
+    import pandas
+
+    return pandas.Categorical.from_codes(numpy.zeros(size, dtype="int8"), [text])
 
 
 def _frame(piece: Any) -> Any:

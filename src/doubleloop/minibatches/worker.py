@@ -57,7 +57,7 @@ class Scorer:
         self._parts = ledger.Ledger(asked.kept).parts_folder
         entry = asked.entry
         if entry["kind"] == spec.MLFLOW:
-            self._model = tables.Model(entry["model"], entry.get("scorer") or "")
+            self._model = tables.Model(entry["model"], entry.get("scorer") or "", entry.get("kits") or "")
             self._script = None
             self.plan = self._model.plan
         else:
@@ -108,7 +108,6 @@ class Scorer:
 
 def _write_parquet(frames: Any, path: str) -> None:
     import pyarrow
-    import pyarrow.parquet as parquet
 
     writer, schema = None, None
     try:
@@ -116,13 +115,13 @@ def _write_parquet(frames: Any, path: str) -> None:
             table = pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
             if writer is None:
                 schema = table.schema
-                writer = parquet.ParquetWriter(path, schema)
+                writer = rows.parquet_writer(path, schema)
             writer.write_table(table)
     finally:
         if writer is not None:
             writer.close()
     if writer is None:
-        parquet.write_table(pyarrow.table({}), path)
+        rows.parquet_writer(path, pyarrow.schema([])).close()
 
 
 def _words(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from doubleloop.base import canonical, errors
 from doubleloop.compute import model as compute
 from doubleloop.db.context import Contexts
 from doubleloop.environments import commands as environments
+from doubleloop.environments import queries as pins
 from doubleloop.models import model as models
 from doubleloop.releases import rules, running
 from doubleloop.scorer import batch
@@ -96,6 +97,7 @@ def _score(contexts: Contexts, key: str, model_dir: Path, python: Path, table: d
         place.mkdir(parents=True)
         (place / "rows.json").write_text(json.dumps(table))
         words = [python, _SCRIPT, "--model", model_dir, "--input", place / "rows.json", "--output", place / "out.json"]
+        words += ["--kits", pins.kits_folder(contexts.port(Settings))]
         return compute.StepRun(
             id=id_, attempt=attempt, command=shlex.join(map(str, words)), python=python, env=running.QUIET,
             timeout_s=TIMEOUT_S, quota_bytes=contexts.port(Settings).step_quota,

@@ -1,6 +1,6 @@
 """Scores a table in one go, inside the user's environment, for checks that need a model's own predictions.
 
-``python batch.py --model DIR --input rows.json --output out.json``
+``python batch.py --model DIR --input rows.json --output out.json [--kits DIR]``
 
 ``rows.json``: ``{"columns": [names], "dtypes": [names], "data": [[row], ...], "signature": {...} or null}``. ``dtypes``
 are MLflow's column types (long, integer, double, float, boolean, string, datetime). Missing values are null; NaN is
@@ -33,11 +33,12 @@ def main(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("model", "input", "output"):
         parser.add_argument("--" + name, required=True)
+    parser.add_argument("--kits", default="", help="folder of serving kits")
     options = parser.parse_args(argv)
     try:
         with open(options.input, encoding="utf-8") as file:
             table = json.load(file)
-        answer = score(options.model, table)
+        answer = score(options.model, table, options.kits)
         code = 0
     except Exception as error:
         traceback.print_exc()
@@ -50,14 +51,14 @@ def main(argv):
     return code
 
 
-def score(folder, table):
-    # type: (str, dict) -> dict
+def score(folder, table, kits=""):
+    # type: (str, dict, str) -> dict
     """The answer for ``table`` of the model in ``folder``."""
     package = __package__ or "_doubleloop_scorer"
     mlflow_model = importlib.import_module(package + ".mlflow_model")
     answers = importlib.import_module(package + ".answers")
     began = time.monotonic()
-    model = mlflow_model.MlflowModel({"model_dir": folder, "signature": table.get("signature")})
+    model = mlflow_model.MlflowModel({"model_dir": folder, "signature": table.get("signature"), "kits": kits})
     rows = len(table["data"])
     inputs = (model.signature or {}).get("inputs")
     if inputs:

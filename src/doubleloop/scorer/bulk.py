@@ -1,6 +1,7 @@
 """Whole tables through a model's plan, a block of rows at a time.
 
-The blocks are small enough for the processor's cache: a forest reads every row once for each of its trees.
+The blocks are small enough for the processor's cache: a forest reads every row once for each of its trees; and large
+enough for what is done once a block.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy
 from .plans.coded import Coded
 from .plans.guarded import Disagreement, Guarded, difference
 
-BLOCK_ROWS = 2048
+BLOCK_ROWS = 4096
 # Rows of a table that the model is asked about as well, and the share of the time that this may take beyond the first
 # table of a mini-batch.
 COMPARED_ROWS = 64
@@ -37,8 +38,10 @@ class Bulk:
     def predict(self, columns: List[Any], rows: int) -> Any:
         """One prediction a row, as the model's own ``predict`` shapes them; None when the plan has none for them."""
         parts = []
-        for first in range(0, rows, BLOCK_ROWS):
-            block = [_part(column, first, first + BLOCK_ROWS) for column in columns]
+        blocks = max(1, rows // BLOCK_ROWS)
+        for number in range(blocks):
+            first, end = rows * number // blocks, rows * (number + 1) // blocks
+            block = [_part(column, first, end) for column in columns]
             answer = self._guarded.planned(block)
             if answer is None:
                 return None

@@ -9,7 +9,7 @@ import json
 import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from . import frames
+from . import frames, kit
 
 # Wrappers of these flavours do nothing but hand the frame to the library, so calling them without MLflow's own
 # schema enforcement (which the gateway has done already, strictly) gives the same numbers.
@@ -27,6 +27,7 @@ class MlflowModel:
         if not os.path.isfile(os.path.join(folder, "MLmodel")):
             raise FileNotFoundError("%s has no MLmodel file, so it is not an MLflow model folder" % folder)
         self._model = mlflow.pyfunc.load_model(folder)
+        kit.offer(spec.get("kits"))
         own = _signature(self._model)
         self.signature = spec.get("signature") or own
         self._inputs = (self.signature or {}).get("inputs") or []  # type: List[Dict[str, Any]]

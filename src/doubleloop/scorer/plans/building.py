@@ -17,19 +17,20 @@ SEARCHES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "Halvin
 class Plan:
     """``run(columns)``: what the model's ``predict`` (or ``predict_proba``) gives for these rows, as a numpy array.
 
-    ``saves``: whether anything is left out; else the model may as well be called itself.
+    ``saves``: whether anything is left out; else the model may as well be called itself. ``trees``: how the sums of its
+    trees are found (``ways.Ways.told``), None where there are none.
     """
 
-    def __init__(self, chain: Chain, saves: bool) -> None:
+    def __init__(self, chain: Chain, saves: bool, trees: Any) -> None:
         self.run = chain.run
-        self.saves = saves
+        self.saves, self.trees = saves, trees
 
 
 def build(model: Any, inputs: Inputs, method: str) -> Plan:
     """Raises NotPlanned."""
     steps, estimator, after = unfolded(model)
-    first, native = _walk(steps, estimator, inputs, method)
-    return Plan(Chain([*first, *after]), saves=not native or bool(steps))
+    before, last = _walk(steps, estimator, inputs, method)
+    return Plan(Chain([*before, last, *after]), saves=not last.native or bool(steps), trees=last.told)
 
 
 def unfolded(model: Any) -> Tuple[List[Any], Any, List[Step]]:
@@ -71,7 +72,8 @@ def flat(part: Any) -> List[Any]:
     return [inner for _, step in part.steps for inner in flat(step)]
 
 
-def _walk(steps: Sequence[Any], estimator: Any, inputs: Inputs, method: str) -> Tuple[List[Step], bool]:
+def _walk(steps: Sequence[Any], estimator: Any, inputs: Inputs, method: str) -> Tuple[List[Step], Any]:
+    """What is done before the estimator, and the estimator."""
     everything = list(range(len(inputs)))
     if steps and _name(steps[0]) == "ColumnTransformer":
         made: List[Step] = [_beside(steps[0], inputs)] + [_numeric(step) for step in steps[1:]]
@@ -81,8 +83,8 @@ def _walk(steps: Sequence[Any], estimator: Any, inputs: Inputs, method: str) -> 
     if last.native and not _libraries(estimator):
         raise NotPlanned("%s has parts that are no library's" % _name(estimator))
     if len(made) == 1 and isinstance(made[0], columns.Beside):
-        made[0].narrow = last.narrow
-    return [*made, last], last.native
+        made[0].narrow, made[0].columnwise = last.narrow, last.columnwise
+    return made, last
 
 
 def _beside(transformer: Any, inputs: Inputs) -> columns.Beside:

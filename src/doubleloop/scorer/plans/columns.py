@@ -15,6 +15,7 @@ from .steps import Chain, NotPlanned, OutOfPlan, Step
 # As in ``frames``: what a column of each type of a signature is in the frame that the model was given. In the plan all
 # of them are float64, as scikit-learn makes them when columns of several types become one matrix.
 NAN = float("nan")
+MANY_ROWS = 64
 NUMBERS = ("double", "float", "long", "integer", "boolean")
 
 
@@ -80,13 +81,13 @@ class Values(Step):
 class Beside(Step):
     """The parts of a ColumnTransformer, each with the steps behind it, and what they give side by side.
 
-    ``narrow``: in 32 bits, for an estimator that takes no more.
+    ``narrow``: in 32 bits, for an estimator that takes no more. ``columnwise``: of many rows, each column in one piece.
     """
 
     def __init__(self, parts: List[Tuple[Step, List[Step]]]) -> None:
         self._parts = [Chain([first, *then]) for first, then in parts]
         self._ends: List[int] = []
-        self.narrow = False
+        self.narrow = self.columnwise = False
 
     def run(self, data: Any) -> Any:
         if len(self._parts) == 1:
@@ -96,7 +97,9 @@ class Beside(Step):
             self._ends = numpy.cumsum([each.shape[1] for each in found]).tolist()
             return numpy.concatenate(found, axis=1)
         rows = next(len(column) for column in data if column is not None)
-        out = numpy.zeros((rows, self._ends[-1]), dtype=numpy.float32 if self.narrow else numpy.float64)
+        shape, dtype = (rows, self._ends[-1]), numpy.float32 if self.narrow else numpy.float64
+        wide = self.columnwise and rows >= MANY_ROWS
+        out = numpy.zeros(shape[::-1], dtype).T if wide else numpy.zeros(shape, dtype)
         for part, first, end in zip(self._parts, [0, *self._ends], self._ends):
             part.fill(data, out[:, first:end])
         return out

@@ -13,6 +13,8 @@ from .coded import Coded
 from .steps import NotPlanned, OutOfPlan, Step
 
 UNKNOWN = "unknown to the encoder"
+# Up to so many values it is quicker to compare all rows with each of them than to go to a place for each row.
+FEW = 48
 
 
 def _key(value: Any) -> Any:
@@ -78,9 +80,7 @@ class OneHot(Step):
     def fill(self, data: List[Any], out: Any) -> None:
         for places, column in zip(self._columns, data):
             if isinstance(column, Coded):
-                found = numpy.array([self._place(places, value) for value in column.distinct])[column.codes]
-                there = numpy.flatnonzero(found >= 0)
-                out[there, found[there]] = 1.0
+                _spread(numpy.array([self._place(places, value) for value in column.distinct]), column.codes, out)
                 continue
             for row, value in enumerate(column):
                 place = self._place(places, value)
@@ -97,6 +97,18 @@ class OneHot(Step):
                     raise OutOfPlan(UNKNOWN)
                 return -1
         return place
+
+
+def _spread(places: Any, codes: Any, out: Any) -> None:
+    """1 in the column ``places[codes[row]]`` of each row, where that is none below 0."""
+    if out.flags.f_contiguous and len(places) <= FEW:
+        found = places.astype(numpy.int16)[codes]
+        for place in set(places.tolist()) - {-1}:
+            out[:, place] = found == place
+        return
+    found = places[codes]
+    there = numpy.flatnonzero(found >= 0)
+    out[there, found[there]] = 1.0
 
 
 class Ordinal(Step):

@@ -54,7 +54,7 @@ class Guarded:
     def describe(self) -> Dict[str, Any]:
         return {
             "used": self.used, "why": self.why, "probed_rows": self.rows, "largest_difference": self.largest,
-            "tolerance": TOLERANCE,
+            "tolerance": TOLERANCE, "trees": None if self._plan is None else self._plan.trees,
         }  # fmt: skip
 
     def predict(self, columns: List[Any], rows: int) -> Any:
