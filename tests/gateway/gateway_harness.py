@@ -24,6 +24,8 @@ from doubleloop.gateway import protocol
 KEY = "a-key-of-this-endpoint"
 # A bound, not a time to wait: on a busy machine five models may take minutes to load.
 WAIT = 280.0
+# All of these tests may be run on a gateway of several processes: ``GATEWAY_PROCESSES=3 pytest tests/gateway``.
+PROCESSES = os.environ.get("GATEWAY_PROCESSES", "")
 
 SCRIPT = """
 import json, os, time
@@ -120,7 +122,8 @@ class Gateway:
     generation: int = 0
 
     def start(self) -> Gateway:
-        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in self.options.items()]
+        options = {**self.options, "processes": PROCESSES} if PROCESSES else self.options
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "serving" / "address.json").unlink(missing_ok=True)
         with open(self.home / "gateway.log", "ab") as log:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import orjson
 import pytest
-from gateway_harness import KEY, Answer, Gateway, endpoint, wait_for
+from gateway_harness import KEY, PROCESSES, Answer, Gateway, endpoint, wait_for
 
 from doubleloop.gateway import protocol
 
@@ -45,6 +45,7 @@ def raw_request(body: bytes) -> bytes:
     )
 
 
+@pytest.mark.skipif(bool(PROCESSES), reason="each process has a queue of its own")
 def test_a_full_queue_is_429_with_retry_after(gateway: Gateway, script: Script) -> None:
     gateway.options["queue_per_instance"] = 2
     blue = script("dep-1", max_queue_wait_ms=20_000, request_timeout_ms=30_000)
@@ -59,6 +60,7 @@ def test_a_full_queue_is_429_with_retry_after(gateway: Gateway, script: Script) 
     assert (now.requests, now.throttled, now.in_flight) == (4, 1, 0)
 
 
+@pytest.mark.skipif(bool(PROCESSES), reason="each process has a queue of its own")
 def test_waiting_longer_than_the_deployment_allows_is_429(gateway: Gateway, script: Script) -> None:
     gateway.start().want({"shop/bikes": endpoint({"blue": script("dep-1", max_queue_wait_ms=50)})})
     working = busy(gateway, 1, seconds=3.0)

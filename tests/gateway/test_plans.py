@@ -289,9 +289,9 @@ def test_requests_that_wait_are_scored_together_and_answered_each_for_itself() -
     worker.start()
     found, batches = {}, []
     while len(found) < len(bodies):
-        header, body = gateway.receive()
-        batches += [header["batch"]] if "batch" in header else []
-        found[header["id"]] = json.loads(body) if header["ok"] else header["error"]["message"]
+        for header, body in gateway.receive():
+            batches += [header["batch"]] if "batch" in header else []
+            found[header["id"]] = json.loads(body) if header["ok"] else header["error"]["message"]
     ours.close()
     worker.join(30)
     assert found == {0: [2.0], 1: [4.0, 6.0], 2: [8.0], 3: [10.0], 4: "below zero", 5: [12.0]}

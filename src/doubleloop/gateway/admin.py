@@ -38,6 +38,7 @@ class Admin:
         request = orjson.loads(line)
         op = request.get("op") if isinstance(request, dict) else None
         if op == "status":
+            await self._state.gather()
             return protocol.status_to_dict(self._state.status())
         if op == "flush":
             return {"segments": await self._state.flush()}

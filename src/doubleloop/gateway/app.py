@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from doubleloop.base import errors
 from doubleloop.gateway import (
@@ -11,11 +12,9 @@ from doubleloop.gateway import (
     inference_v2,
     labels,
     messages,
-    metrics,
     openapi,
     prometheus,
     scoring,
-    supervisor,
 )
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway.routing import Route
@@ -23,9 +22,18 @@ from doubleloop.gateway.routing import Route
 logger = logging.getLogger(__name__)
 
 
+class State(Protocol):
+    """Routes by endpoint key, and whether the process is stopping."""
+
+    routes: dict[str, Route]
+    stopping: bool
+
+
 class App:
-    def __init__(self, state: supervisor.Supervisor, limits: limit.Limits) -> None:
-        self._state, self._limits = state, limits
+    """``metrics`` makes the text of ``/metrics``."""
+
+    def __init__(self, state: State, limits: limit.Limits, metrics: Callable[[], Awaitable[str]]) -> None:
+        self._state, self._limits, self._metrics = state, limits, metrics
         self._scoring = scoring.Scoring(limits)
         self._v2 = inference_v2.Protocol(self._scoring, limits)
 
@@ -47,7 +55,7 @@ class App:
                 if parts[2] == "score":
                     return await self._scoring.answer(request, route)
                 return self._other(request, route, parts[2])
-            return self._process(request, parts)
+            return await self._process(request, parts)
         except errors.DoubleloopError as error:
             return messages.failure(error)
         except Exception as error:
@@ -68,7 +76,7 @@ class App:
             raise
         raise errors.NotFound(f"'{last}' is not known here", cure="POST score, POST labels, GET swagger.json")
 
-    def _process(self, request: messages.Request, parts: list[str]) -> messages.Response:
+    async def _process(self, request: messages.Request, parts: list[str]) -> messages.Response:
         if parts == ["health"]:
             _only(request, "GET", "HEAD")
             if self._state.stopping:
@@ -76,8 +84,7 @@ class App:
             return messages.as_json({"status": "ok"})
         if parts == ["metrics"]:
             _only(request, "GET", "HEAD")
-            text = prometheus.render(metrics.collect(self._state.routes, time.time()))
-            return messages.Response(200, text.encode(), prometheus.CONTENT_TYPE)
+            return messages.Response(200, (await self._metrics()).encode(), prometheus.CONTENT_TYPE)
         raise errors.NotFound(
             f"'{request.path}' is not known", cure="POST /<workspace>/<endpoint>/score, GET /health, GET /metrics"
         )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from doubleloop.gateway import histogram, protocol
 
 # Requests that were scored together: at most 64 are.
 BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64)
+_NUMBERS = ("throttled", "cancelled", "latency_sum_ms", "queue_sum_ms", "batched_requests")
+_HISTOGRAMS = ("latency", "answers", "queue", "batches")
 
 
 class Counts:
@@ -63,13 +67,37 @@ class Counts:
         self.batched_requests += requests
         histogram.add(self.batches, requests, BATCH_BOUNDS)
 
-    def snapshot(self) -> protocol.Counters:
+    def take(self) -> dict[str, Any]:
+        """What was counted since the last call, for ``merge`` in another process; ``in_flight`` stays here."""
+        seconds = self.in_flight_seconds()
+        taken = {
+            "by_status": {str(status): count for status, count in self.by_status.items()}, "in_flight_seconds": seconds,
+            **{name: getattr(self, name) for name in (*_NUMBERS, *_HISTOGRAMS)},
+        }  # fmt: skip
+        self._in_flight_seconds = 0.0
+        self.by_status = Counter()
+        for name in _NUMBERS:
+            setattr(self, name, 0)
+        for name in _HISTOGRAMS:
+            setattr(self, name, [0] * len(getattr(self, name)))
+        return taken
+
+    def merge(self, taken: Mapping[str, Any]) -> None:
+        self.by_status.update({int(status): count for status, count in taken["by_status"].items()})
+        self._in_flight_seconds += taken["in_flight_seconds"]
+        for name in _NUMBERS:
+            setattr(self, name, getattr(self, name) + taken[name])
+        for name in _HISTOGRAMS:
+            setattr(self, name, [one + two for one, two in zip(getattr(self, name), taken[name], strict=True)])
+
+    def snapshot(self, elsewhere: int = 0) -> protocol.Counters:
+        """``elsewhere``: requests in flight in other processes."""
         return protocol.Counters(
             requests=self.by_status.total(),
             client_errors=sum(count for status, count in self.by_status.items() if 400 <= status < 500),
             server_errors=sum(count for status, count in self.by_status.items() if status >= 500),
             throttled=self.throttled,
             cancelled=self.cancelled,
-            in_flight=self.in_flight,
+            in_flight=self.in_flight + elsewhere,
             latency=tuple(self.answers),
         )

@@ -125,6 +125,11 @@ def from_json(content: bytes) -> Desired:
         document = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise errors.InvalidInput(f"the desired state is not JSON: {error}") from None
+    return from_dict(document)
+
+
+def from_dict(document: Any) -> Desired:
+    """From what ``to_json`` writes. Raises errors.InvalidInput as ``from_json`` does."""
     reader = _Reader("", _mapping(document, "desired state"))
     desired = Desired(
         generation=reader.take("generation", _whole(0)),
@@ -132,6 +137,11 @@ def from_json(content: bytes) -> Desired:
     )
     reader.finish()
     return desired
+
+
+def deployment(name: str, value: Any) -> Deployment:
+    """From the form that ``to_json`` gives one. Raises errors.InvalidInput."""
+    return _deployment(name, name, value)
 
 
 def _endpoint(key: str, value: Any) -> Endpoint:

@@ -15,8 +15,8 @@ from doubleloop import __version__
 from doubleloop.base import errors
 from doubleloop.gateway import failures, messages, scoring, tensors_v2
 from doubleloop.gateway import limits as limit
+from doubleloop.gateway.answering import Answering
 from doubleloop.gateway.routing import Route
-from doubleloop.gateway.running import Running
 
 LENGTH = b"inference-header-content-length"
 EXTENSIONS = ["binary_tensor_data"]
@@ -34,7 +34,7 @@ class Protocol:
         except errors.DoubleloopError as error:
             route.refused[error.status] += 1
             if parts[-1:] == ["infer"]:
-                route.ledger.add(error.status, 0.0, time.time())
+                route.tally.add(error.status, 0.0, time.time())
             return _failure(messages.failure(error))
 
     async def _answer(self, request: messages.Request, route: Route, parts: list[str]) -> messages.Response:
@@ -92,7 +92,7 @@ class Protocol:
         return response
 
 
-def _picked(route: Route, name: str, version: str | None, wanted: str | None) -> Running:
+def _picked(route: Route, name: str, version: str | None, wanted: str | None) -> Answering:
     """Raises errors.NotFound for a model or version that does not answer here."""
     running = route.pick(wanted if wanted is not None else name if name in route.serving else None, lambda: 0.0)
     known = {route.name, *(each.deployment.model for each in route.serving.values()), *route.serving}
@@ -106,7 +106,7 @@ def _picked(route: Route, name: str, version: str | None, wanted: str | None) ->
     raise errors.NotFound(f"version {version} of '{name}' does not answer here")
 
 
-def _metadata(route: Route, name: str, running: Running) -> dict[str, Any]:
+def _metadata(route: Route, name: str, running: Answering) -> dict[str, Any]:
     signature = (running.contract.signature if running.contract is not None else None) or {}
     versions = {each.deployment.model_version for each in route.serving.values() if each.deployment.model_version}
     return {

@@ -16,29 +16,21 @@ import orjson
 
 from doubleloop.gateway.desired import Slo
 from doubleloop.gateway.objectives import BURN_WINDOWS, KINDS, Count, Kind, Objective, assess
+from doubleloop.gateway.tally import FAILED, MINUTE, SLOW, TIMED, VALID, Tally
 
 logger = logging.getLogger(__name__)
 
-MINUTE, HOUR = 60, 3600
+HOUR = 3600
 # Minutes are kept for the longest window that is to be exact to the minute.
 FINE = BURN_WINDOWS["6h"]
-_VALID, _FAILED, _TIMED, _SLOW = range(2, 6)
-Span = tuple[int, int]  # start in seconds since 1970, length in seconds
 
 
-class Ledger:
-    """Counts of one endpoint. ``now`` is in seconds since 1970 throughout.
-
-    Valid are requests but the caller's own mistakes (4xx other than 429); failed are 5xx and 429; timed are those
-    answered without failure while there was an objective for latency, slow those of them above its threshold.
-    """
+class Ledger(Tally):
+    """The tally of one endpoint that is kept: what all processes have counted."""
 
     def __init__(self, path: Path, slo: Slo | None, now: float) -> None:
+        super().__init__(slo)
         self._path = path
-        self._slo = slo or Slo()
-        self._spans: dict[Span, list[int]] = {}
-        self._changed: dict[Span, None] = {}
-        self._current: list[int] = [0] * 6
         self._rolled = 0.0
         self._read(now)
 
@@ -48,20 +40,6 @@ class Ledger:
         if before.latency_threshold_ms != self._slo.latency_threshold_ms:
             self._forget_latency()
             self._rewrite(now)
-
-    def add(self, status: int, milliseconds: float, now: float) -> None:
-        if 400 <= status < 500 and status != 429:
-            return
-        span = self._current
-        if not span[0] <= now < span[0] + MINUTE:
-            span = self._current = self._at(int(now) // MINUTE * MINUTE, MINUTE)
-        span[_VALID] += 1
-        if status >= 500 or status == 429:
-            span[_FAILED] += 1
-        elif self._slo.latency_threshold_ms is not None:
-            span[_TIMED] += 1
-            span[_SLOW] += milliseconds > self._slo.latency_threshold_ms
-        self._changed[span[0], MINUTE] = None
 
     def objectives(self, now: float) -> list[Objective]:
         """Over windows that are rounded up to whole minutes, or hours beyond six of them."""
@@ -77,7 +55,7 @@ class Ledger:
 
     def _sums(self, seconds: float, now: float) -> list[int]:
         """Valid, failed, timed and slow requests of the last ``seconds``."""
-        inside = [span[_VALID:] for span in self._spans.values() if span[0] + span[1] > now - seconds]
+        inside = [span[VALID:] for span in self._spans.values() if span[0] + span[1] > now - seconds]
         return [sum(column) for column in zip(*inside, strict=True)] or [0, 0, 0, 0]
 
     def save(self, now: float) -> None:
@@ -96,9 +74,6 @@ class Ledger:
             return
         self._changed.clear()
 
-    def _at(self, start: int, seconds: int) -> list[int]:
-        return self._spans.setdefault((start, seconds), [start, seconds, 0, 0, 0, 0])
-
     def _roll(self, now: float) -> None:
         """Hours out of old minutes; nothing that no window reaches any more."""
         oldest = now - max(self._slo.window_seconds, *BURN_WINDOWS.values())
@@ -106,14 +81,14 @@ class Ledger:
             hour = start // HOUR * HOUR
             if seconds == MINUTE and hour + HOUR <= now - FINE:
                 minute, whole = self._spans.pop((start, seconds)), self._at(hour, HOUR)
-                for place in (_VALID, _FAILED, _TIMED, _SLOW):
+                for place in (VALID, FAILED, TIMED, SLOW):
                     whole[place] += minute[place]
         for key in [key for key in self._spans if sum(key) <= oldest]:
             del self._spans[key]
 
     def _forget_latency(self) -> None:
         for span in self._spans.values():
-            span[_TIMED] = span[_SLOW] = 0
+            span[TIMED] = span[SLOW] = 0
 
     def _rewrite(self, now: float) -> None:
         head = orjson.dumps({"version": 1, "threshold_ms": self._slo.latency_threshold_ms}) + b"\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Limits:
     # Nested JSON costs stack and time to walk; tables need 3 levels, images as lists 5.
     max_depth: int = 32
     max_header_bytes: int = 32 * 1024
-    # How many requests may wait per instance; how long they may is a setting of the deployment.
+    # How many requests may wait per instance, in all processes; how long they may is a setting of the deployment.
     queue_per_instance: int = 128
     # Seconds a client may take to send one request, and may keep an idle connection.
     read_timeout: float = 30.0
@@ -33,3 +33,7 @@ class Limits:
     rotate_seconds: float = 60.0
     # Seconds of answered requests that a power loss may cost (a crash of the process costs none).
     fsync_interval: float = 1.0
+
+    def shared(self, processes: int) -> Limits:
+        """Those of each of so many processes."""
+        return replace(self, queue_per_instance=-(-self.queue_per_instance // processes))

@@ -9,6 +9,7 @@ from typing import Literal
 from doubleloop.gateway import counting, histogram
 from doubleloop.gateway.objectives import Objective
 from doubleloop.gateway.routing import Route
+from doubleloop.gateway.running import Running
 
 Labels = Mapping[str, str]
 
@@ -58,24 +59,34 @@ _SLO: tuple[tuple[str, str, str, Callable[[Objective], float | None]], ...] = (
 )  # fmt: skip
 
 
-def collect(routes: Mapping[str, Route], now: float) -> list[Family]:
-    """Of all endpoints; ``now`` in seconds since 1970."""
+@dataclass(frozen=True)
+class Measured:
+    """One endpoint: its key, its route, what runs for it by the deployment's name, and how its objectives are met."""
+
+    key: str
+    route: Route
+    running: Mapping[str, Running]
+    objectives: Iterable[Objective]
+
+
+def collect(endpoints: Iterable[Measured]) -> list[Family]:
     book = _Book()
-    for key, route in routes.items():
+    for endpoint in endpoints:
+        key, route = endpoint.key, endpoint.route
         for code, count in route.refused.items():
             book.add("doubleloop_refused_total", {"endpoint": key, "code": str(code)}, count, route.since)
-        for name, running in route.serving.items():
+        for name, running in endpoint.running.items():
             labels = {"endpoint": key, "deployment": name, "deployment_id": running.deployment.id}
-            _counted(book, labels, running.counts)
+            _counted(book, labels, running)
             book.add("doubleloop_instances", labels, running.instances)
             book.add("doubleloop_ready_instances", labels, running.pool.ready)
-            book.add("doubleloop_queued", labels, running.pool.queued)
+            book.add("doubleloop_queued", labels, running.queued)
             book.add("doubleloop_scorer_restarts_total", labels, running.restarts, running.counts.since)
             for number, worker in running.workers().items():
                 each = {**labels, "worker": str(number)}
                 book.add("doubleloop_scorer_memory_bytes", each, worker.memory)
                 book.add("doubleloop_scorer_cpu_seconds_total", each, worker.cpu, worker.since)
-        _objectives(book, key, route.ledger.objectives(now))
+        _objectives(book, key, endpoint.objectives)
     return list(book.families.values())
 
 
@@ -110,13 +121,13 @@ def _families() -> Iterable[Family]:
     yield Family("doubleloop_slo_burn_rate", "gauge", "1", "Share of bad requests over the share that may be bad.")
 
 
-def _counted(book: _Book, labels: Labels, counts: counting.Counts) -> None:
-    since = counts.since
+def _counted(book: _Book, labels: Labels, running: Running) -> None:
+    counts, since = running.counts, running.counts.since
     for status, count in sorted(counts.by_status.items()):
         book.add("doubleloop_requests_total", {**labels, "code": str(status)}, count, since)
     book.add("doubleloop_throttled_total", labels, counts.throttled, since)
     book.add("doubleloop_cancelled_total", labels, counts.cancelled, since)
-    book.add("doubleloop_in_flight", labels, counts.in_flight)
+    book.add("doubleloop_in_flight", labels, counts.in_flight + running.in_flight_elsewhere)
     request = Buckets(_SECONDS, tuple(counts.latency), counts.latency_sum_ms / 1000)
     book.add("doubleloop_request_seconds", labels, request, since)
     queue = Buckets(_SECONDS, tuple(counts.queue), counts.queue_sum_ms / 1000)

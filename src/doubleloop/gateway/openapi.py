@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from doubleloop.gateway.answering import Answering
 from doubleloop.gateway.routing import Route
-from doubleloop.gateway.running import Running
 
 SCALARS: dict[str, dict[str, Any]] = {
     "boolean": {"type": "boolean"},
@@ -19,7 +19,7 @@ SCALARS: dict[str, dict[str, Any]] = {
 }
 
 
-def describe(route: Route, running: Running) -> dict[str, Any]:
+def describe(route: Route, running: Answering) -> dict[str, Any]:
     told = (running.description or {}).get("openapi") or {}
     if "document" in told:  # the script brings its own
         return dict(told["document"])
@@ -31,7 +31,7 @@ def describe(route: Route, running: Running) -> dict[str, Any]:
     return document
 
 
-def _describe(route: Route, running: Running) -> dict[str, Any]:
+def _describe(route: Route, running: Answering) -> dict[str, Any]:
     signature = running.contract.signature if running.contract is not None else None
     path = f"/{route.workspace}/{route.name}/score"
     operation: dict[str, Any] = {

@@ -23,6 +23,11 @@ def scorer_socket(home: Path) -> Path:
     return serving(home) / "scorers.sock"
 
 
+def front_socket(home: Path, slot: int) -> Path:
+    """Where scorers reach one more process that answers requests."""
+    return serving(home) / f"front-{slot}.sock"
+
+
 def scorer_folder(home: Path, deployment_id: str) -> Path:
     """Specs, logs and working directory of one deployment's scorers."""
     return serving(home) / "scorers" / deployment_id

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from doubleloop.gateway import failures
-from doubleloop.gateway.scorers import Scorer
+from doubleloop.gateway.links import Link
 
 TRIES = 2
 Answer = tuple[dict[str, Any], bytes]
@@ -28,7 +28,7 @@ class _Job:
         self.tries = 0
         self.alone = False  # not to be scored together with others
         self.since = time.monotonic()
-        self.scorer: Scorer | None = None
+        self.scorer: Link | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.queue_timer: asyncio.TimerHandle | None = None
 
@@ -44,7 +44,7 @@ class Pool:
         self.ahead = 1  # requests that a scorer may have, as it takes together what it has
         self.depth, self.queue_length, self.queue_wait = depth, queue_length, queue_wait
         self._stuck_after, self._waited = stuck_after, waited
-        self._scorers: list[Scorer] = []
+        self._scorers: list[Link] = []
         self._queue: deque[_Job] = deque()
         self._jobs: dict[int, _Job] = {}  # sent and unanswered, also those whose caller has gone
         self._numbers = itertools.count(1)
@@ -63,16 +63,19 @@ class Pool:
     def busy(self) -> bool:
         return bool(self._queue or any(not job.future.done() for job in self._jobs.values()))
 
-    def add(self, scorer: Scorer) -> None:
+    def has(self, scorer: Link) -> bool:
+        return scorer in self._scorers
+
+    def add(self, scorer: Link) -> None:
         self._scorers.append(scorer)
         self._pump()
 
-    def retire(self, scorer: Scorer) -> None:
+    def retire(self, scorer: Link) -> None:
         """Give it nothing more; what it has it may finish."""
         if scorer in self._scorers:
             self._scorers.remove(scorer)
 
-    def died(self, scorer: Scorer) -> None:
+    def died(self, scorer: Link) -> None:
         self.retire(scorer)
         lost = [self._jobs.pop(number) for number in scorer.in_flight if number in self._jobs]
         scorer.in_flight.clear()
@@ -125,7 +128,7 @@ class Pool:
         self._pump()
         self._look_quiet()
 
-    def _free(self) -> Scorer | None:
+    def _free(self) -> Link | None:
         best = None
         least = max(self.depth, self.ahead)
         for scorer in self._scorers:
@@ -142,7 +145,7 @@ class Pool:
             if not job.future.done():
                 self._send(job, scorer)
 
-    def _send(self, job: _Job, scorer: Scorer) -> None:
+    def _send(self, job: _Job, scorer: Link) -> None:
         if job.queue_timer is not None:
             job.queue_timer.cancel()
             job.queue_timer = None
@@ -168,7 +171,7 @@ class Pool:
             f"no answer within {timeout * 1000:.0f} ms", cure="send fewer rows, or raise request_timeout_ms",
         ))  # fmt: skip
 
-    def _still_there(self, job: _Job, scorer: Scorer) -> None:
+    def _still_there(self, job: _Job, scorer: Link) -> None:
         if job.scorer is scorer and self._jobs.get(job.number) is job:
             scorer.lost()
 

@@ -9,22 +9,25 @@ import importlib.metadata
 import logging
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 
 from doubleloop.base import errors
-from doubleloop.gateway import admin, app, metrics, paths, pushing, server, sockets, supervisor
+from doubleloop.gateway import admin, app, paths, pushing, server, sockets, supervisor
 from doubleloop.gateway import limits as limit
 
 logger = logging.getLogger(__name__)
 
 
 class Process:
-    def __init__(self, home: Path, host: str, port: int, limits: limit.Limits) -> None:
-        self._home, self._host, self._port, self._limits = home.resolve(), host, port, limits
+    """``processes`` answer requests on the port; the first, this one, does everything else as well."""
+
+    def __init__(self, home: Path, host: str, port: int, limits: limit.Limits, processes: int = 1) -> None:
+        self._home, self._host, self._port = home.resolve(), host, port
+        self._limits = limits.shared(processes)
+        self._processes = processes
         self._stop = asyncio.Event()
         self._stopped = asyncio.Event()
 
@@ -42,9 +45,9 @@ class Process:
         version = importlib.metadata.version("doubleloop")
         state = supervisor.Supervisor(self._home, self._limits, version)
         loop.add_signal_handler(signal.SIGHUP, state.look)
-        http = server.Server(app.App(state, self._limits).handle, self._limits)
+        http = server.Server(app.App(state, self._limits, state.metrics).handle, self._limits)
         try:
-            port = await http.start(self._host, self._port)
+            ours, *theirs = sockets.share(self._host, self._port, self._processes)
         except OSError as error:
             raise errors.Conflict(
                 f"cannot listen on {self._host}:{self._port}: {error.strerror or error}", cure="choose another --port"
@@ -56,8 +59,10 @@ class Process:
         admin_listener = await asyncio.start_unix_server(
             desk.serve, sock=sockets.listen(paths.admin_socket(self._home)), limit=admin.LARGEST
         )
+        port = ours[0].getsockname()[1]
+        await http.start(ours)
         state.address = f"http://{self._host}:{port}"
-        tasks = state.start()
+        tasks = state.start(theirs)
         pusher = _pusher(state, version)
         if pusher is not None:
             tasks.append(asyncio.create_task(pusher.run()))
@@ -65,7 +70,7 @@ class Process:
         logger.info("listening on %s for %s", state.address, self._home)
         await self._stop.wait()
         logger.info("stopping: finishing what is in flight")
-        await http.stop()
+        await asyncio.gather(http.stop(), state.fronts.stop())
         for task in tasks:
             task.cancel()
         if pusher is not None:
@@ -96,7 +101,7 @@ def _pusher(state: supervisor.Supervisor, version: str) -> pushing.Pusher | None
     if not pushing.wanted(os.environ):
         return None
     seconds = pushing.interval(os.environ)
-    return pushing.Pusher(lambda: metrics.collect(state.routes, time.time()), version, seconds)
+    return pushing.Pusher(state.families, version, seconds)
 
 
 @contextlib.contextmanager

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from doubleloop.base import errors
-from doubleloop.gateway import desired, failures, ledger, tokens, wal
-from doubleloop.gateway.running import Running
+from doubleloop.gateway import desired, failures, tally, tokens, wal
+from doubleloop.gateway.answering import Answering
 
 # Tokens that are remembered as good, so that their signature is checked once.
 TOKENS = 1000
@@ -21,13 +21,13 @@ class Route:
     """One endpoint as it answers now. ``serving`` holds what can answer, ``traffic`` the split among it."""
 
     def __init__(
-        self, workspace: str, name: str, endpoint: desired.Endpoint, labels: wal.Log, counted: ledger.Ledger
+        self, workspace: str, name: str, endpoint: desired.Endpoint, labels: wal.Log, counted: tally.Tally
     ) -> None:
         self.workspace, self.name = workspace, name
         self.endpoint = endpoint
         self.labels = labels
-        self.ledger = counted
-        self.serving: dict[str, Running] = {}
+        self.tally = counted
+        self.serving: dict[str, Answering] = {}
         self.traffic: dict[str, float] = {}
         self.refused: Counter[int] = Counter()
         self.since = time.time()
@@ -59,7 +59,7 @@ class Route:
             self._token_key = self.endpoint.token_key
         self._tokens[token] = tokens.check(token, self.endpoint.token_key, now)
 
-    def pick(self, wanted: str | None, chance: Callable[[], float] = random.random) -> Running:
+    def pick(self, wanted: str | None, chance: Callable[[], float] = random.random) -> Answering:
         """Raises errors.NotFound for an unknown name, failures.NotReady when nothing can answer."""
         if wanted is not None:
             return self._named(wanted)
@@ -73,7 +73,7 @@ class Route:
                 return self.serving[name]
         return self.serving[next(reversed(self.traffic))]
 
-    def mirrors(self, picked: Running, chance: Callable[[], float] = random.random) -> list[Running]:
+    def mirrors(self, picked: Answering, chance: Callable[[], float] = random.random) -> list[Answering]:
         """Deployments that get a copy of this request."""
         return [
             self.serving[name]
@@ -81,7 +81,7 @@ class Route:
             if name in self.serving and name != picked.name and chance() * 100 < share
         ]
 
-    def _named(self, wanted: str) -> Running:
+    def _named(self, wanted: str) -> Answering:
         if wanted in self.serving:
             return self.serving[wanted]
         if wanted in self.endpoint.deployments:
@@ -97,7 +97,9 @@ class Route:
         return failures.NotReady("no deployment of this endpoint is ready", cure="look at the endpoint's status")
 
 
-def split(wanted: Mapping[str, float], serving: Mapping[str, Running], before: Mapping[str, float]) -> dict[str, float]:
+def split(
+    wanted: Mapping[str, float], serving: Mapping[str, Answering], before: Mapping[str, float]
+) -> dict[str, float]:
     """The shares in force: the wanted ones among deployments that can answer. While none of the wanted can (a
     new one is still starting), the earlier split goes on; no traffic wanted means none."""
     now = {name: share for name, share in wanted.items() if share > 0 and name in serving}

@@ -1,4 +1,4 @@
-"""One deployment id while it runs: its scorers, kept alive; its pool, contract, counters and log."""
+"""One deployment id while it runs: its scorers, kept alive, and their number."""
 
 from __future__ import annotations
 
@@ -6,50 +6,30 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from doubleloop.base import clock, errors
-from doubleloop.gateway import (
-    checkers,
-    collected,
-    counting,
-    desired,
-    masks,
-    paths,
-    pool,
-    protocol,
-    records,
-    scaling,
-    scorers,
-    usage,
-    wal,
-)
-from doubleloop.gateway import limits as limit
+from doubleloop.gateway import answering, collected, desired, fronts, paths, protocol, scaling, scorers, usage
 
 logger = logging.getLogger(__name__)
 
 FIRST_DELAY, LONGEST_DELAY, HEALTHY_AFTER = 0.2, 30.0, 60.0
 # A process that is killed while it loads is no failed start, unless it is killed every time (for lack of memory).
 KILLS_TO_FAIL = 3
-# Requests that a scorer is sent before it has answered, if it can score them together.
-AHEAD = 32
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Surroundings(answering.Place):
     """What every deployment of this gateway shares. ``starts`` bounds how many models load at once; ``changed``
     is called when something happened that may change routing."""
 
-    home: Path
-    limits: limit.Limits
     hub: scorers.Hub
+    fronts: fronts.Fronts
     starts: asyncio.Semaphore
-    closed_segment: Callable[[Path], None]
     changed: Callable[[], None]
 
 
@@ -62,7 +42,7 @@ class Worker:
     since: float
 
 
-class Running:
+class Running(answering.Answering):
     """``usable`` once all instances have been ready: then it may get traffic, and keeps it through crashes."""
 
     def __init__(
@@ -70,8 +50,8 @@ class Running:
         before: int = 1,
     ) -> None:  # fmt: skip
         """``before``: instances of the deployment whose place it takes; the load that they bear comes to this one."""
-        self.workspace, self.endpoint, self.name = workspace, endpoint, name
-        self.deployment = deployment
+        super().__init__(workspace, endpoint, name, deployment, around)
+        self.number = around.fronts.number()
         self.instances = _first(deployment, before)
         self.scaled: protocol.Scaled | None = None
         self._history: list[scaling.Sample] = []
@@ -81,23 +61,11 @@ class Running:
         self.error: str | None = None
         self.restarts = 0
         self._kills = 0
-        self.description: Mapping[str, Any] | None = None
-        self.contract: checkers.Contract | None = None
-        self.counts = counting.Counts()
-        self.log: wal.Log | None = None
         self._collected: collected.Collected | None = None
         self._around = around
         self._keepers: dict[int, asyncio.Task[None]] = {}
         self._scorers: dict[int, scorers.Scorer] = {}
         self._shrinking: set[asyncio.Task[None]] = set()
-        self._masker = masks.Masker(around.home, deployment.collect)
-        self.pool = pool.Pool(
-            deployment.max_concurrent_requests_per_instance,
-            around.limits.queue_per_instance,
-            deployment.max_queue_wait_ms / 1000,
-            around.limits.stuck_after,
-            self.counts.waited,
-        )
 
     def start(self) -> None:
         self._resize()
@@ -112,18 +80,13 @@ class Running:
             task.add_done_callback(self._shrinking.discard)
 
     def adjust(self, deployment: desired.Deployment) -> None:
-        """Takes over settings that need no new process: instances, times, queue, collecting, names."""
-        was, self.deployment = self.deployment, deployment
+        """Takes over settings that need no new process; those that other processes answer by are told to them."""
+        was = self.deployment
+        super().adjust(deployment)
         if (deployment.instances, deployment.scale) != (was.instances, was.scale):
             self.instances = _first(deployment, self.instances)
             self._history.clear()
-        self._masker = masks.Masker(self._around.home, deployment.collect)
-        self.pool.depth = deployment.max_concurrent_requests_per_instance
-        self.pool.queue_wait = deployment.max_queue_wait_ms / 1000
         self._resize()
-        if self.log is not None:
-            self.log.rotate()  # the header of the next segment says the new names
-            self.log = self._new_log()
 
     def look_load(self) -> None:
         """Follow the load, if the deployment is to and its polling interval is over."""
@@ -140,7 +103,7 @@ class Running:
         )
         if found.wanted != self.instances:
             self.scaled = protocol.Scaled(clock.iso(clock.now()), self.instances, found.wanted, found.why)
-            logger.info("%s: %d to %d instances: %s", self._place(), self.instances, found.wanted, found.why)
+            logger.info("%s: %d to %d instances: %s", self._where(), self.instances, found.wanted, found.why)
             self.instances = found.wanted
             self._resize()
 
@@ -148,7 +111,7 @@ class Running:
         """Finishes what is in flight (at most ``timeout`` seconds), stops the scorers, closes the log."""
         self.draining = True
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.pool.quiet(), timeout)
+            await asyncio.wait_for(asyncio.gather(self.pool.quiet(), self._around.fronts.let_go(self.number)), timeout)
         for task in self._keepers.values():
             task.cancel()
         await asyncio.gather(*(scorer.stop() for scorer in self._scorers.values()), return_exceptions=True)
@@ -172,7 +135,7 @@ class Running:
     def _give_up_plan(self, header: dict[str, Any]) -> None:
         """A plan gave another answer than its model: no scorer of this deployment uses it any more, nor will one."""
         why = str(header.get("why"))
-        logger.error("%s: the plan disagreed with its model and is not used any more: %s", self._place(), why)
+        logger.error("%s: the plan disagreed with its model and is not used any more: %s", self._where(), why)
         record = {"why": why, "difference": header.get("difference"), "at": clock.now().isoformat()}
         with contextlib.suppress(OSError):  # a full disk: the next scorer finds out by itself
             paths.disagreement(self._around.home, self.deployment.id).write_bytes(orjson.dumps(record))
@@ -182,26 +145,10 @@ class Running:
             self.description = {**self.description, "plan": {"used": False, "why": why, "disagreed": record}}
         self._around.changed()
 
-    def _answered(self, number: int, header: dict[str, Any], body: bytes) -> None:
-        if "batch" in header:
-            self.counts.batched(header["batch"])
-        self.pool.answered(number, header, body)
-
     def look_collected(self) -> None:
         """Now and then: halves of pairs that nothing came for are written."""
         if self._collected is not None:
             self._collected.look()
-
-    def append(self, record: records.Record) -> None:
-        """One record into the log, masked and sampled as the deployment says. Raises OSError."""
-        assert self.log is not None
-        collect = self.deployment.collect
-        if record.error is None and not masks.sampled(record.request_id, collect.sampling_rate):
-            return
-        assert self.contract is not None
-        inputs = (self.contract.signature or {}).get("inputs", [])
-        names = [str(each.get("name", index)) for index, each in enumerate(inputs)]
-        self.log.append(records.encode(self._masker.record(record, self.contract.layout, names)))
 
     def workers(self) -> dict[int, Worker]:
         """What each scorer process that runs uses, by its number."""
@@ -216,18 +163,21 @@ class Running:
         most = self._around.limits.max_scorer_bytes
         for scorer in list(self._scorers.values()):
             if most and not scorer.ended.is_set() and (found := usage.of(scorer.pid).memory) > most:
-                logger.warning("%s: a scorer holds %d bytes, more than %d, and is ended", self._place(), found, most)
+                logger.warning("%s: a scorer holds %d bytes, more than %d, and is ended", self._where(), found, most)
                 scorer.too_large(found, most)
 
-    @property
-    def collects(self) -> bool:
-        """Whether the script says by itself what its model was given and answered."""
-        return bool(self.description and self.description.get("collects"))
+    def ready_scorers(self) -> list[scorers.Scorer]:
+        """Those that requests are sent to."""
+        return [scorer for scorer in self._scorers.values() if self.pool.has(scorer)]
 
     @property
-    def raw(self) -> bool:
-        """Whether it is a script that takes the whole HTTP request, whatever it holds."""
-        return bool(self.description and self.description.get("raw"))
+    def in_flight_elsewhere(self) -> int:
+        return self._around.fronts.gauges(self.number).in_flight
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a scorer, in all processes."""
+        return self.pool.queued + self._around.fronts.gauges(self.number).queued
 
     @property
     def state(self) -> protocol.State:
@@ -247,7 +197,7 @@ class Running:
                 self._around.home,
                 self.deployment,
                 self._around.hub,
-                self._answered,
+                self.answered,
                 self.pool.died,
                 self._take_collected,
                 self._give_up_plan,
@@ -257,7 +207,7 @@ class Running:
                 began = time.monotonic()
                 await scorer.ended.wait()
                 self.restarts += 1
-                logger.warning("%s: a scorer (pid %s) ended, starting another", self._place(), scorer.pid)
+                logger.warning("%s: a scorer (pid %s) ended, starting another", self._where(), scorer.pid)
                 if time.monotonic() - began > HEALTHY_AFTER:
                     delay = FIRST_DELAY
             self._around.changed()
@@ -268,25 +218,22 @@ class Running:
         try:
             async with self._around.starts:
                 description = await scorer.start(self._around.limits.start_timeout)
-            if self.contract is None:
-                self.contract = checkers.contract(self.deployment, description)
-                self.log = self._new_log()
+            self.learn(description)
+            await self._around.fronts.introduce(self, scorer)
         except errors.DoubleloopError as error:
             self._kills = self._kills + 1 if isinstance(error, scorers.Killed) else 0
             if not 0 < self._kills < KILLS_TO_FAIL:
                 self.error = str(error)
-            logger.warning("%s cannot start: %s", self._place(), error)
+            logger.warning("%s cannot start: %s", self._where(), error)
             if error.details:
                 logger.warning("%s", error.details)
             await scorer.kill()
             return False
         except Exception as error:  # a fault of ours must not end the one task that keeps this instance alive
             self.error = f"internal error: {type(error).__name__}: {error}"
-            logger.exception("%s cannot start", self._place())
+            logger.exception("%s cannot start", self._where())
             await scorer.kill()
             return False
-        self.description = description
-        self.pool.ahead = AHEAD if description.get("together") else 1
         self.pool.add(scorer)
         if self.pool.ready >= self.instances:
             self.usable, self.error = True, None
@@ -302,23 +249,13 @@ class Running:
         # No caller waits for longer than the timeout of a request: then nothing is lost with the process.
         patience = max(self._around.limits.drain_timeout, self.deployment.request_timeout_ms / 1000)
         deadline = time.monotonic() + patience
-        while scorer.in_flight and time.monotonic() < deadline:
+        elsewhere = asyncio.create_task(self._around.fronts.retire(self.number, scorer.token))
+        while (scorer.in_flight or not elsewhere.done()) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
+        elsewhere.cancel()
         await scorer.stop()
 
-    def _new_log(self) -> wal.Log:
-        assert self.contract is not None
-        signature = self.contract.signature or {"inputs": [], "outputs": []}
-        header = records.Header(
-            workspace=self.workspace, endpoint=self.endpoint, deployment=self.name,
-            deployment_id=self.deployment.id, model=self.deployment.model,
-            model_version=self.deployment.model_version, layout=self.contract.layout,
-            inputs=tuple(signature["inputs"]), outputs=tuple(signature["outputs"]),
-        )  # fmt: skip
-        folder = paths.deployment_log(self._around.home, self.workspace, self.endpoint, self.name) / "wal"
-        return wal.Log(folder, records.encode_header(header), self._around.limits, self._around.closed_segment)
-
-    def _place(self) -> str:
+    def _where(self) -> str:
         return f"{self.workspace}/{self.endpoint} {self.name} ({self.deployment.id})"
 
 

@@ -11,12 +11,12 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
 from doubleloop.base import errors, masking
-from doubleloop.gateway import checkers, desired, environment, paths, sealing, wire
+from doubleloop.gateway import checkers, desired, environment, links, paths, sealing, wire
 
 logger = logging.getLogger(__name__)
 
@@ -45,59 +45,26 @@ class Hub:
         self._expected.pop(scorer.token, None)
 
     def protocol(self) -> asyncio.Protocol:
-        return _Connection(self._expected)
+        return links.Receiver(lambda token: self._expected.pop(token, None))
 
 
-class _Connection(asyncio.Protocol):
-    def __init__(self, expected: dict[str, Scorer]) -> None:
-        self._expected = expected
-        self._decoder = wire.Decoder()
-        self._scorer: Scorer | None = None
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class
-
-    def data_received(self, data: bytes) -> None:
-        assert self._transport is not None
-        for header, body in self._decoder.feed(data):
-            if self._scorer is not None:
-                self._scorer.received(header, body)
-                continue
-            self._scorer = self._expected.pop(str(header.get("token")), None)
-            if header.get("op") != "hello" or self._scorer is None:
-                self._transport.abort()
-                return
-            self._scorer.connected(self._transport)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._scorer is not None:
-            self._scorer.lost()
-
-
-class Scorer:
-    """``answered(id, header, body)`` is called for each answer; ``ended`` is set when the process is gone.
-
-    ``in_flight`` are the ids sent and not yet answered, oldest (the one being worked on) first.
-    """
+class Scorer(links.Link):
+    """``ended`` is set when the process is gone."""
 
     def __init__(
         self, home: Path, deployment: desired.Deployment, hub: Hub,
-        answered: Callable[[int, dict[str, Any], bytes], None], died: Callable[[Scorer], None],
+        answered: links.Answered, died: Callable[[Scorer], None],
         collected: Callable[[dict[str, Any], bytes], None] = lambda header, body: None,
         disagreed: Callable[[dict[str, Any]], None] = lambda header: None,
     ) -> None:  # fmt: skip
+        super().__init__(answered)
         self.token = secrets.token_hex(16)
         self.since = time.time()
-        self.in_flight: dict[int, None] = {}
         self.ended = asyncio.Event()
         self._home, self._deployment, self._hub = home, deployment, hub
-        self._answered, self._died, self._collected, self._disagreed = answered, died, collected, disagreed
-        self._secrets: dict[str, str] = {}
+        self._died, self._collected, self._disagreed = died, collected, disagreed
         self._pump: asyncio.Task[None] | None = None
         self._told = False
-        self._frames: list[bytes] = []
-        self._transport: asyncio.Transport | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._reaper: asyncio.Task[None] | None = None  # held: the loop itself keeps only a weak reference
         self._loaded: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -112,10 +79,7 @@ class Scorer:
         log = folder / "scorer.log"
         self._hub.expect(self)
         try:
-            self._secrets = {
-                name: sealing.unseal(self._home, self._deployment.id, name, sealed)
-                for name, sealed in self._deployment.sealed.items()
-            }
+            self._secrets = sealing.opened(self._home, self._deployment)
             self._prepare(folder, log)
             await self._spawn(folder, log)
             async with asyncio.timeout(timeout):
@@ -191,28 +155,15 @@ class Scorer:
             with contextlib.suppress(OSError):
                 file.write(masker.end())
 
-    def _masked(self, report: Any) -> Any:
-        """A scorer's report of an error: a mapping of texts."""
-        if not self._secrets or not isinstance(report, dict):
-            return report
-        values = self._secrets.values()
-        return {key: masking.mask(each, values) if isinstance(each, str) else each for key, each in report.items()}
-
     def _tell(self) -> None:
         if not self._told:
             self._told = True
             self._died(self)
 
-    def connected(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-
     def received(self, header: dict[str, Any], body: bytes) -> None:
         op = header.get("op")
         if op == "answer":
-            self.in_flight.pop(header["id"], None)
-            if "error" in header:
-                header["error"] = self._masked(header["error"])
-            self._answered(header["id"], header, body)
+            super().received(header, body)
         elif op == "collected":
             self._collected(header, body)
         elif op == "disagreed":
@@ -220,7 +171,7 @@ class Scorer:
         elif op == "ready" and not self._loaded.done():
             self._loaded.set_result(header["description"])
         elif op == "failed" and not self._loaded.done():
-            report = self._masked(header["error"])
+            report = self.masked(header["error"])
             self._loaded.set_exception(
                 errors.Failed(f"{report['kind']}: {report['message']}", details=report["traceback"])
             )
@@ -242,40 +193,20 @@ class Scorer:
             )
         self.lost()
 
-    def send(self, number: int, header: dict[str, Any], body: bytes) -> None:
-        self.in_flight[number] = None
+    def join(self, socket: Path) -> None:
+        """Answer the process that listens there, too."""
         if self._transport is not None:
-            self._write(wire.encode({"op": "score", "id": number, **header}, body))
-
-    def _write(self, frame: bytes) -> None:
-        """At the end of this turn of the loop, with the others of the turn: a write for each would cost more than the
-        rest of a small request, and would wake the scorer for the first of those that it could score together."""
-        if not self._frames:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._frames.append(frame)
-
-    def _flush(self) -> None:
-        frames, self._frames = self._frames, []
-        if self._transport is not None:
-            self._transport.write(b"".join(frames))
+            self.write(wire.encode({"op": "join", "socket": str(socket)}))
 
     def give_up_plan(self, why: str) -> None:
         if self._transport is not None:
-            self._write(wire.encode({"op": "native", "why": why}))
-
-    def cancel(self, number: int) -> bool:
-        """Drops a request that has not begun; False for the one being worked on."""
-        if self._transport is None or number not in self.in_flight or next(iter(self.in_flight)) == number:
-            return False
-        del self.in_flight[number]
-        self._write(wire.encode({"op": "cancel", "id": number}))
-        return True
+            self.write(wire.encode({"op": "native", "why": why}))
 
     async def stop(self) -> None:
         if self._process is None or self.ended.is_set():
             return
         if self._transport is not None:
-            self._write(wire.encode({"op": "stop"}))
+            self.write(wire.encode({"op": "stop"}))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.ended.wait(), STOP_SECONDS)
         await self.kill()

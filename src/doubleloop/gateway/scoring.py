@@ -12,8 +12,8 @@ import orjson
 from doubleloop.base import clock, errors
 from doubleloop.gateway import bodies, failures, messages, payloads, pool, records, request_ids, signatures
 from doubleloop.gateway import limits as limit
+from doubleloop.gateway.answering import Answering
 from doubleloop.gateway.routing import Route
-from doubleloop.gateway.running import Running
 
 logger = logging.getLogger(__name__)
 
@@ -37,14 +37,14 @@ class Scoring:
                 raise failures.WrongMethod(f"{request.method} is not allowed here", cure="send a POST")
         except errors.DoubleloopError as error:
             route.refused[error.status] += 1
-            route.ledger.add(error.status, 0.0, time.time())
+            route.tally.add(error.status, 0.0, time.time())
             return _identified(messages.failure(error, request_id), request, request_id)
         for copy in route.mirrors(running):
             task = asyncio.create_task(self._score(request, copy, request_id, mirrored=True))
             self._copies.add(task)
             task.add_done_callback(self._copies.discard)
         response = await self._score(request, running, request_id)
-        route.ledger.add(response.status, (time.perf_counter() - request.arrived) * 1000, time.time())
+        route.tally.add(response.status, (time.perf_counter() - request.arrived) * 1000, time.time())
         response.headers += [
             (b"azureml-model-deployment", running.name.encode()),
             (b"x-model-version", running.deployment.model_version.encode("latin-1", "replace")),
@@ -52,7 +52,7 @@ class Scoring:
         return _identified(response, request, request_id)
 
     async def _score(
-        self, request: messages.Request, running: Running, request_id: str, mirrored: bool = False
+        self, request: messages.Request, running: Answering, request_id: str, mirrored: bool = False
     ) -> messages.Response:
         counts = running.counts
         counts.entered()
@@ -77,7 +77,7 @@ class Scoring:
 class _Attempt:
     """One request at one deployment. What is learnt on the way is kept for the log, also when it fails."""
 
-    def __init__(self, request: messages.Request, running: Running, request_id: str, mirrored: bool) -> None:
+    def __init__(self, request: messages.Request, running: Answering, request_id: str, mirrored: bool) -> None:
         self._request, self._running, self._id, self._mirrored = request, running, request_id, mirrored
         self._rows = 1
         self._inputs: bytes | None = None

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from doubleloop.base import errors
+from doubleloop.gateway.desired import Deployment
 
 KEY_FILE = "secret.key"
 _PURPOSE = b"serving/sealed variables/1"
@@ -23,6 +24,11 @@ _PURPOSE = b"serving/sealed variables/1"
 def seal(home: Path, deployment_id: str, variable: str, value: str) -> str:
     """Raises Failed when the home has no key."""
     return base64.b64encode(_cipher(home).encrypt(value.encode(), _bound_to(deployment_id, variable))).decode()
+
+
+def opened(home: Path, deployment: Deployment) -> dict[str, str]:
+    """The deployment's secrets by variable. Raises Failed as ``unseal`` does."""
+    return {name: unseal(home, deployment.id, name, sealed) for name, sealed in deployment.sealed.items()}
 
 
 def unseal(home: Path, deployment_id: str, variable: str, sealed: str) -> str:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import cast
 
@@ -17,6 +18,7 @@ import httptools
 from doubleloop.base import errors
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway import messages
+from doubleloop.gateway.sockets import BACKLOG
 
 logger = logging.getLogger(__name__)
 
@@ -34,22 +36,22 @@ class Server:
         self.handler, self.limits = handler, limits
         self.connections: set[Connection] = set()
         self.stopping = False
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
 
-    async def start(self, host: str, port: int) -> int:
-        """Returns the port (a free one was chosen for 0). Raises OSError when it is taken."""
+    async def start(self, listeners: Iterable[socket.socket]) -> None:
+        """Accepts on sockets that listen already."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: Connection(self), host, port, backlog=1024)
+        for listener in listeners:
+            self._listeners.append(await loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG))
         self._sweeper = asyncio.create_task(self._sweep())
-        return int(self._listener.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Accept no connection, answer what has arrived (and what arrives within ``STOP_LINGER`` on open
         connections, with ``Connection: close``), then close."""
-        assert self._listener is not None and self._sweeper is not None
         self.stopping = True
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         linger = time.monotonic() + STOP_LINGER
         deadline = time.monotonic() + self.limits.drain_timeout
         while self.connections and time.monotonic() < deadline:
@@ -59,7 +61,8 @@ class Server:
             await asyncio.sleep(0.01)
         for connection in list(self.connections):
             connection.abort()
-        self._sweeper.cancel()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
 
     async def _sweep(self) -> None:
         while True:

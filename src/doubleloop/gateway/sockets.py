@@ -7,8 +7,10 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 LONGEST = 100
+BACKLOG = 1024
 
 
 def connect(path: Path, timeout: float) -> socket.socket:
@@ -33,6 +35,47 @@ def listen(path: Path, backlog: int = 64) -> socket.socket:
     os.chmod(path, 0o600)
     listener.listen(backlog)
     listener.setblocking(False)
+    return listener
+
+
+def share(host: str, port: int, processes: int) -> list[list[socket.socket]]:
+    """Listening TCP sockets on one port, a set for each process: the kernel spreads new connections over the sets, and
+    those that wait in one are still there when its process is started anew.
+
+    The port is taken alone first, since a socket that shares it would also share it with a stranger. Raises OSError.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+    taken: list[list[socket.socket]] = [[] for _ in range(processes)]
+    try:
+        for family, address in addresses:
+            wanted = (address[0], port, *address[2:])
+            with _bound(family, wanted, shared=False) as alone:
+                port = alone.getsockname()[1]  # the same for every family, also when any would do
+            for each in taken:
+                each.append(_bound(family, (address[0], port, *address[2:]), shared=True))
+    except BaseException:
+        for listener in (one for each in taken for one in each):
+            listener.close()
+        raise
+    for listener in (one for each in taken for one in each):
+        listener.listen(BACKLOG)
+    return taken
+
+
+def _bound(family: int, address: tuple[Any, ...], shared: bool) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.setblocking(False)
+        listener.bind(address)
+    except BaseException:
+        listener.close()
+        raise
     return listener
 
 

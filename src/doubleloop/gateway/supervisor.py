@@ -6,12 +6,28 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.gateway import converter, desired, ledger, paths, protocol, records, routing, scorers, wal
+from doubleloop.gateway import (
+    converter,
+    desired,
+    fronts,
+    ledger,
+    metrics,
+    paths,
+    prometheus,
+    protocol,
+    records,
+    routing,
+    scorers,
+    wal,
+)
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway.running import Running, Surroundings
 
@@ -27,11 +43,14 @@ class Supervisor:
     def __init__(self, home: Path, limits: limit.Limits, version: str) -> None:
         self.routes: dict[str, routing.Route] = {}
         self.hub = scorers.Hub()
+        self.fronts = fronts.Fronts(home, limits)
+        self._ledgers: dict[str, ledger.Ledger] = {}
         self.converter = converter.Converter()
         self._home, self._limits, self._version = home, limits, version
         self._around = Surroundings(
-            home, limits, self.hub, asyncio.Semaphore(max(2, os.cpu_count() or 2)), self._closed, self._settle
-        )
+            home, limits, self._closed, self.hub, self.fronts, asyncio.Semaphore(max(2, os.cpu_count() or 2)),
+            self._settle,
+        )  # fmt: skip
         self._desired = desired.Desired(-1)
         self._error: str | None = None
         self._seen: tuple[int, int, int] | None = None
@@ -42,12 +61,18 @@ class Supervisor:
         self.stopping = False
         self.address = ""
 
-    def start(self) -> list[asyncio.Task[None]]:
-        """Begins to convert what earlier processes left, and the background tasks; returns these."""
+    def start(self, listeners: list[list[socket.socket]]) -> list[asyncio.Task[None]]:
+        """Begins to convert what earlier processes left, more processes that answer (one for each set of listening
+        sockets), and the background tasks; returns these."""
         self.converter.start()
+        self._convert_leftovers()
+        calls = fronts.Calls(self._all, self._counted, self._closed, self._convert_leftovers, self.metrics)
+        self.fronts.start(listeners, calls)
+        return [asyncio.create_task(task) for task in (self._watch(), self._rotate(), self._sync(), self._scale())]
+
+    def _convert_leftovers(self) -> None:
         for segment in wal.leftovers(paths.inference(self._home)):
             self.converter.add(segment, wait=False)
-        return [asyncio.create_task(task) for task in (self._watch(), self._rotate(), self._sync(), self._scale())]
 
     def look(self) -> None:
         """Read the desired state now (SIGHUP)."""
@@ -58,6 +83,7 @@ class Supervisor:
         before = self.converter.done
         for log in self._logs():
             log.rotate()
+        await self.fronts.rotate()
         await self.converter.flush()
         if self.converter.failed:
             segment, why = next(iter(self.converter.failed.items()))
@@ -69,9 +95,9 @@ class Supervisor:
         self.stopping = True
         running = [*self._current.values(), *self._next.values()]
         await asyncio.gather(*(item.stop(self._limits.drain_timeout) for item in running), *self._draining.values())
-        for route in self.routes.values():
+        for key, route in self.routes.items():
             route.labels.rotate()
-            route.ledger.save(time.time())
+            self._ledgers[key].save(time.time())
         await self.converter.stop()
 
     def apply(self, wanted: desired.Desired) -> None:
@@ -86,13 +112,14 @@ class Supervisor:
     def _ensure_route(self, key: str, endpoint: desired.Endpoint) -> None:
         if key in self.routes:
             self.routes[key].endpoint = endpoint
-            self.routes[key].ledger.follow(endpoint.slo, time.time())
+            self._ledgers[key].follow(endpoint.slo, time.time())
             return
         workspace, _, name = key.partition("/")
         header = records.Header(workspace, name, "", "", "", "", layout=paths.LABELS)
         folder = paths.label_log(self._home, workspace, name) / "wal"
         labels = wal.Log(folder, records.encode_header(header), self._limits, self._closed)
         counted = ledger.Ledger(paths.ledger(self._home, workspace, name), endpoint.slo, time.time())
+        self._ledgers[key] = counted
         self.routes[key] = routing.Route(workspace, name, endpoint, labels, counted)
 
     def _ensure(self, place: Place, deployment: desired.Deployment) -> None:
@@ -131,8 +158,9 @@ class Supervisor:
         for key in [key for key in self.routes if key not in self._desired.endpoints]:
             route = self.routes.pop(key)
             route.labels.rotate()
-            route.ledger.save(time.time())
+            self._ledgers.pop(key).save(time.time())
         self._let_go()
+        self.fronts.tell(self._state)
 
     def _let_go(self) -> None:
         for place in [place for place in self._next if not self._wants(place)]:
@@ -144,6 +172,49 @@ class Supervisor:
                 if route is not None:
                     route.serving.pop(place[1], None)
                 self._drain(running)
+
+    def _state(self) -> dict[str, Any]:
+        """What fronts are to serve: the same as this process does."""
+        routes = {
+            key: {
+                "traffic": route.traffic,
+                "serving": {name: item.number for (owner, name), item in self._current.items() if owner == key},
+            }
+            for key, route in self.routes.items()
+        }
+        settings = {str(item.number): asdict(item.deployment) for item in self._all()}
+        return {"desired": asdict(self._desired), "routes": routes, "running": settings}
+
+    def _all(self) -> list[Running]:
+        return [*self._current.values(), *self._next.values(), *self._draining]
+
+    def _counted(self, said: dict[str, Any]) -> None:
+        """What a front has counted since it last said so."""
+        running = {str(item.number): item for item in self._all()}
+        for number, counts in said["running"].items():
+            if number in running:
+                running[number].counts.merge(counts)
+        for key, route in self.routes.items():
+            route.refused.update({int(code): count for code, count in said["refused"].get(key, {}).items()})
+            route.tally.merge(said["tallies"].get(key, ()))
+
+    async def gather(self) -> None:
+        """What all processes have counted is counted here when it returns."""
+        await self.fronts.gather()
+
+    def families(self) -> list[metrics.Family]:
+        """What is measured, as last gathered."""
+        return metrics.collect(
+            metrics.Measured(
+                key, route, {name: item for (owner, name), item in self._current.items() if owner == key},
+                self._ledgers[key].objectives(time.time()),
+            )
+            for key, route in self.routes.items()
+        )  # fmt: skip
+
+    async def metrics(self) -> str:
+        await self.gather()
+        return prometheus.render(self.families())
 
     def _wants(self, place: Place) -> bool:
         endpoint = self._desired.endpoints.get(place[0])
@@ -159,7 +230,7 @@ class Supervisor:
         self.converter.add(segment)
 
     def _logs(self) -> Iterable[wal.Log]:
-        for running in [*self._current.values(), *self._next.values(), *self._draining]:
+        for running in self._all():
             if running.log is not None:
                 yield running.log
         for route in self.routes.values():
@@ -200,14 +271,18 @@ class Supervisor:
     async def _scale(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            for running in self._current.values():
+            scaling = [running for running in self._current.values() if running.deployment.scale is not None]
+            if scaling:
+                await self.gather()
+            for running in scaling:
                 running.look_load()
 
     async def _sync(self) -> None:
         while True:
             await asyncio.sleep(self._limits.fsync_interval)
-            for route in self.routes.values():
-                route.ledger.save(time.time())
+            await self.gather()
+            for counted in self._ledgers.values():
+                counted.save(time.time())
             for log in list(self._logs()):
                 segment = log.dirty()
                 if segment is not None:
@@ -220,12 +295,18 @@ class Supervisor:
             endpoints[key] = protocol.EndpointStatus(
                 traffic=dict(route.traffic),
                 deployments={name: self._deployment_status((key, name)) for name in endpoint.deployments},
-                objectives=tuple(route.ledger.objectives(time.time())),
+                objectives=tuple(self._ledgers[key].objectives(time.time())),
             )
-        settled = not self._next and not self._draining and all(self._wants(place) for place in self._current)
+        settled = (
+            not self._next
+            and not self._draining
+            and self.fronts.settled
+            and all(self._wants(place) for place in self._current)
+        )
+        settled = settled and self.fronts.settled and self._desired.generation >= 0
         ready = all(d.state == "ready" for e in endpoints.values() for d in e.deployments.values())
         return protocol.Status(
-            generation=self._desired.generation, converged=settled and ready and self._desired.generation >= 0,
+            generation=self._desired.generation, converged=settled and ready,
             pid=os.getpid(), version=self._version, address=self.address, stopping=self.stopping,
             error=self._error, log_errors=dict(self.converter.failed), endpoints=endpoints,
         )  # fmt: skip
@@ -243,5 +324,5 @@ class Supervisor:
             instances=subject.instances, ready_instances=subject.pool.ready, scaled=subject.scaled,
             restarts=subject.restarts, error=subject.error,
             description=dict(subject.description) if subject.description is not None else None,
-            counters=subject.counts.snapshot(), draining=tuple(leaving),
+            counters=subject.counts.snapshot(subject.in_flight_elsewhere), draining=tuple(leaving),
         )  # fmt: skip

@@ -32,7 +32,7 @@ def children(settings: Settings) -> list[Child]:
     run = [sys.executable, "-m", "doubleloop.main"]
     gateway = [
         sys.executable, "-m", "doubleloop.gateway", "--home", str(settings.home), "--host", settings.host,
-        "--port", str(settings.gateway),
+        "--port", str(settings.gateway), "--processes", str(settings.fronts),
     ]  # fmt: skip
     return [
         mlflow(settings),

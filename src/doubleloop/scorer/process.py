@@ -3,8 +3,9 @@
 Frames to the gateway: ``hello`` (token, pid), ``ready`` (description) or ``failed`` (error), ``answer`` (id, ok,
 ms; the body is the result as JSON), ``pong``, ``collected`` (collection, correlation, time, rows; the body is the
 records), ``disagreed`` (why, difference: a plan and its model gave different answers, and the model answers from now
-on). Frames from it: ``score`` (id, rows, ...; ``alone``: with no other), ``cancel`` (id: drop it if it has not begun),
-``native`` (why: use the plan no more), ``ping``, ``stop``.
+on). Frames from it: ``score`` (id, rows, ...; ``alone``: with no other), ``cancel`` (id: drop it if it has not begun;
+``answer``: and say so), ``native`` (why: use the plan no more), ``join`` (socket: answer the process that listens
+there, too), ``ping``, ``stop``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import socket
 import sys
 import time
 import traceback
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from . import answers, collecting, mlflow_model, script_model, wire
 
@@ -35,6 +36,10 @@ PR_SET_PDEATHSIG = 1
 # Requests that are scored together at most.
 MOST_REQUESTS = 64
 MOST_ROWS = 1000
+
+# With the connection that it came by, or that it goes to.
+Request = Tuple[wire.Connection, Dict[str, Any], bytes]
+Scored = Tuple[wire.Connection, Dict[str, Any], bytes]
 
 
 def main(arguments: List[str]) -> int:
@@ -72,7 +77,7 @@ def _serve(connection: wire.Connection, spec: Dict[str, Any]) -> int:
         return 1
     description["python"] = platform.python_version()
     connection.send({"op": "ready", "description": description})
-    _answer(connection, model)
+    _answer(connection, model, spec.get("token", ""))
     return 0
 
 
@@ -84,35 +89,70 @@ def _load(spec: Dict[str, Any]) -> Any:
     raise ValueError("kind must be mlflow or script, not %r" % spec["kind"])
 
 
-def _answer(connection: wire.Connection, model: Any) -> None:
+def _answer(first: wire.Connection, model: Any, token: str = "") -> None:
     """Single-threaded on purpose: some libraries insist on the main thread, and nothing competes for the GIL.
-    Before each request the socket is emptied, so that a cancel overtakes the request it cancels."""
-    queue = collections.deque()  # type: collections.deque[wire.Frame]
+    Before each request the sockets are emptied, so that a cancel overtakes the request it cancels."""
+    connections = wire.Connections(first)
+    queue = collections.deque()  # type: collections.deque[Request]
     while True:
-        arrived = [] if queue else [connection.receive()]
-        for header, body in arrived + connection.waiting():
+        for connection, (header, body) in connections.receive(wait=not queue):
             op = header.get("op")
             if op == "score":
-                queue.append((header, body))
+                queue.append((connection, header, body))
             elif op == "cancel":
-                queue = collections.deque(frame for frame in queue if frame[0]["id"] != header["id"])
+                queue = _cancelled(queue, connection, header)
             elif op == "ping":
                 connection.send({"op": "pong"})
             elif op == "stop":
                 return
             elif op == "native":
                 getattr(model, "give_up_plan", lambda why: None)(header["why"])
+            elif op == "join":
+                _join(connections, header["socket"], token)
         if queue:
-            scored = _score_some(model, queue)
-            scored[0][0]["batch"] = len(scored)
-            connection.send_all(scored)
+            _send(connections, _score_some(model, queue))
             if not queue:
                 wrong = _review(model)
                 if wrong is not None:
-                    connection.send({"op": "disagreed", **wrong})
+                    first.send({"op": "disagreed", **wrong})
 
 
-def _score_some(model: Any, queue: Any) -> List[wire.Frame]:
+def _join(connections: wire.Connections, path: str, token: str) -> None:
+    """Answer one more process of the gateway. One that has gone meanwhile is let be."""
+    try:
+        other = wire.Connection(_connect(path))
+        other.send({"op": "hello", "token": token, "pid": os.getpid()})
+    except (OSError, wire.Closed):
+        traceback.print_exc()
+        return
+    connections.add(other)
+
+
+def _cancelled(queue: Any, connection: wire.Connection, header: Dict[str, Any]) -> Any:
+    """The queue without the request; its sender hears of it when it asked to."""
+    left = collections.deque(each for each in queue if not (each[0] is connection and each[1]["id"] == header["id"]))
+    if header.get("answer") and len(left) < len(queue):
+        error = {"kind": "Cancelled", "message": "it had not begun", "traceback": ""}
+        connection.send({"op": "answer", "id": header["id"], "ok": False, "error": error, "ms": 0})
+    return left
+
+
+def _send(connections: wire.Connections, scored: List[Scored]) -> None:
+    """To each process its own answers, in one write; the first of all says how many were scored together."""
+    scored[0][1]["batch"] = len(scored)
+    answers_of = {}  # type: Dict[int, Tuple[wire.Connection, List[wire.Frame]]]
+    for connection, header, body in scored:
+        answers_of.setdefault(id(connection), (connection, []))[1].append((header, body))
+    for connection, frames in answers_of.values():
+        try:
+            connection.send_all(frames)
+        except wire.Closed:
+            if connection is connections.first:
+                raise
+            connections.drop(connection)
+
+
+def _score_some(model: Any, queue: Any) -> List[Scored]:
     """The oldest request, and with it those that wait if the model takes them together. What fails together is scored
     one by one, so that each is answered for itself."""
     together = _together(model, queue)
@@ -128,7 +168,7 @@ def _score_some(model: Any, queue: Any) -> List[wire.Frame]:
             header["alone"] = True
         return [_score(model, *queue.popleft())]
     took = (time.perf_counter() - started) * 1000
-    return [_answered(queue.popleft()[0], result, took) for result in results]
+    return [_answered(queue.popleft(), result, took) for result in results]
 
 
 def _together(model: Any, queue: Any) -> List[wire.Frame]:
@@ -140,7 +180,7 @@ def _together(model: Any, queue: Any) -> List[wire.Frame]:
     if len(queue) < 2 or not getattr(model, "together", False):
         return found
     rows = 0
-    for header, body in queue:
+    for _, header, body in queue:
         rows += header["rows"]
         if len(found) >= MOST_REQUESTS or rows > MOST_ROWS or header.get("alone") or header.get("params") is not None:
             break
@@ -150,20 +190,21 @@ def _together(model: Any, queue: Any) -> List[wire.Frame]:
     return found
 
 
-def _answered(header: Dict[str, Any], result: Any, took: float) -> wire.Frame:
+def _answered(request: Request, result: Any, took: float) -> Scored:
+    connection, header, _ = request
     answer = {"op": "answer", "id": header["id"], "ok": True, "ms": took}  # type: Dict[str, Any]
     try:
-        return answer, answers.encode(result)
+        return connection, answer, answers.encode(result)
     except Exception as error:
         traceback.print_exc()
-        return {**answer, "ok": False, "error": _report(error)}, b""
+        return connection, {**answer, "ok": False, "error": _report(error)}, b""
 
 
 def _review(model: Any) -> Any:
     return model.review() if hasattr(model, "review") else None
 
 
-def _score(model: Any, header: Dict[str, Any], body: bytes) -> wire.Frame:
+def _score(model: Any, connection: wire.Connection, header: Dict[str, Any], body: bytes) -> Scored:
     started = time.perf_counter()
     answer = {"op": "answer", "id": header["id"], "ok": True}  # type: Dict[str, Any]
     content = b""
@@ -179,7 +220,7 @@ def _score(model: Any, header: Dict[str, Any], body: bytes) -> wire.Frame:
         answer["ok"], answer["error"] = False, _report(error)
         answer["caller"] = isinstance(error, script_model.BadRequest)
     answer["ms"] = (time.perf_counter() - started) * 1000
-    return answer, content
+    return connection, answer, content
 
 
 def _report(error: BaseException) -> Dict[str, str]:

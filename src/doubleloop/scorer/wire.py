@@ -46,24 +46,33 @@ class Connection:
         except OSError as error:
             raise Closed(str(error)) from error
 
-    def receive(self) -> Frame:
-        """The next frame; waits for it. Raises Closed."""
-        while True:
-            frame = self._take()
-            if frame is not None:
-                return frame
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def receive(self) -> List[Frame]:
+        """At least one frame; waits for it. Raises Closed."""
+        frames = self._frames()
+        while not frames:
             self._fill()
+            frames = self._frames()
+        return frames
 
     def waiting(self) -> List[Frame]:
         """The frames that have arrived already; never waits. Raises Closed."""
         while select.select([self._sock], [], [], 0)[0]:
             self._fill()
+        return self._frames()
+
+    def _frames(self) -> List[Frame]:
         frames = []  # type: List[Frame]
-        while True:
-            frame = self._take()
-            if frame is None:
-                return frames
+        frame = self._take()
+        while frame is not None:
             frames.append(frame)
+            frame = self._take()
+        return frames
 
     def _fill(self) -> None:
         try:
@@ -85,3 +94,42 @@ class Connection:
         content = bytes(self._buffer[LENGTHS.size + head : end])
         del self._buffer[:end]
         return header, content
+
+
+class Connections:
+    """The gateway's processes: the first, which started this one and whose end is its end, and those it names."""
+
+    def __init__(self, first: Connection) -> None:
+        self.first = first
+        self._others = []  # type: List[Connection]
+
+    def add(self, connection: Connection) -> None:
+        self._others.append(connection)
+
+    def receive(self, wait: bool) -> List[Tuple[Connection, Frame]]:
+        """What has arrived, each frame with where it came from; waits for the first when told to. Raises Closed."""
+        if not self._others:
+            frames = self.first.receive() if wait else []
+            return [(self.first, frame) for frame in frames + self.first.waiting()]
+        found = []  # type: List[Tuple[Connection, Frame]]
+        while True:
+            readable = select.select([self.first, *self._others], [], [], None if wait and not found else 0)[0]
+            if not readable:
+                return found
+            for connection in readable:
+                found += [(connection, frame) for frame in self._read(connection)]
+
+    def _read(self, connection: Connection) -> List[Frame]:
+        try:
+            return connection.waiting()
+        except Closed:
+            if connection is self.first:
+                raise
+            self.drop(connection)
+            return []
+
+    def drop(self, connection: Connection) -> None:
+        """It has gone: nobody there waits for an answer."""
+        if connection in self._others:
+            self._others.remove(connection)
+            connection.close()

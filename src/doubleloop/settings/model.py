@@ -37,6 +37,9 @@ class Settings:
     host: str = _setting("127.0.0.1", "Address to listen on. Loopback, because there is no TLS in front yet.")
     port: int = _setting(8600, "Port of the API, the console and MLflow's proxy.")
     gateway_port: int = _setting(0, "Port of the serving gateway; 0 means the port after `port`.")
+    gateway_processes: int = _setting(
+        0, "Processes that answer requests on the gateway's port; 0 means one for every four processors, at least one."
+    )
     database_url: str = _setting("", "SQLAlchemy URL of the database; empty means SQLite (WAL) in the home folder.")
     compute_slots: int = _setting(
         0, "Job steps that may run at the same time; 0 means one per processor, at least two."
@@ -124,6 +127,10 @@ class Settings:
         return self.gateway_port or self.port + 1
 
     @property
+    def fronts(self) -> int:
+        return self.gateway_processes or max(1, (os.cpu_count() or 1) // 4)
+
+    @property
     def slots(self) -> int:
         return self.compute_slots or max(2, os.cpu_count() or 2)
 
@@ -184,7 +191,7 @@ def _check(settings: Settings) -> None:
             f"The gateway cannot listen on port {settings.gateway} when port is {settings.port}",
             cure="Give it a port of its own with --gateway-port.",
         )
-    for name in ("compute_slots", "step_quota", "step_timeout", "poll_interval", "upload_limit"):
+    for name in ("gateway_processes", "compute_slots", "step_quota", "step_timeout", "poll_interval", "upload_limit"):
         if not getattr(settings, name) >= 0:
             raise errors.InvalidInput(
                 f"DOUBLELOOP_{name.upper()}={getattr(settings, name)} is below 0", cure="Unset it, or give a value."
