@@ -50,7 +50,7 @@ def alert(house: Any, workspace: str = "dev", **data: Any) -> None:
 
 def acts(house: Any) -> list[str]:
     with house.read("service:setup", None) as ctx:
-        return [each.workflow_id for each in outbox.pending(ctx, 1000) if each.name == "automation.act"]
+        return [each.workflow_id for each in outbox.pending(ctx, 1000) if each.name == "automation.react"]
 
 
 def drain(house: Any, now: datetime | None = None) -> None:

@@ -21,6 +21,7 @@ from doubleloop.storage import ports as storage
 from doubleloop.workspaces import commands as workspaces
 from doubleloop.workspaces import queries as places
 
+MESSAGE = messages.Message("title", "text", "key")
 INSIDE = [
     "127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "0.0.0.0",
     "100.64.0.1", "100.100.100.200", "198.18.0.1", "192.0.2.1", "224.0.0.1", "255.255.255.255", "240.0.0.1",
@@ -218,22 +219,23 @@ def test_a_file_that_never_ends_is_not_kept(house: Any, site: Site) -> None:
 @pytest.mark.parametrize("target", ["json://127.0.0.1:%d/", "form://localhost:%d/x", "xml://2130706433:%d",
                                     "mailto://u:p@a.example?smtp=127.0.0.1&port=%d&mode=insecure",
                                     "rsyslog://127.0.0.1:%d", "json://127.0.0.1:%d/?rto=1&cto=1"])  # fmt: skip
-def test_messages_do_not_go_inside_by_any_of_their_ways(site: Site, target: str) -> None:
+def test_messages_do_not_go_inside_by_any_of_their_ways(house: Any, site: Site, target: str) -> None:
     with pytest.raises(errors.NotPermitted):
-        messages.send([target % site.port], "title", "text")
+        messages.send(house.contexts, "dev", [target % site.port], MESSAGE)
     assert site.hits == []
 
 
-def test_messages_go_where_it_is_allowed_and_not_on_from_there(site: Site) -> None:
-    assert messages.send([f"json://127.0.0.1:{site.port}/end"], "title", "text", ("127.0.0.1",)) == "told 1"
+def test_messages_go_where_it_is_allowed_and_not_on_from_there(house: Any, site: Site) -> None:
+    allowed, end = ("127.0.0.1",), f"json://127.0.0.1:{site.port}/end"
+    assert messages.send(house.contexts, "dev", [end], MESSAGE, allowed) == "told 1"
     site.onward = f"http://127.0.0.2:{site.port}/end"
     with pytest.raises((errors.NotPermitted, errors.Unavailable)):
-        messages.send([f"json://127.0.0.1:{site.port}/start"], "title", "text", ("127.0.0.1",))
+        messages.send(house.contexts, "dev", [end.replace("end", "start")], MESSAGE, allowed)
     assert all(hit.rstrip("/") in ("/end", "/start") for hit in site.hits)
 
 
-def test_no_message_is_left_on_the_machine_itself() -> None:
+def test_no_message_is_left_on_the_machine_itself(house: Any) -> None:
     for address in ("syslog://", "dbus://", "gnome://", "windows://", "macosx://"):
         with pytest.raises(errors.InvalidInput):
-            messages.send([address], "title", "text")
+            messages.send(house.contexts, "dev", [address], MESSAGE)
     assert "syslog" in str(apprise.Apprise().details()), "which apprise would do"

@@ -123,7 +123,7 @@ def _act(ctx: Ctx, rule: model.Rule, spec: specs.Rule, fact: Fact) -> None:
         return
     events.record(place, "rule.fired", rule.id, fact=fact.seq, on=fact.type, do=[action.verb for action in spec.do])
     durable.start(
-        place, "automation.act", f"act-{rule.workspace}/{rule.name}-{fact.seq}",
+        place, "automation.react", f"act-{rule.workspace}/{rule.name}-{fact.seq}",
         {"workspace": rule.workspace, "rule": rule.name, "author": rule.created_by, "fact": fact.seq,
          "document": rule.document},
     )  # fmt: skip

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import apprise
 
+from doubleloop.automation import delivering
 from doubleloop.base import errors
+from doubleloop.db.context import Contexts
 from doubleloop.events.model import Fact
 from doubleloop.outbound import commands as outbound
 
@@ -58,23 +63,68 @@ def _crossed(alert: Fact) -> str:
 _LOCAL = ("syslog", "dbus", "gnome", "glib", "kde", "macosx", "windows", "qt")
 
 
-def send(targets: list[str], title: str, text: str, allowed: Sequence[str] = ()) -> str:
+@dataclass(frozen=True)
+class Message:
+    """``key`` names it for good; ``promise`` is one of ``delivering``."""
+
+    title: str
+    text: str
+    key: str
+    promise: str = delivering.AT_MOST_ONCE
+
+
+def send(
+    contexts: Contexts, workspace: str | None, targets: Sequence[str], message: Message, allowed: Sequence[str] = ()
+) -> str:
     """Send through apprise (mail, chat, webhook … by address), to the internet and what is ``allowed``.
 
-    Raises InvalidInput, NotPermitted, Unavailable.
+    Each address is a delivery of its own: those that have the message do not get it again when another one failed.
+    Raises InvalidInput, NotPermitted, Unavailable for what may go better later, Failed for what may have arrived.
     """
-    failed = False
-    for target in targets:
-        post = apprise.Apprise()
-        address = f"mailto://{target}" if "@" in target and "://" not in target else target
-        if address.partition(":")[0].lower() in _LOCAL or not post.add(address):
-            raise errors.InvalidInput(
-                f"'{target.partition('://')[0]}…' is not an address that messages can be sent to",
-                cure="See the list of apprise addresses: mailto://, slack://, json://…",
-            )
-        with outbound.guarded(allowed) as guard:
-            failed |= not post.notify(title=title, body=text)
-            guard.raise_if_refused()
-    if failed:
+    posts = [(target, _post(target)) for target in targets]
+    later, failed = 0, []
+    for target, post in posts:
+        key = f"{message.key}/{hashlib.sha256(target.encode()).hexdigest()[:16]}"
+        deliver = partial(_deliver, post, message, allowed)
+        try:
+            delivering.once(contexts, workspace, key, message.promise, deliver, _called(target))
+        except errors.Unavailable:
+            later += 1
+        except errors.Failed as error:
+            failed.append(error.what)
+    if later:
         raise errors.Unavailable("Not every notification could be delivered")
+    if failed:
+        raise errors.Failed("; ".join(failed))
     return f"told {len(targets)}"
+
+
+def _called(target: str) -> str:
+    """An address without what is secret in it."""
+    scheme, sign, _ = target.partition("://")
+    return f"{scheme}://…" if sign else target
+
+
+def _post(target: str) -> apprise.Apprise:
+    # In this thread, which waits for the end: what a thread of its own still sends later would be sent for nobody.
+    post = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False, service_timeout=0))
+    address = f"mailto://{target}" if "@" in target and "://" not in target else target
+    if address.partition(":")[0].lower() in _LOCAL or not post.add(address):
+        raise errors.InvalidInput(
+            f"'{target.partition('://')[0]}…' is not an address that messages can be sent to",
+            cure="See the list of apprise addresses: mailto://, slack://, json://…",
+        )
+    return post
+
+
+def _deliver(post: apprise.Apprise, message: Message, allowed: Sequence[str], again: bool) -> str:
+    """Raises Unavailable, or Doubtful when it may have arrived although nothing says so."""
+    text = message.text + ("\n(sent again: it may have reached you before)" if again else "")
+    with outbound.guarded(allowed) as guard, delivering.Heard() as heard:
+        done = post.notify(title=message.title, body=text)
+        guard.raise_if_refused()
+    if not done and heard.in_doubt:
+        raise delivering.Doubtful("The connection broke while a notification was sent")
+    if not done:
+        raise errors.Unavailable("A notification could not be delivered")
+    return "told"

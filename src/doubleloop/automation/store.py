@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,6 +47,28 @@ FIRINGS = sa.Table(
     sa.Column("fact", sa.Integer, primary_key=True),
     sa.Column("at", tables.Moment, nullable=False),
 )
+# ``key`` names a message to one receiver; ``state``: claimed (about to be sent, or nobody knows), sent, refused (it may
+# be sent again) or unknown (it may not).
+DELIVERIES = sa.Table(
+    "deliveries",
+    tables.METADATA,
+    sa.Column("key", sa.String(300), primary_key=True),
+    sa.Column("workspace", sa.String(255)),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),
+    sa.Column("claimed_at", tables.Moment, nullable=False, index=True),
+    sa.Column("ended_at", tables.Moment),
+)
+# Nothing asks for a delivery when its workflow is over, which takes an hour at most.
+DELIVERIES_KEPT = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    state: str
+    attempts: int
+    answer: str
 
 
 def _of(table: sa.Table, workspace: str, name: str) -> sa.ColumnElement[bool]:
@@ -133,3 +156,24 @@ def firings(ctx: Ctx, rule_: model.Rule, since: datetime) -> int:
         FIRINGS.c.workspace == rule_.workspace, FIRINGS.c.rule == rule_.name, FIRINGS.c.at > since
     )
     return int(ctx.tx.execute(query).scalar() or 0)
+
+
+def delivery(ctx: Ctx, key: str) -> Delivery | None:
+    row = ctx.tx.execute(sa.select(DELIVERIES).where(DELIVERIES.c.key == key).with_for_update()).one_or_none()
+    return Delivery(row.state, row.attempts, row.answer) if row else None
+
+
+def claim_delivery(ctx: Ctx, key: str) -> None:
+    """Say that it is about to be sent; what is long over is forgotten with the first claim of a new one."""
+    values = {"state": "claimed", "answer": "", "claimed_at": ctx.now, "ended_at": None}
+    again = DELIVERIES.update().where(DELIVERIES.c.key == key).values(**values, attempts=DELIVERIES.c.attempts + 1)
+    if ctx.tx.execute(again).rowcount:
+        return
+    ctx.tx.execute(DELIVERIES.delete().where(DELIVERIES.c.claimed_at < ctx.now - DELIVERIES_KEPT))
+    ctx.tx.execute(DELIVERIES.insert().values(key=key, workspace=ctx.workspace, attempts=1, **values))
+
+
+def end_delivery(ctx: Ctx, key: str, state: str, answer: str) -> None:
+    ctx.tx.execute(
+        DELIVERIES.update().where(DELIVERIES.c.key == key).values(state=state, answer=answer[:2000], ended_at=ctx.now)
+    )

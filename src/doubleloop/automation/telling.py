@@ -74,8 +74,10 @@ def _send(contexts: Contexts, argument: dict[str, Any]) -> dict[str, Any]:
         except errors.DoubleloopError as error:
             return {"error": str(error)}
     place = f" in {fact.workspace}" if fact.workspace else ""
+    title, key = f"Doubleloop: {fact.type}{place}", f"tell-{argument['target']}-{fact.seq}"
+    message = messages.Message(title, messages.describe(fact), key)
     try:
-        return {"done": messages.send(targets, f"Doubleloop: {fact.type}{place}", messages.describe(fact), allowed)}
+        return {"done": messages.send(contexts, argument["workspace"], targets, message, allowed)}
     except errors.Unavailable as error:
         return {"error": str(error), "again": True}
     except errors.DoubleloopError as error:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import httpx
 
-from doubleloop.automation import commands, messages
-from doubleloop.base import actors, canonical, clock, errors, ids, masking
+from doubleloop.automation import commands, messages, webhooks
+from doubleloop.base import actors, canonical, clock, errors, ids
 from doubleloop.data import queries as datasets
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import ports as flows
@@ -27,19 +24,40 @@ from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands as jobs
 from doubleloop.jobs import queries as past_jobs
 from doubleloop.monitoring import commands as monitoring
-from doubleloop.outbound import commands as outbound
 from doubleloop.releases import commands as releases
 from doubleloop.specs import documents
-from doubleloop.vault import commands as vault
 from doubleloop.workspaces import declared
 from doubleloop.workspaces import queries as workspaces
 
 ACTOR = actors.service("automation")
 ATTEMPTS = 3
+# Of what is sent to others: they may be away for longer. The pauses double, so that the last try is after 43 minutes.
+DELIVERIES = 10
+SENT = ("notify", "webhook")
 PAUSE_SECONDS = 5.0
 
 
+async def react(flow: flows.Flow, argument: dict[str, Any]) -> Any:
+    """Every action once, in order; then, in rounds with growing pauses, those that may go better another time."""
+    verbs = [action.verb for action in documents.from_wire(argument["document"]).model.do]
+    results: list[dict[str, Any]] = [{"again": True} for _ in verbs]
+    for attempt in range(1, DELIVERIES + 1):
+        waiting = [
+            index for index, verb in enumerate(verbs)
+            if results[index].get("again") and attempt <= (DELIVERIES if verb in SENT else ATTEMPTS)
+        ]  # fmt: skip
+        if not waiting:
+            break
+        if attempt > 1:
+            await flow.sleep(PAUSE_SECONDS * 2 ** (attempt - 2))
+        for index in waiting:
+            results[index] = await flow.step(f"{index} {verbs[index]} {attempt}", _do, flow.contexts, argument, index)
+    await flow.step("record", _record, flow.contexts, argument, verbs, results)
+    return results
+
+
 async def act(flow: flows.Flow, argument: dict[str, Any]) -> Any:
+    """As it was before ``react``: what began so ends so."""
     results = []
     verbs = [action.verb for action in documents.from_wire(argument["document"]).model.do]
     for index, verb in enumerate(verbs):
@@ -54,7 +72,7 @@ async def act(flow: flows.Flow, argument: dict[str, Any]) -> Any:
     return results
 
 
-WORKFLOWS: dict[str, flows.Body] = {"automation.act": act}
+WORKFLOWS: dict[str, flows.Body] = {"automation.act": act, "automation.react": react}
 
 
 def _do(contexts: Contexts, argument: dict[str, Any], index: int) -> dict[str, Any]:
@@ -158,7 +176,8 @@ def _notify(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any,
         text += messages.also(_others(ctx, fact))
         targets = declared.addresses(ctx, list(body.to))
         allowed = workspaces.reach(ctx)
-    return messages.send(targets, title, text, allowed)
+    message = messages.Message(title, text, key, body.delivery)
+    return messages.send(contexts, argument["workspace"], targets, message, allowed)
 
 
 def _others(ctx: Ctx, fact: Fact) -> list[Fact]:
@@ -167,55 +186,12 @@ def _others(ctx: Ctx, fact: Fact) -> list[Fact]:
 
 
 def _webhook(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
-    """The fact as a CloudEvent, with the secrets that its address and headers name filled in; signed when a secret is
-    named. A 5xx or no answer is tried again. What is told of it afterwards has no value of a secret in it."""
-    workspace, to = argument["workspace"], f"rule:{argument['workspace']}/{argument['rule']}"
-    texts = {"url": body.url, **{f"header {name}": text for name, text in body.headers.items()}}
-    if body.secret:
-        texts["secret"] = f"${{{{secrets.{body.secret}}}}}"
-    filled, values = vault.fill(contexts, ACTOR, argument["author"], workspace, texts, to)
-    with contexts.read(ACTOR, workspace) as ctx:
-        allowed, others = workspaces.reach(ctx), _others(ctx, fact)
+    with contexts.read(ACTOR, argument["workspace"]) as ctx:
+        others = _others(ctx, fact)
     data = fact.data | ({"also": [each.data for each in others]} if others else {})
-    event = {
-        "specversion": "1.0", "id": key, "source": f"doubleloop/{workspace}", "type": f"doubleloop.{fact.type}",
-        "time": clock.iso(fact.at), "subject": fact.subject, "datacontenttype": "application/json", "data": data,
-    }  # fmt: skip
-    content = canonical.dumps(event).encode()
-    headers = {"content-type": "application/cloudevents+json"}
-    headers |= {name: _header(name, filled[f"header {name}"]) for name in body.headers}
-    if body.secret:
-        digest = hmac.new(filled["secret"].encode(), content, hashlib.sha256).hexdigest()
-        headers["x-doubleloop-signature"] = f"sha256={digest}"
-    try:
-        return _post(filled["url"], content, headers, clock.duration(body.timeout).total_seconds(), allowed, body.url)
-    except (errors.DoubleloopError, httpx.HTTPError, httpx.InvalidURL) as error:
-        again = isinstance(error, errors.Unavailable | httpx.HTTPError)
-        told = _masked(str(error) or type(error).__name__, values)
-        raise (errors.Unavailable if again else errors.Failed)(told) from None
-
-
-def _post(
-    url: str, content: bytes, headers: dict[str, str], seconds: float, allowed: Sequence[str], written: str
-) -> str:
-    with outbound.guarded(allowed, url):
-        answer = httpx.post(url, content=content, headers=headers, timeout=seconds)
-    if answer.status_code >= 500:
-        raise errors.Unavailable(f"{written} answered {answer.status_code}")
-    if answer.status_code >= 400:
-        raise errors.Failed(f"{written} answered {answer.status_code}: {answer.text[:200]}")
-    return f"{written} answered {answer.status_code}"
-
-
-def _header(name: str, text: str) -> str:
-    if not (text.isascii() and text.isprintable()):
-        raise errors.InvalidInput(f"The header {name} would hold a line break or what is not ASCII")
-    return text.strip()
-
-
-def _masked(text: str, values: list[str]) -> str:
-    masker = masking.Masker(values)
-    return (masker.feed(text.encode()) + masker.end()).decode(errors="replace")
+    to = f"rule:{argument['workspace']}/{argument['rule']}"
+    call = webhooks.Call(argument["workspace"], argument["author"], key, to, data)
+    return webhooks.send(contexts, call, fact, body)
 
 
 _VERBS = {

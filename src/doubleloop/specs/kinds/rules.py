@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from doubleloop.specs import support
-from doubleloop.specs.fields import Duration, Flag, Int, LooseText, Many, Name, Number, Scalar, Share, Spec, Text
+from doubleloop.specs.fields import Duration, Flag, Fold, Int, LooseText, Many, Name, Number, Scalar, Share, Spec, Text
 from doubleloop.specs.kinds.schedules import JobField
 from doubleloop.specs.kinds.values import JobInput
 
 # RFC 9110, 5.1: the characters of a header's name; and the headers that say how the body is sent.
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_OURS = {"host", "content-length", "transfer-encoding", "connection", "x-doubleloop-signature"}
+_OURS = {
+    "host", "content-length", "transfer-encoding", "connection", "x-doubleloop-signature", "idempotency-key",
+    "x-doubleloop-redelivered",
+}  # fmt: skip
+# What is promised when a process dies, or a connection breaks, between sending and knowing that it was sent.
+Promise = Annotated[Literal["at_most_once", "at_least_once"], Fold]
 
 
 class Condition(Spec):
@@ -69,6 +74,9 @@ class NotifyAction(Spec):
     to: Annotated[list[Text], Many, Field(min_length=1)] = Field(description="Notification targets or addresses.")
     title_: LooseText | None = Field(None, alias="title", description="Heading; ${{fact.X}} is filled in.")
     message: LooseText | None = Field(None, description="Text; ${{fact.X}} is filled in (default: the fact).")
+    delivery: Promise = Field(
+        "at_most_once", description="at_most_once, or at_least_once: what may have gone goes again."
+    )
 
 
 class RollBackAction(Spec):
@@ -93,6 +101,7 @@ class WebhookAction(Spec):
     headers: dict[str, LooseText] = Field(default_factory=dict, description="Headers; may use ${{secrets.NAME}}.")
     secret: Text | None = Field(None, description="Name of the workspace's secret that signs the body (HMAC-SHA256).")
     timeout: Duration = Field("10s", description="Longest time it may take.")
+    delivery: Promise = Field("at_least_once", description="at_least_once (again under the same id), or at_most_once.")
 
     @model_validator(mode="after")
     def _web(self) -> WebhookAction:
@@ -215,10 +224,10 @@ SUPPORT: dict[type[Spec], support.Rows] = {
     Condition: support.rows("in not_in at_least at_most matches exists"),
     RetrainData: support.rows("asset input target window"),
     RetrainAction: support.rows("release data inputs"),
-    NotifyAction: support.rows("to title message"),
+    NotifyAction: support.rows("to title message delivery"),
     RollBackAction: support.rows("endpoint deployment"),
     RunJobAction: support.rows("job workspace inputs"),
-    WebhookAction: support.rows("url headers secret timeout"),
+    WebhookAction: support.rows("url headers secret timeout delivery"),
     OpenLabelingAction: support.rows("project window sample share assign_to"),
     Action: support.rows("retrain notify roll_back run_job webhook open_labeling"),
     RuleLimit: support.rows("count per"),
