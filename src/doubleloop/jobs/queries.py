@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,13 @@ def list(
     if things.sees_all(ctx, Action.JOB_READ, "job"):
         return page(cursor, limit)
     return paging.filled(page, lambda job: sees(job.id), cursor, limit)
+
+
+def within(ctx: Ctx, since: datetime, until: datetime) -> tuple[Job, ...]:
+    """Jobs of the workspace that ended or started in ``since <= time < until``."""
+    identity.permit(ctx, Action.JOB_READ)
+    assert ctx.workspace is not None
+    return tuple(store.within(ctx, ctx.workspace, since, until))
 
 
 def counts(ctx: Ctx) -> dict[Status, int]:

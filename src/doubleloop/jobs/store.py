@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -190,6 +191,13 @@ def page(
     rows = ctx.tx.execute(query).all()
     more = str(rows[limit - 1].seq) if len(rows) > limit else None
     return paging.Page([_job(row) for row in rows[:limit]], more)
+
+
+def within(ctx: Ctx, workspace: str, since: datetime, until: datetime) -> list[Job]:
+    """Those that ended or started then."""
+    spans = [sa.and_(column >= since, column < until) for column in (JOBS.c.ended_at, JOBS.c.started_at)]
+    query = sa.select(JOBS).where(JOBS.c.workspace == workspace, sa.or_(*spans)).order_by(JOBS.c.seq)
+    return [_job(row) for row in ctx.tx.execute(query)]
 
 
 def unended(ctx: Ctx) -> list[Job]:

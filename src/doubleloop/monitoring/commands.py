@@ -25,6 +25,7 @@ from doubleloop.identity.actions import Action
 from doubleloop.monitoring import model, rules, store
 from doubleloop.specs import documents, triggers
 from doubleloop.specs import model as specs
+from doubleloop.specs.kinds import infrastructure as specs_of_own
 from doubleloop.storage import ports as storage
 
 
@@ -36,12 +37,13 @@ def put(ctx: Ctx, document: documents.Document) -> model.Monitor:
     if spec.create_monitor is None:
         raise errors.InvalidInput("The schedule has no create_monitor", where=document.source.where("create_monitor"))
     target = spec.create_monitor.monitoring_target
-    if target is None or not target.endpoint_deployment_id:
+    named = target.endpoint_deployment_id if target is not None else None
+    if not named and _needs_endpoint(spec.create_monitor):
         raise errors.InvalidInput(
             "The monitor names no endpoint", where=document.source.where("create_monitor.monitoring_target"),
             cure="Add monitoring_target: {endpoint_deployment_id: azureml:ENDPOINT:DEPLOYMENT}.",
         )  # fmt: skip
-    endpoint, _, deployment = target.endpoint_deployment_id.removeprefix("azureml:").partition(":")
+    endpoint, _, deployment = (named or "").removeprefix("azureml:").partition(":")
     before = store.monitor(ctx, ctx.workspace, spec.name)
     made = model.Monitor(
         ctx.workspace, spec.name, document.to_wire(), endpoint, deployment, True,
@@ -56,6 +58,12 @@ def put(ctx: Ctx, document: documents.Document) -> model.Monitor:
     return made
 
 
+def _needs_endpoint(monitor: Any) -> bool:
+    """Whether any signal is about what an endpoint answers; the default ones are."""
+    types = [signal.type for signal in (monitor.monitoring_signals or {}).values()]
+    return not types or any(each not in specs_of_own.TYPES or each in specs_of_own.OF_ENDPOINT for each in types)
+
+
 def _said(kept: model.Monitor | None) -> Any:
     """What a file said, as facts tell it."""
     return None if kept is None else specs.plain(documents.from_wire(kept.document).model)
@@ -66,6 +74,7 @@ def delete(ctx: Ctx, name: str) -> None:
     identity.permit(ctx, Action.MONITOR_WRITE)
     found = get(ctx, name)
     store.delete_monitor(ctx, found.workspace, name)
+    store.delete_sample(ctx, found.workspace, name)
     events.record(ctx, "monitor.deleted", found.id, before=_said(found))
 
 

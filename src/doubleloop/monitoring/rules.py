@@ -12,6 +12,7 @@ import polars as pl
 
 from doubleloop.base import clock, errors
 from doubleloop.monitoring.model import AlertKind, AlertPolicy, Measured, Window
+from doubleloop.specs.kinds import infrastructure
 from doubleloop.statistics import movements, signals
 
 # Azure ML's default length of the production window, by how often the monitor runs.
@@ -135,7 +136,7 @@ def watches(deployment: str, name: str) -> bool:
 
 
 # Signals that are not about a model's data and answers.
-KINDS: Mapping[str, AlertKind] = {}
+KINDS: Mapping[str, AlertKind] = dict.fromkeys(infrastructure.TYPES, AlertKind.INFRASTRUCTURE)
 # Who is told when a monitor does not say it: data scientists of models, the platform team of what runs them, owners of
 # money. What is critical is told to the lead as well.
 AUDIENCE: Mapping[AlertKind, tuple[str, ...]] = {

@@ -86,6 +86,14 @@ ALERTS = sa.Table(
     sa.Column("changed_at", tables.Moment),
     sa.Column("comment", sa.Text, nullable=False),
 )
+# What counters said at the newest run of a monitor: the next takes the difference.
+SAMPLES = sa.Table(
+    "monitor_samples",
+    tables.METADATA,
+    sa.Column("workspace", sa.String(255), primary_key=True),
+    sa.Column("monitor", sa.String(255), primary_key=True),
+    sa.Column("body", sa.Text, nullable=False),
+)
 _JSON = {"document", "signals", "columns", "details"}
 
 
@@ -126,6 +134,10 @@ def put_monitor(ctx: Ctx, monitor_: model.Monitor) -> None:
 
 def update_monitor(ctx: Ctx, workspace: str, name: str, **values: Any) -> None:
     ctx.tx.execute(MONITORS.update().where(_of(MONITORS, workspace, name)).values(**_write(values)))
+
+
+def delete_sample(ctx: Ctx, workspace: str, name: str) -> None:
+    ctx.tx.execute(SAMPLES.delete().where(_of(SAMPLES, workspace, name)))
 
 
 def delete_monitor(ctx: Ctx, workspace: str, name: str) -> bool:
@@ -254,3 +266,13 @@ def insert_alert(ctx: Ctx, alert_: model.Alert) -> None:
 
 def update_alert(ctx: Ctx, id_: str, **values: Any) -> None:
     ctx.tx.execute(ALERTS.update().where(ALERTS.c.id == id_).values(**values))
+
+
+def sample(ctx: Ctx, workspace: str, name: str) -> dict[str, Any] | None:
+    text = ctx.tx.execute(sa.select(SAMPLES.c.body).where(_of(SAMPLES, workspace, name))).scalar()
+    return json.loads(text) if text is not None else None
+
+
+def put_sample(ctx: Ctx, workspace: str, name: str, body: dict[str, Any]) -> None:
+    ctx.tx.execute(SAMPLES.delete().where(_of(SAMPLES, workspace, name)))
+    ctx.tx.execute(SAMPLES.insert().values(workspace=workspace, monitor=name, body=canonical.dumps(body)))

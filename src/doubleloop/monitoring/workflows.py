@@ -9,7 +9,7 @@ from doubleloop.base import clock, errors
 from doubleloop.db.context import Contexts
 from doubleloop.durable import ports as flows
 from doubleloop.events import commands as events
-from doubleloop.monitoring import alerts, model, signals, store
+from doubleloop.monitoring import alerts, infrastructure, model, sampling, signals, store
 
 ACTOR = signals.ACTOR
 ATTEMPTS = 5
@@ -31,19 +31,37 @@ WORKFLOWS: dict[str, flows.Body] = {"monitoring.run": run}
 
 
 def _measure(contexts: Contexts, id_: str) -> dict[str, Any]:
-    """``{"signals": [...]}`` or ``{"error": why, "again": whether trying again may help}``."""
+    """``{"signals": [...]}``, with ``{"error": why, "again": whether trying again may help}`` when it is not all."""
     with contexts.read(ACTOR) as ctx:
         found = store.run(ctx, id_)
         assert found is not None
         monitor = store.monitor(ctx, found.workspace, found.monitor)
     if monitor is None:
         return {"error": f"monitor {found.monitor} is gone"}
+    own = _measure_infrastructure(contexts, monitor, found)
     try:
-        return {"signals": [asdict(each) for each in signals.measure(contexts, monitor, found)]}
-    except errors.Unavailable as error:
-        return {"error": error.what, "again": True}
+        results = signals.measure(contexts, monitor, found)
+    except errors.Unavailable as error:  # what is wrong with the gateway may be what the others found
+        return {**own, "error": error.what, "again": True}
     except errors.DoubleloopError as error:
-        return {"error": str(error)}
+        return {**own, "error": str(error)}
+    known = {each["signal"]: each for each in own["signals"]}
+    return {**own, "signals": [known.get(each.signal, asdict(each)) for each in results]}
+
+
+def _measure_infrastructure(contexts: Contexts, monitor: model.Monitor, run_: model.MonitorRun) -> dict[str, Any]:
+    """``{"signals"}``, and the ``sample`` to keep for the next run when counters were read."""
+    wanted = infrastructure.concerns(monitor)
+    if not wanted:
+        return {"signals": []}
+    with contexts.read(ACTOR, monitor.workspace) as ctx:
+        before = store.sample(ctx, monitor.workspace, monitor.name)
+    now = sampling.take(contexts, monitor)
+    look = infrastructure.Look(contexts, monitor, run_, now, before)
+    return {
+        "signals": [asdict(infrastructure.measure(look, name, signal)) for name, signal in wanted.items()],
+        "sample": now,
+    }
 
 
 def record(contexts: Contexts, id_: str, found: dict[str, Any]) -> None:
@@ -58,6 +76,8 @@ def record(contexts: Contexts, id_: str, found: dict[str, Any]) -> None:
             return
         store.insert_values(ctx, [row for result in results for row in _rows(run_, result)])
         monitor = store.monitor(ctx, run_.workspace, run_.monitor)
+        if monitor is not None and found.get("sample"):
+            store.put_sample(ctx, run_.workspace, run_.monitor, found["sample"])
         for result in results:
             if monitor is not None:  # one that is gone raises nothing
                 alerts.follow(ctx, run_, monitor, result)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from doubleloop.base import clock
 from doubleloop.specs import fields, support
 from doubleloop.specs.fields import Accepted, Flag, Fold, Int, LooseText, Many, Number, Share, Spec, Text
+from doubleloop.specs.kinds import infrastructure
 from doubleloop.specs.kinds.values import InputMode, Persona
 
 
@@ -269,6 +270,11 @@ Signal = Annotated[
     | Annotated[PredictionDrift, Tag("<prediction_drift>")]
     | Annotated[DataQuality, Tag("<data_quality>")]
     | Annotated[ModelPerformance, Tag("<model_performance>")]
+    | Annotated[infrastructure.EndpointHealth, Tag("<endpoint_health>")]
+    | Annotated[infrastructure.ComputeHealth, Tag("<compute_health>")]
+    | Annotated[infrastructure.JobsHealth, Tag("<jobs_health>")]
+    | Annotated[infrastructure.DataFreshness, Tag("<data_freshness>")]
+    | Annotated[infrastructure.ModelUsage, Tag("<model_usage>")]
     | Annotated[UnservedSignal, Tag("<other>")],
     Discriminator(_signal_type),
 ]
