@@ -10,7 +10,7 @@ PORT ?= 8600
 unexport PYTHONDONTWRITEBYTECODE
 
 
-.PHONY: help setup demo test faults conformance bench-batch bench-serving soak-serving check lint types contracts format down clean
+.PHONY: help setup demo test faults conformance bench-batch bench-monitoring bench-serving soak-serving check lint types contracts format down clean
 
 help:
 	@echo "make demo    set up, then play one model's whole life and leave the console open"
@@ -18,6 +18,7 @@ help:
 	@echo "make faults  kill processes at thirty points of releases"
 	@echo "make conformance CORPUS=path  how many of a folder's Azure ML files are taken"
 	@echo "make bench-batch    a large Parquet file beside pandas and scikit-learn"
+	@echo "make bench-monitoring  drift and profiles of Parquet files beside Evidently, NannyML, whylogs and others"
 	@echo "make bench-serving  serving against its peers, as ratios of one run (BENCH_FLAGS=--quick for a first look)"
 	@echo "make soak-serving   an hour's requests, and what the processes hold meanwhile"
 	@echo "make check   lint, types and import contracts"
@@ -50,6 +51,9 @@ conformance: setup
 
 bench-batch: setup
 	$(BIN)/python -m benchmarks.batch $(BENCH_FLAGS)
+
+bench-monitoring: setup
+	$(BIN)/python -m benchmarks.monitoring $(BENCH_FLAGS)
 
 # Installs each peer into an environment of its own below .benchmarks; see benchmarks/README.md.
 bench-serving: setup

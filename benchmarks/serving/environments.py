@@ -20,9 +20,9 @@ class NotInstalled(Exception):
     """What uv said."""
 
 
-def prepare(name: str) -> Path:
+def prepare(name: str, requirements: Path = REQUIREMENTS) -> Path:
     """The ``bin`` folder of the environment, made anew when what is pinned has changed. Raises NotInstalled."""
-    pinned = REQUIREMENTS / f"{name}.txt"
+    pinned = requirements / f"{name}.txt"
     folder = ROOT / "envs" / name
     done, wanted = folder / ".complete", canonical.sha256(pinned.read_text())
     if not done.exists() or done.read_text() != wanted:
@@ -47,11 +47,11 @@ def model(bin: Path, folder: Path) -> Path:
     return made
 
 
-def versions(name: str, packages: tuple[str, ...]) -> dict[str, str]:
+def versions(name: str, packages: tuple[str, ...], requirements: Path = REQUIREMENTS) -> dict[str, str]:
     """Of what is pinned for ``name``."""
     pinned = dict(
         line.split(";")[0].strip().split("==")
-        for line in (REQUIREMENTS / f"{name}.txt").read_text().splitlines()
+        for line in (requirements / f"{name}.txt").read_text().splitlines()
         if "==" in line
     )
     return {package: pinned[package] for package in packages if package in pinned}

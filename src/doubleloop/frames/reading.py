@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+from pyarrow import parquet
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from doubleloop.base import errors
 
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json")
+PIECE = 131_072
 # Azure ML's names of encodings, as Python knows them.
 _ENCODINGS = {
     "iso88591": "iso8859-1", "windows1252": "cp1252", "utf16": "utf-16", "utf32": "utf-32", "utf8bom": "utf-8-sig",
@@ -29,6 +33,22 @@ def read(path: Path) -> pl.DataFrame:
         table = path / "MLTable"
         return _read_mltable(table) if table.exists() else _concat(_files(path), path)
     return _read_file(path)
+
+
+def pieces(file: Path, rows: int = PIECE) -> Iterator[pl.DataFrame]:
+    """A Parquet file as frames of at most ``rows`` rows, one row group in memory at a time.
+
+    Raises InvalidInput naming the file.
+    """
+    try:
+        metadata, start = parquet.read_metadata(file), 0
+        for group in range(metadata.num_row_groups):
+            count = metadata.row_group(group).num_rows
+            held = pl.scan_parquet(file, glob=False, parallel="none").slice(start, count).collect()
+            yield from held.iter_slices(rows)
+            start += count
+    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
+        raise errors.InvalidInput(f"{file.name} cannot be read as a table: {error}") from error
 
 
 def _files(folder: Path) -> list[Path]:

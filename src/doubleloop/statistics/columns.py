@@ -67,9 +67,11 @@ def numbers(values: Column) -> Floats:
     return found if there.all() else found[there]
 
 
-def ordered(values: Column) -> Floats:
-    """The same, sorted. Never a view of what was given."""
+def ordered(values: Column, without: NDArray[np.int64] | None = None) -> Floats:
+    """The same, sorted, ``without`` some rows. Never a view of what was given."""
     found = _as_floats(series(values)).to_numpy(writable=True)
+    if without is not None:
+        found[without] = math.nan
     found.sort()  # NaN comes last
     return found[: int(np.searchsorted(found, math.nan))]
 
@@ -112,10 +114,24 @@ def missing(column: pl.Series) -> int:
     return sum(int(np.count_nonzero(np.isnan(part.to_numpy()))) for part in column.get_chunks())  # a null becomes NaN
 
 
+def holds_values(column: pl.Series) -> bool:
+    """Whether any value is there."""
+    if column.dtype.is_float() and len(column) and math.isnan(column[0] or math.nan):
+        return missing(column) < len(column)
+    return column.null_count() < len(column)
+
+
 def labels(values: Column) -> pl.Series:
     """The values that are there, as text. ``3`` and ``3.0`` are the same label, so that a column which became
     float because of one null still matches its reference. Raises InvalidInput for nested values."""
-    column = present(values)
+    return as_labels(present(values))
+
+
+def as_labels(values: Column) -> pl.Series:
+    """The same for every row, null where nothing is there."""
+    column = series(values)
+    if column.dtype == pl.Duration:
+        column = column.dt.total_microseconds()
     if column.dtype == pl.Binary:
         return column.bin.encode("hex")
     if column.dtype.is_nested() or column.dtype == pl.Object:
@@ -131,7 +147,8 @@ def labels(values: Column) -> pl.Series:
 def _labels_of_floats(column: pl.Series) -> pl.Series:
     whole = (column == column.floor()) & (column.abs() < _EXACT_INTEGERS)
     as_integers = column.cast(pl.Int64, strict=False).cast(pl.String)
-    return as_integers.zip_with(whole, column.cast(pl.String))
+    found = as_integers.zip_with(whole.fill_null(False), column.cast(pl.String))
+    return found.set(column.is_nan().fill_null(False), None)
 
 
 def counts(values: Column) -> dict[str, int]:

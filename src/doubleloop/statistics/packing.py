@@ -5,8 +5,9 @@ Layout, little-endian. 8 bytes of name and version, 16 of the digest. Then int64
 of the tail; per column rows, nulls, type errors, outside (-1: not known); per numerical column the counts of its bins
 with two places on each side, the count of its moments, the length of its sketch; per categorical column its total,
 whether it is complete, the counts of the reference's labels. Then float64: per numerical column mean, sum of squared
-deviations, smallest, largest (NaN: none). Then per numerical column the values (float64) and levels (uint8) of its
-sketch, and the tail: JSON of the counts of labels that the reference does not have.
+deviations, smallest, largest (NaN: none). Then uint16: per numerical column how many values of its sketch lie on each
+of 40 levels. Then float64: per numerical column the values of its sketch; and the tail, JSON of the counts of labels
+that the reference does not have.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from doubleloop.statistics import profiles, quantiles, sketches
 _NAME = b"DLprof\x00\x02"
 _DIGEST = 16
 _FIRST = len(_NAME) + _DIGEST
+_LEVELS = 40  # two hundred times 2**40 values
 _NUMBERS = 4  # of a column, and of the moments and range of a numerical one
 _OUTER = ("minus_infinity", "below", "above", "plus_infinity")
 Integers = NDArray[np.int64]
@@ -69,7 +71,7 @@ class Layout:
     @cached_property
     def fixed(self) -> int:
         """Bytes before the sketches."""
-        return _FIRST + 8 * (self.integers + _NUMBERS * len(self.numerical))
+        return _FIRST + 8 * (self.integers + (_NUMBERS + _LEVELS // 4) * len(self.numerical))
 
 
 def pack(profile: profiles.TableProfile, layout: Layout) -> bytes:
@@ -83,7 +85,7 @@ def pack(profile: profiles.TableProfile, layout: Layout) -> bytes:
     floats = [value for column in layout.numerical for value in _range(profile.columns[column.name])]
     return b"".join([
         layout.head, integers.tobytes(), np.array(floats, dtype=np.float64).tobytes(),
-        *(piece.tobytes() for part in parts for piece in (part.values, part.levels)), written,
+        *(_on_levels(part).tobytes() for part in parts), *(part.values.tobytes() for part in parts), written,
     ])  # fmt: skip
 
 
@@ -98,13 +100,13 @@ def merge(packed: Sequence[bytes], layout: Layout) -> profiles.TableProfile:
         raise errors.InvalidInput("a packed profile belongs to another reference", cure="Profile the data again.")
     fixed = np.frombuffer(b"".join([each[_FIRST : layout.fixed] for each in packed]), dtype=np.int64)
     fixed = fixed.reshape(len(packed), -1)
-    integers, floats = fixed[:, : layout.integers], fixed[:, layout.integers :].view(np.float64)
+    integers = fixed[:, : layout.integers]
     if any(
-        len(each) != layout.fixed + 9 * kept + tail
+        len(each) != layout.fixed + 8 * kept + tail
         for each, kept, tail in zip(packed, integers[:, 1].tolist(), integers[:, 2].tolist(), strict=True)
     ):
         raise errors.InvalidInput("a packed profile is cut off", cure="Profile the data again.")
-    return _Merge(packed, layout, integers, floats).profile()
+    return _Merge(packed, layout, integers, fixed[:, layout.integers :]).profile()
 
 
 @dataclass(frozen=True)
@@ -112,15 +114,25 @@ class _Merge:
     packed: Sequence[bytes]
     layout: Layout
     integers: Integers
-    floats: NDArray[np.float64]
+    rest: Integers  # the floats and the sketches' levels, as they lie
+
+    @cached_property
+    def floats(self) -> NDArray[np.float64]:
+        return self.rest[:, : _NUMBERS * len(self.layout.numerical)].view(np.float64)
+
+    @cached_property
+    def on_levels(self) -> NDArray[np.uint16]:
+        """Values of each sketch on each level. Shape ``(profiles, numerical columns, _LEVELS)``."""
+        held = np.ascontiguousarray(self.rest[:, _NUMBERS * len(self.layout.numerical) :])
+        return held.view(np.uint16).reshape(len(self.packed), len(self.layout.numerical), _LEVELS)
 
     def profile(self) -> profiles.TableProfile:
         totals = self.integers.sum(axis=0)
-        unknown: list[bool] = np.any(self.integers < 0, axis=0).tolist()
+        unknown = np.any(self.integers[:, : 3 + _NUMBERS * len(self.layout.reference.columns)] < 0, axis=0)
         place, columns = 3, {}
         for name, known in self.layout.reference.columns.items():
             rows, nulls, type_errors, outside = (int(value) for value in totals[place : place + _NUMBERS])
-            hidden = unknown[place + _NUMBERS - 1]
+            hidden = bool(unknown[place + _NUMBERS - 1])
             columns[name] = profiles.ColumnProfile(
                 name, known.type, known.kind, rows, nulls, type_errors, None if hidden else outside
             )
@@ -157,18 +169,15 @@ class _Merge:
             place += len(known.histogram.counts) + 6
             at.append(place - 1)
         lengths = self.integers[:, at]
-        ends = self.layout.fixed + 9 * np.cumsum(lengths, axis=1)
+        ends = self.layout.fixed + 8 * np.cumsum(lengths, axis=1)
+        names = np.tile(np.arange(_LEVELS, dtype=np.uint8), len(self.packed))
         found = []
         for column in range(len(at)):
-            last = ends[:, column]
-            first, middle = last - 9 * lengths[:, column], last - lengths[:, column]
-            values = self._joined(first, middle), self._joined(middle, last)
-            found.append((np.frombuffer(values[0], dtype=np.float64), np.frombuffer(values[1], dtype=np.uint8)))
+            spans = zip(self.packed, (ends - 8 * lengths)[:, column].tolist(), ends[:, column].tolist(), strict=True)
+            values = b"".join([each[start:end] for each, start, end in spans])
+            levels = np.repeat(names, self.on_levels[:, column].ravel())
+            found.append((np.frombuffer(values, dtype=np.float64), levels))
         return found
-
-    def _joined(self, starts: Integers, ends: Integers) -> bytes:
-        spans = zip(self.packed, starts.tolist(), ends.tolist(), strict=True)
-        return b"".join([each[start:end] for each, start, end in spans])
 
     def _categorical(self, found: dict[str, profiles.ColumnProfile], totals: Integers, place: int) -> None:
         tails = self._tails()
@@ -213,6 +222,10 @@ def _integers(
         if unseen:
             tail[known.name] = unseen
     return np.array(found, dtype=np.int64), tail
+
+
+def _on_levels(part: quantiles.Quantiles) -> NDArray[np.uint16]:
+    return np.bincount(part.levels, minlength=_LEVELS).astype(np.uint16)
 
 
 def _range(column: profiles.ColumnProfile) -> tuple[float, float, float, float]:

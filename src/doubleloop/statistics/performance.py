@@ -206,7 +206,7 @@ def _scored(
     truth: columns.Column, scores: Any, classes: Sequence[Any] | None
 ) -> tuple[NDArray[np.int64], columns.Floats, int]:
     true = columns.series(truth, "truth")
-    points = _matrix(scores)
+    points = matrix(scores)
     if len(points) != len(true):
         raise errors.InvalidInput(
             f"{len(true)} true values but scores for {len(points)} rows", cure="Join them by request id first."
@@ -231,7 +231,7 @@ def _scored(
     return np.array([index[label] for label in text]), points[keep], len(known)
 
 
-def _matrix(scores: Any) -> columns.Floats:
+def matrix(scores: Any) -> columns.Floats:
     """Scores as ``(rows, classes)``; one column becomes two, the first what is left to 1."""
     try:
         if isinstance(scores, pl.Series) and scores.dtype.is_nested():

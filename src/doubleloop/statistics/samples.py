@@ -10,11 +10,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from doubleloop.base import errors
 from doubleloop.statistics import columns, schema
+
+Rows: TypeAlias = NDArray[np.int64]
 
 LEAST_NORM = 0.001
 _PIECE = 8192
@@ -27,9 +31,9 @@ class Numbers:
     ordered: columns.Floats
 
     @staticmethod
-    def of(values: columns.Column | Numbers) -> Numbers:
-        """Raises InvalidInput for text and dates."""
-        return values if isinstance(values, Numbers) else Numbers(columns.ordered(values))
+    def of(values: columns.Column | Numbers, without: Rows | None = None) -> Numbers:
+        """``without``: numbers of rows to leave out. Raises InvalidInput for text and dates."""
+        return values if isinstance(values, Numbers) else Numbers(columns.ordered(values, without))
 
     def __len__(self) -> int:
         return len(self.ordered)
@@ -74,9 +78,16 @@ class Labels:
     counts: Mapping[str, int]
 
     @staticmethod
-    def of(values: columns.Column | Labels) -> Labels:
-        """Raises InvalidInput for nested values."""
-        return values if isinstance(values, Labels) else Labels(columns.counts(values))
+    def of(values: columns.Column | Labels, without: Rows | None = None) -> Labels:
+        """``without``: numbers of rows to leave out. Raises InvalidInput for nested values."""
+        if isinstance(values, Labels):
+            return values
+        found, column = columns.counts(values), columns.series(values)
+        if without is None or not len(without):
+            return Labels(found)
+        for label, count in columns.counts(column[without]).items():
+            found[label] -= count
+        return Labels({label: count for label, count in found.items() if count})
 
     def __len__(self) -> int:
         return sum(self.counts.values())
@@ -85,9 +96,9 @@ class Labels:
 Side = Numbers | Labels
 
 
-def of(values: columns.Column, kind: schema.Kind | str) -> Side:
-    """A column as it is judged. Raises InvalidInput for values that are not of the kind."""
-    return Labels.of(values) if str(kind) == schema.Kind.CATEGORICAL else Numbers.of(values)
+def of(values: columns.Column, kind: schema.Kind | str, without: Rows | None = None) -> Side:
+    """A column as it is judged, without some rows. Raises InvalidInput for values that are not of the kind."""
+    return Labels.of(values, without) if str(kind) == schema.Kind.CATEGORICAL else Numbers.of(values, without)
 
 
 def mean(values: columns.Floats) -> float:

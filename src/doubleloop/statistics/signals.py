@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from doubleloop.base import errors, verdicts
 from doubleloop.statistics import (
@@ -124,7 +126,7 @@ def evaluate_table(
     asked = {schema.Kind(kind): [metrics.named(name) for name in names] for kind, names in wanted.items()}
     reasons = {name: _not_comparable(name, before, after) for name in chosen}
     usable = [name for name in chosen if not reasons[name]]
-    clean_before, clean_after = _complete(before, usable), _complete(after, usable)
+    out_before, out_after = _incomplete(before, usable), _incomplete(after, usable)
     found = []
     for name in chosen:
         sides: tuple[samples.Side, samples.Side] | None = None
@@ -141,7 +143,7 @@ def evaluate_table(
                 found.append(_undefined(metric, name, kinds[name]))
             else:
                 sides = sides or (
-                    samples.of(clean_before[name], kinds[name]), samples.of(clean_after[name], kinds[name])
+                    samples.of(before[name], kinds[name], out_before), samples.of(after[name], kinds[name], out_after)
                 )  # fmt: skip
                 found.append(_drift(metric, name, *sides, kinds[name]))
     return found
@@ -156,11 +158,15 @@ def _quality_of_feature(
     return _from_profiles(metric, known, profiles.column(after[name] if name in after.columns else absent, known))
 
 
-def _complete(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """The rows in which none of ``names`` is missing."""
-    chosen = frame.select(names)
-    keep = [columns.present_mask(column) for column in chosen.iter_columns() if columns.missing(column)]
-    return chosen.filter(*keep) if keep else chosen
+def _incomplete(frame: pl.DataFrame, names: Sequence[str]) -> NDArray[np.int64]:
+    """The numbers of the rows in which any of ``names`` is missing."""
+    missing = np.zeros(frame.height, dtype=np.bool_)
+    for column in frame.select(names).iter_columns():
+        if column.dtype.is_float():
+            missing |= np.isnan(column.to_numpy())  # nulls have become NaN
+        elif column.null_count():
+            missing |= column.is_null().to_numpy()
+    return np.flatnonzero(missing)
 
 
 def _not_comparable(name: str, before: pl.DataFrame, after: pl.DataFrame) -> str:
@@ -168,7 +174,7 @@ def _not_comparable(name: str, before: pl.DataFrame, after: pl.DataFrame) -> str
         return "the current data has no such column"
     one, two = schema.type_of(before[name].dtype), schema.type_of(after[name].dtype)
     for side, column in (("reference", before[name]), ("current", after[name])):
-        if columns.missing(column) == len(column):
+        if not columns.holds_values(column):
             return f"the {side} column holds no values"
     if schema.Type.UNSUPPORTED in (one, two):
         return "the column holds values that are neither numbers nor categories"
