@@ -56,7 +56,7 @@ def requests(draw: st.DrawFn, faults: bool) -> Request:
 def check(specs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> pandas.DataFrame:
     payload = payloads.parse(json.dumps({"input_data": rows}).encode(), limits.Limits())
     checked = signatures.ColumnChecker(specs, signatures.Params([])).check(payload)
-    return frames.FrameBuilder(specs).build(json.loads(checked.body), checked.rows, fill=False)
+    return frames.FrameBuilder(specs).build(checked.value, checked.rows, fill=False)
 
 
 def referee(specs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> pandas.DataFrame:

@@ -44,6 +44,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier, XGBRegressor
 
+from doubleloop.gateway import wire as gateway_wire
 from doubleloop.scorer import frames, process, wire
 from doubleloop.scorer.plans import guarded
 
@@ -265,11 +266,11 @@ class _Together:
 
     def predict(self, header: dict[str, Any], body: bytes) -> Any:
         self.asked.append(header["rows"])
-        return self._double(json.loads(body)[0])
+        return self._double(header["input"][0])
 
     def predict_together(self, requests: list[wire.Frame]) -> Any:
         self.asked.append(sum(header["rows"] for header, _ in requests))
-        return [self._double(json.loads(body)[0]) for _, body in requests]
+        return [self._double(header["input"][0]) for header, _ in requests]
 
     def _double(self, values: list[float]) -> Any:
         known = [value for value in values if value is not None]
@@ -280,16 +281,17 @@ class _Together:
 
 def test_requests_that_wait_are_scored_together_and_answered_each_for_itself() -> None:
     ours, theirs = socket.socketpair()
-    gateway, scorer, model = wire.Connection(ours), wire.Connection(theirs), _Together()
+    scorer, model, decoder = wire.Connection(theirs), _Together(), gateway_wire.Decoder()
     bodies = [[[1.0]], [[2.0, 3.0]], [[None, 4.0]], [[5.0]], [[-1.0]], [[6.0]]]
     for number, columns in enumerate(bodies):
         header = {"op": "score", "id": number, "rows": len(columns[0]), "params": None, "alone": number == 3}
-        gateway.send(header, json.dumps(columns).encode())
+        header |= {"input": columns, "missing": None in columns[0]}
+        ours.sendall(gateway_wire.to_scorer(header))
     worker = threading.Thread(target=_until_closed, args=(scorer, model))
     worker.start()
     found, batches = {}, []
     while len(found) < len(bodies):
-        for header, body in gateway.receive():
+        for header, body in decoder.feed(ours.recv(1 << 16)):
             batches += [header["batch"]] if "batch" in header else []
             found[header["id"]] = json.loads(body) if header["ok"] else header["error"]["message"]
     ours.close()

@@ -73,10 +73,12 @@ class Answering:
         collect = self.deployment.collect
         if record.error is None and not masks.sampled(record.request_id, collect.sampling_rate):
             return
-        assert self.contract is not None
-        inputs = (self.contract.signature or {}).get("inputs", [])
-        names = [str(each.get("name", index)) for index, each in enumerate(inputs)]
-        self.log.append(records.encode(self._masker.record(record, self.contract.layout, names)))
+        if self._masker.masks:
+            assert self.contract is not None
+            inputs = (self.contract.signature or {}).get("inputs", [])
+            names = [str(each.get("name", index)) for index, each in enumerate(inputs)]
+            record = self._masker.record(record, self.contract.layout, names)
+        self.log.append(records.encode(record))
 
     @property
     def collects(self) -> bool:

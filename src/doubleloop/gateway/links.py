@@ -21,6 +21,7 @@ class Link:
     def __init__(self, answered: Answered) -> None:
         self.in_flight: dict[int, None] = {}
         self._answered = answered
+        self._loop = asyncio.get_running_loop()
         self._frames: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         # Values that no caller may see, by the variable that the scorer has them in.
@@ -50,13 +51,13 @@ class Link:
     def send(self, number: int, header: dict[str, Any], body: bytes) -> None:
         self.in_flight[number] = None
         if self._transport is not None:
-            self.write(wire.encode({"op": "score", "id": number, **header}, body))
+            self.write(wire.to_scorer({"op": "score", "id": number, **header}, body))
 
     def write(self, frame: bytes) -> None:
         """At the end of this turn of the loop, with the others of the turn: a write for each would cost more than the
         rest of a small request, and would wake the scorer for the first of those that it could score together."""
         if not self._frames:
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         self._frames.append(frame)
 
     def _flush(self) -> None:
@@ -73,7 +74,7 @@ class Link:
         if self._transport is None or number not in self.in_flight:
             return False
         first = next(iter(self.in_flight)) == number
-        self.write(wire.encode({"op": "cancel", "id": number, "answer": first}))
+        self.write(wire.to_scorer({"op": "cancel", "id": number, "answer": first}))
         if not first:
             del self.in_flight[number]
         return not first

@@ -26,10 +26,11 @@ class Masker:
     def __init__(self, home: Path, collect: desired.Collect) -> None:
         self._drop, self._hash = frozenset(collect.drop), frozenset(collect.hash)
         self._key = _key(paths.serving(home)) if self._hash else b""
+        self.masks = bool(self._drop or self._hash)
 
     def record(self, record: records.Record, layout: str, names: Sequence[str]) -> records.Record:
         """The record without what must not be kept. ``names`` are those of the signature's inputs."""
-        if not self._drop and not self._hash:
+        if not self.masks:
             return record
         return replace(
             record, inputs=self._inputs(record, layout, names), output=self._body(record.output),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,15 +22,16 @@ Answer = tuple[dict[str, Any], bytes]
 
 
 class _Job:
-    __slots__ = ("alone", "body", "future", "header", "number", "queue_timer", "scorer", "since", "timer", "tries")
+    __slots__ = ("alone", "body", "future", "header", "number", "queue_timer", "scorer", "since", "timeout", "tries")
 
-    def __init__(self, number: int, header: dict[str, Any], body: bytes, future: asyncio.Future[Answer]) -> None:
-        self.number, self.header, self.body, self.future = number, header, body, future
+    def __init__(
+        self, number: int, header: dict[str, Any], body: bytes, future: asyncio.Future[Answer], timeout: float
+    ) -> None:
+        self.number, self.header, self.body, self.future, self.timeout = number, header, body, future, timeout
         self.tries = 0
         self.alone = False  # not to be scored together with others
         self.since = time.monotonic()
         self.scorer: Link | None = None
-        self.timer: asyncio.TimerHandle | None = None
         self.queue_timer: asyncio.TimerHandle | None = None
 
 
@@ -47,6 +49,10 @@ class Pool:
         self._scorers: list[Link] = []
         self._queue: deque[_Job] = deque()
         self._jobs: dict[int, _Job] = {}  # sent and unanswered, also those whose caller has gone
+        self._open: dict[int, _Job] = {}  # whose caller waits, oldest first
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf  # when it goes off
         self._numbers = itertools.count(1)
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -58,10 +64,6 @@ class Pool:
     @property
     def queued(self) -> int:
         return len(self._queue)
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._queue or any(not job.future.done() for job in self._jobs.values()))
 
     def has(self, scorer: Link) -> bool:
         return scorer in self._scorers
@@ -94,17 +96,18 @@ class Pool:
             self._queue.appendleft(job)
             self._watch_queue(job)
         self._pump()
-        self._look_quiet()
 
     async def submit(self, header: dict[str, Any], body: bytes, timeout: float) -> Answer:
         """Raises failures.Throttled (queue full, or waited too long), NotReady, TimedOut, ScorerDied."""
-        loop = asyncio.get_running_loop()
-        job = _Job(next(self._numbers), header, body, loop.create_future())
+        job = _Job(next(self._numbers), header, body, self._loop.create_future(), timeout)
         scorer = self._free()
         if scorer is None and len(self._queue) >= self.queue_length * max(1, len(self._scorers)):
             raise failures.Throttled(f"the queue is full ({len(self._queue)} requests wait)", cure="try again later")
-        self._quiet.clear()
-        job.timer = loop.call_later(timeout, self._timed_out, job, timeout)
+        if not self._open:
+            self._quiet.clear()
+        self._open[job.number] = job
+        if job.since + timeout < self._due:
+            self._look_at(job.since + timeout, timeout)
         if scorer is not None:
             self._send(job, scorer)
         else:
@@ -125,8 +128,8 @@ class Pool:
             job.scorer = None
             if not job.future.done():
                 job.future.set_result((header, body))
-        self._pump()
-        self._look_quiet()
+        if self._queue:
+            self._pump()
 
     def _free(self) -> Link | None:
         best = None
@@ -156,8 +159,7 @@ class Pool:
         scorer.send(job.number, {**job.header, "alone": True} if job.alone else job.header, job.body)
 
     def _watch_queue(self, job: _Job) -> None:
-        loop = asyncio.get_running_loop()
-        job.queue_timer = loop.call_later(self.queue_wait, self._waited_too_long, job)
+        job.queue_timer = self._loop.call_later(self.queue_wait, self._waited_too_long, job)
 
     def _waited_too_long(self, job: _Job) -> None:
         wait = f"{self.queue_wait * 1000:.0f} ms"
@@ -166,10 +168,26 @@ class Pool:
         else:
             self._finish(job, failures.NotReady(f"no scorer is running, and none came within {wait}"))
 
-    def _timed_out(self, job: _Job, timeout: float) -> None:
-        self._finish(job, failures.TimedOut(
-            f"no answer within {timeout * 1000:.0f} ms", cure="send fewer rows, or raise request_timeout_ms",
-        ))  # fmt: skip
+    def _look_time(self) -> None:
+        """One timer for all: requests are answered long before their time is over, so that a timer for each would be
+        set and cleared for nothing."""
+        now = time.monotonic()
+        nearest = None
+        for job in list(self._open.values()):
+            left = job.since + job.timeout - now
+            if left <= 0:
+                what = f"no answer within {job.timeout * 1000:.0f} ms"
+                self._finish(job, failures.TimedOut(what, cure="send fewer rows, or raise request_timeout_ms"))
+            elif nearest is None or left < nearest:
+                nearest = left
+        self._due, self._timer = math.inf, None
+        if nearest is not None:
+            self._look_at(now + nearest, nearest)
+
+    def _look_at(self, due: float, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due, self._timer = due, self._loop.call_later(seconds, self._look_time)
 
     def _still_there(self, job: _Job, scorer: Link) -> None:
         if job.scorer is scorer and self._jobs.get(job.number) is job:
@@ -181,19 +199,18 @@ class Pool:
 
     def _leave(self, job: _Job) -> None:
         """The caller has its answer, its error, or has gone: nobody waits for this job any more."""
-        for timer in (job.timer, job.queue_timer):
-            if timer is not None:
-                timer.cancel()
-        if job in self._queue:
-            self._queue.remove(job)
-        if job.scorer is not None and job.scorer.cancel(job.number):
+        del self._open[job.number]
+        if not self._open:
+            self._quiet.set()
+        if job.queue_timer is not None:
+            job.queue_timer.cancel()
+            if job in self._queue:
+                self._queue.remove(job)
+        if job.scorer is None:
+            return
+        if job.scorer.cancel(job.number):
             del self._jobs[job.number]
             job.scorer = None
             self._pump()
-        if job.scorer is not None:  # still working on it: it gets some more time, then it is taken for stuck
-            asyncio.get_running_loop().call_later(self._stuck_after, self._still_there, job, job.scorer)
-        self._look_quiet()
-
-    def _look_quiet(self) -> None:
-        if not self.busy:
-            self._quiet.set()
+        else:  # still working on it: it gets some more time, then it is taken for stuck
+            self._loop.call_later(self._stuck_after, self._still_there, job, job.scorer)

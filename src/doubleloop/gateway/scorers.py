@@ -196,17 +196,17 @@ class Scorer(links.Link):
     def join(self, socket: Path) -> None:
         """Answer the process that listens there, too."""
         if self._transport is not None:
-            self.write(wire.encode({"op": "join", "socket": str(socket)}))
+            self.write(wire.to_scorer({"op": "join", "socket": str(socket)}))
 
     def give_up_plan(self, why: str) -> None:
         if self._transport is not None:
-            self.write(wire.encode({"op": "native", "why": why}))
+            self.write(wire.to_scorer({"op": "native", "why": why}))
 
     async def stop(self) -> None:
         if self._process is None or self.ended.is_set():
             return
         if self._transport is not None:
-            self.write(wire.encode({"op": "stop"}))
+            self.write(wire.to_scorer({"op": "stop"}))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.ended.wait(), STOP_SECONDS)
         await self.kill()

@@ -39,10 +39,8 @@ class Scoring:
             route.refused[error.status] += 1
             route.tally.add(error.status, 0.0, time.time())
             return _identified(messages.failure(error, request_id), request, request_id)
-        for copy in route.mirrors(running):
-            task = asyncio.create_task(self._score(request, copy, request_id, mirrored=True))
-            self._copies.add(task)
-            task.add_done_callback(self._copies.discard)
+        if route.endpoint.mirror_traffic:
+            self._mirror(request, route, running, request_id)
         response = await self._score(request, running, request_id)
         route.tally.add(response.status, (time.perf_counter() - request.arrived) * 1000, time.time())
         response.headers += [
@@ -50,6 +48,12 @@ class Scoring:
             (b"x-model-version", running.deployment.model_version.encode("latin-1", "replace")),
         ]
         return _identified(response, request, request_id)
+
+    def _mirror(self, request: messages.Request, route: Route, picked: Answering, request_id: str) -> None:
+        for copy in route.mirrors(picked):
+            task = asyncio.create_task(self._score(request, copy, request_id, mirrored=True))
+            self._copies.add(task)
+            task.add_done_callback(self._copies.discard)
 
     async def _score(
         self, request: messages.Request, running: Answering, request_id: str, mirrored: bool = False
@@ -96,16 +100,20 @@ class _Attempt:
             response = await self._script(limits)
         else:
             assert contract.checker is not None
-            response = await self._model(payloads.parse(self._request.body, limits), contract.checker)
+            response = await self._model(contract.checker, limits)
         self._log(response.status, None if response.status < 400 else "the script answered with this status")
         return response
 
-    async def _model(self, payload: payloads.Payload, checker: signatures.Checker) -> messages.Response:
-        checked = checker.check(payload)
-        self._rows, self._inputs, self._names = checked.rows, checked.body, checked.header.get("names")
-        _, body = await self._send(checked.header, checked.body)
-        self._output = body
-        return messages.Response(200, body if checked.azure else b'{"predictions":' + body + b"}")
+    async def _model(self, checker: signatures.Checker, limits: limit.Limits) -> messages.Response:
+        body = self._request.body
+        checked = checker.straight(body, limits) or checker.check(payloads.parse(body, limits))
+        self._rows, self._names = checked.rows, checked.header.get("names")
+        if self._running.deployment.collect.inputs:
+            self._inputs = orjson.dumps(checked.value)
+        checked.header["input"] = checked.value
+        _, answer = await self._send(checked.header, b"")
+        self._output = answer
+        return messages.Response(200, answer if checked.azure else b'{"predictions":' + answer + b"}")
 
     async def _script(self, limits: limit.Limits) -> messages.Response:
         value = payloads.decode(self._request.body, limits)
@@ -166,6 +174,8 @@ class _Attempt:
         return response
 
     def _headers(self, wanted: tuple[str, ...]) -> dict[str, str] | None:
+        if not wanted:
+            return None
         found = {name: self._request.headers.get(name.encode()) for name in wanted}
         return {name: value.decode("latin-1") for name, value in found.items() if value is not None} or None
 

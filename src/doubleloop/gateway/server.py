@@ -75,6 +75,8 @@ class Server:
 class Connection(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._most_header_bytes = server.limits.max_header_bytes
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._waiting: deque[tuple[messages.Request | messages.Response, bool]] = deque()
@@ -134,19 +136,21 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         self._url += url
-        self._count_header(len(url))
+        self._header_bytes += len(url)
+        if self._header_bytes > self._most_header_bytes:
+            self._refuse_headers()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_header(len(name) + len(value))
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > self._most_header_bytes:
+            self._refuse_headers()
         key = name.lower()
         if key in self._headers and key in (b"authorization", b"content-type", b"azureml-model-deployment"):
             self._refuse(errors.InvalidInput(f"the header {key.decode()} is given twice"))
         self._headers[key] = value
 
-    def _count_header(self, size: int) -> None:
-        self._header_bytes += size
-        if self._header_bytes > self._server.limits.max_header_bytes:
-            self._refuse(_HeadersTooLarge(f"more than {self._server.limits.max_header_bytes} bytes of headers"))
+    def _refuse_headers(self) -> None:
+        self._refuse(_HeadersTooLarge(f"more than {self._most_header_bytes} bytes of headers"))
 
     def on_headers_complete(self) -> None:
         length = self._headers.get(b"content-length", b"")
@@ -170,15 +174,16 @@ class Connection(asyncio.Protocol):
             return
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         path, _, query = self._url.decode("latin-1").partition("?")
+        method = self._parser.get_method()
         request = messages.Request(
-            self._parser.get_method().decode("latin-1"), path, self._headers, body,
+            "POST" if method == b"POST" else method.decode("latin-1"), path, self._headers, body,
             time.perf_counter(), time.time_ns() // 1000, query,
         )  # fmt: skip
         self._waiting.append((request, self._parser.should_keep_alive()))
         if len(self._waiting) >= PIPELINED and self._transport is not None:
             self._transport.pause_reading()
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._work())
+            self._task = self._loop.create_task(self._work())
 
     # answering
 
@@ -204,10 +209,13 @@ class Connection(asyncio.Protocol):
     def _write(self, response: messages.Response, keep: bool, head_only: bool = False) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        reason = REASONS.get(response.status, b"")
-        lines = [b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n"
-                 % (response.status, reason, response.content_type, len(response.body))]  # fmt: skip
-        lines += [b"%b: %b\r\n" % (name, _one_line(value)) for name, value in response.headers]
+        reason, size = REASONS.get(response.status, b""), len(response.body)
+        lines = [
+            b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n"
+            % (response.status, reason, response.content_type, size)
+        ]
+        for name, value in response.headers:
+            lines.append(b"%b: %b\r\n" % (name, value if value.isalnum() else _one_line(value)))
         if not keep:
             lines.append(b"connection: close\r\n")
         lines.append(b"\r\n")

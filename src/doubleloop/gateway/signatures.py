@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import orjson
 
 from doubleloop.base import errors
-from doubleloop.gateway import failures, payloads, values
+from doubleloop.gateway import failures, payloads, straight, values
+from doubleloop.gateway import limits as limit
 
 PARAM_TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,), "integer": (int,), "long": (int,), "float": (float, int), "double": (float, int),
@@ -24,12 +25,13 @@ PARAM_TYPES: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """``body`` is what the scorer gets and what the log keeps: JSON columns in the order of the signature (None
-    for an optional column that was left out), or a tensor. ``header`` goes into the frame to the scorer."""
+    """``value`` is what the scorer gets and what the log keeps: columns in the order of the signature (None for an
+    optional column that was left out), or a tensor. ``header`` goes into the frame to the scorer: ``missing`` is in it
+    when a column lacks a value."""
 
     rows: int
     header: dict[str, Any]
-    body: bytes
+    value: Any
     azure: bool
 
 
@@ -38,6 +40,10 @@ class Checker(Protocol):
 
     def check(self, payload: payloads.Payload) -> Checked:
         """Raises errors.InvalidInput naming row and column."""
+        ...
+
+    def straight(self, body: bytes, limits: limit.Limits) -> Checked | None:
+        """What ``check`` would make of the body's payload, found at once; None when only that can tell."""
         ...
 
 
@@ -76,6 +82,18 @@ class ColumnChecker:
         self._params = params
         listed = [f"{name} ({kind})" for name, kind in zip(self._names, self._types, strict=True)]
         self._expected = "the model expects: " + ", ".join(listed[:50]) + (", ..." if len(listed) > 50 else "")
+        self._straight = straight.Straight.of(self._names if self._named else None, specs)
+
+    def straight(self, body: bytes, limits: limit.Limits) -> Checked | None:
+        found = None if self._straight is None else self._straight.rows(body, limits)
+        if found is None:
+            return None
+        data, azure = found
+        header: dict[str, Any] = {"rows": len(data)}
+        if any(None in row for row in data):
+            header["missing"] = True
+        columns = [[value] for value in data[0]] if len(data) == 1 else list(map(list, zip(*data, strict=True)))
+        return Checked(len(data), header, columns, azure)
 
     def check(self, payload: payloads.Payload) -> Checked:
         columns, rows = self._columns(payload)
@@ -83,7 +101,9 @@ class ColumnChecker:
         for name, check, optional, column in zip(self._names, self._checks, self._optional, columns, strict=True):
             checked.append(None if column is None else check(name, column, optional))
         header = self._params.header({"rows": rows}, payload)
-        return Checked(rows, header, orjson.dumps(checked), payload.azure)
+        if any(column is None or None in column for column in checked):
+            header["missing"] = True
+        return Checked(rows, header, checked, payload.azure)
 
     def _columns(self, payload: payloads.Payload) -> tuple[Sequence[Sequence[Any] | None], int]:
         data = payload.data
@@ -179,7 +199,10 @@ class UnsignedChecker:
                     name = names[position] if names else str(position)
                     raise failures.cell(row, name, "a single value", failures.describe(value))
         header = self._params.header({"rows": rows, "names": names}, payload)
-        return Checked(rows, header, orjson.dumps(columns), payload.azure)
+        return Checked(rows, header, list(map(list, columns)), payload.azure)
+
+    def straight(self, body: bytes, limits: limit.Limits) -> Checked | None:
+        return None
 
     def _columns(self, payload: payloads.Payload) -> tuple[list[str] | None, Sequence[Sequence[Any]], int]:
         data, rows = payload.data, len(payload.data)

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-import orjson
-
 from doubleloop.base import errors
 from doubleloop.gateway import failures, payloads, signatures
+from doubleloop.gateway import limits as limit
 
 INTEGERS = {f"{sign}int{bits}": (0 if sign else -(2 ** (bits - 1)), 2**bits - 1 if sign else 2 ** (bits - 1) - 1)
             for sign in ("", "u") for bits in (8, 16, 32, 64)}  # fmt: skip
@@ -39,7 +38,10 @@ class TensorChecker:
                 if len(tensor) != rows:
                     raise failures.shape(f"tensor '{name}' has {len(tensor)} rows, the first has {rows}", tensor=name)
         header = self._params.header({"rows": rows}, payload)
-        return signatures.Checked(rows, header, orjson.dumps(value), payload.azure)
+        return signatures.Checked(rows, header, value, payload.azure)
+
+    def straight(self, body: bytes, limits: limit.Limits) -> signatures.Checked | None:
+        return None
 
     def _single(self, payload: payloads.Payload, spec: _Spec) -> list[Any]:
         if payload.form is payloads.Form.COLUMNS and spec.name is not None and list(payload.data) == [spec.name]:

@@ -10,6 +10,8 @@ import json
 import math
 from typing import Any
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 
 class NotJson(Exception):
     """The model returned something that has no JSON form."""
@@ -17,6 +19,10 @@ class NotJson(Exception):
 
 def encode(value: Any) -> bytes:
     """Compact UTF-8 JSON on one line. Raises NotJson."""
+    if getattr(getattr(value, "dtype", None), "kind", "O") in "fiu" and getattr(value, "ndim", 0) == 1:
+        text = "[" + ",".join(map(repr, value.tolist())) + "]"
+        if "n" not in text:  # nan, inf
+            return text.encode("ascii")
     plain = to_plain(value)
     try:
         return _dumps(plain)
@@ -113,4 +119,4 @@ def _without_nan(value: Any) -> Any:
 
 
 def _dumps(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _ENCODE(value).encode("utf-8", "replace")

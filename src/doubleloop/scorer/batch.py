@@ -65,9 +65,8 @@ def score(folder, table, kits=""):
         header, columns = {"rows": rows}, signed(table, inputs)
     else:
         header, columns = {"rows": rows, "names": table["columns"]}, unsigned(table)
-    body = json.dumps(columns).encode("utf-8")
     # The model itself is judged; the plan that would answer in its place is held against it.
-    found = answers.encode(model.predict(header, body, native=True))
+    found = answers.encode(model.predict({**header, "input": columns}, native=True))
     predictions = one_each(json.loads(found.decode("utf-8")), rows)
     return {
         "rows": rows,

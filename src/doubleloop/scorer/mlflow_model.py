@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -93,12 +92,12 @@ class MlflowModel:
             "together": self.together,
         }
 
-    def predict(self, header: Dict[str, Any], body: bytes, native: bool = False) -> Any:
-        """``header``: rows, names (unsigned models only), params. ``body``: JSON columns, or a JSON tensor.
+    def predict(self, header: Dict[str, Any], body: bytes = b"", native: bool = False) -> Any:
+        """``header``: rows, names (unsigned models only), params, input (columns, or a tensor).
 
         ``native``: asked of the model itself, though there is a plan.
         """
-        value = json.loads(body.decode("utf-8"))
+        value = header["input"]
         params = header.get("params")
         if self._direct is not None and params is None:
             return self._native(value, header["rows"]) if native else self._answer(value, header["rows"])
@@ -123,7 +122,7 @@ class MlflowModel:
         """What ``predict`` gives for each of several requests without params or missing values, scored as one table;
         None when the answer is no array with one entry a row."""
         rows = [header["rows"] for header, _ in requests]
-        tables = [json.loads(body.decode("utf-8")) for _, body in requests]
+        tables = [header["input"] for header, _ in requests]
         together = [[value for part in parts for value in part] for parts in zip(*tables)]
         found = self._answer(together, sum(rows))
         if not hasattr(found, "__len__") or len(found) != sum(rows) or not hasattr(found, "dtype"):

@@ -3,9 +3,9 @@
 Frames to the gateway: ``hello`` (token, pid), ``ready`` (description) or ``failed`` (error), ``answer`` (id, ok,
 ms; the body is the result as JSON), ``pong``, ``collected`` (collection, correlation, time, rows; the body is the
 records), ``disagreed`` (why, difference: a plan and its model gave different answers, and the model answers from now
-on). Frames from it: ``score`` (id, rows, ...; ``alone``: with no other), ``cancel`` (id: drop it if it has not begun;
-``answer``: and say so), ``native`` (why: use the plan no more), ``join`` (socket: answer the process that listens
-there, too), ``ping``, ``stop``.
+on). Frames from it: ``score`` (id, rows, ...; ``input``: what the model is given, ``missing``: a value of it is not
+there, ``alone``: with no other), ``cancel`` (id: drop it if it has not begun; ``answer``: and say so), ``native`` (why:
+use the plan no more), ``join`` (socket: answer the process that listens there, too), ``ping``, ``stop``.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def _together(model: Any, queue: Any) -> List[wire.Frame]:
         rows += header["rows"]
         if len(found) >= MOST_REQUESTS or rows > MOST_ROWS or header.get("alone") or header.get("params") is not None:
             break
-        if b"null" in body:
+        if header.get("missing"):
             break
         found.append((header, body))
     return found
