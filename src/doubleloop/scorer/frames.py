@@ -41,6 +41,7 @@ class FrameBuilder:
         self._names = [spec["name"] for spec in specs] if named else list(range(len(specs)))
         kinds = set(self._types)
         self._matrix = NUMERIC.get(self._types[0]) if len(kinds) == 1 else None
+        self._inferred = kinds <= {"double", "long", "boolean", "string"}
         if self._names:
             self._index = pandas.Index(self._names)
 
@@ -51,6 +52,9 @@ class FrameBuilder:
             # One block for the whole frame: several times cheaper than one array per column.
             block = self._numpy.array(columns, dtype=self._matrix)
             return self._pandas.DataFrame(block.T, columns=self._index, copy=False)
+        if self._inferred and all(map(_as_inferred, self._types, columns)):
+            # pandas finds the same types by itself, in half the time for one row.
+            return self._pandas.DataFrame(list(zip(*columns)), columns=self._index)  # type: ignore[arg-type]
         data = {}  # type: Dict[Any, Any]
         for name, kind, values in zip(self._names, self._types, columns):
             if values is None:
@@ -79,6 +83,13 @@ class FrameBuilder:
             # As pandas itself would infer it: object up to pandas 2, str from pandas 3 on.
             return pandas.Series(values) if values else pandas.Series(values, dtype=object)
         return pandas.Series(values, dtype=object)
+
+
+def _as_inferred(kind: str, values: Optional[List[Any]]) -> bool:
+    """Whether pandas gives a column of these values the type of its kind without being told."""
+    if values is None or None in values:
+        return False
+    return kind != "double" or set(map(type, values)) == {float}
 
 
 def unsigned(columns: List[List[Any]], names: Optional[List[str]]) -> Any:
