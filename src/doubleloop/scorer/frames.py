@@ -54,7 +54,7 @@ class FrameBuilder:
             return self._pandas.DataFrame(block.T, columns=self._index, copy=False)
         if self._inferred and all(map(_as_inferred, self._types, columns)):
             # pandas finds the same types by itself, in half the time for one row.
-            return self._pandas.DataFrame(list(zip(*columns)), columns=self._index)  # type: ignore[arg-type]
+            return self._pandas.DataFrame(list(zip(*columns)), columns=self._index)
         data = {}  # type: Dict[Any, Any]
         for name, kind, values in zip(self._names, self._types, columns):
             if values is None:
