@@ -58,7 +58,7 @@ class Watch:
 
     def answered(
         self, inputs: dict[str, list[Any]], outputs: list[Any], *, start: datetime = NOW - timedelta(hours=12),
-        deployment: str = "blue", status: int = 200, mirrored: bool = False,
+        deployment: str = "blue", status: int = 200, mirrored: bool = False, more: dict[str, list[Any]] | None = None,
     ) -> list[str]:  # fmt: skip
         """Write answered rows, one a second from ``start``; returns their request ids."""
         rows = len(outputs)
@@ -69,7 +69,7 @@ class Watch:
                 "request_id": ids, "row": [0] * rows, "time": times, "received_at": times, "deployment": deployment,
                 "deployment_id": f"{deployment}-id", "model": "m", "model_version": "1", "status": status,
                 "latency_ms": 1.0, "mirrored": mirrored, "error": None,
-                **{f"in.{name}": values for name, values in inputs.items()}, "out.prediction": outputs,
+                **{f"in.{name}": values for name, values in inputs.items()}, "out.prediction": outputs, **(more or {}),
             },
             schema_overrides={**log.COLUMNS},
         )  # fmt: skip

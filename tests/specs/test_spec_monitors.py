@@ -51,6 +51,9 @@ SIGNALS = """create_monitor:
     attribution:
       type: feature_attribution_drift
       metric_thresholds: {normalized_discounted_cumulative_gain: 0.9}
+    own:
+      type: custom
+      component_id: azureml:my_signal:1
   alert_notification: {emails: [abc@example.com]}
 """
 
@@ -75,9 +78,36 @@ def test_every_signal_is_read() -> None:
 
 def test_signals_that_are_not_computed_are_kept_and_noted() -> None:
     document = parse(SIGNALS)
-    assert document.model.create_monitor.monitoring_signals["attribution"].type == "feature_attribution_drift"
+    signals = document.model.create_monitor.monitoring_signals
+    assert signals["own"].component_id == "azureml:my_signal:1"
+    assert signals["attribution"].metric_thresholds.normalized_discounted_cumulative_gain == 0.9
     (note,) = [note for note in document.notices if note.field == "type"]
-    assert "not computed yet" in note.why and note.where.line == 40
+    assert "not computed yet" in note.why and note.where.line == 43
+
+
+OWN = """create_monitor:
+  monitoring_signals:
+    guess: {type: estimated_performance, metric_thresholds: {classification: {roc_auc: 0.7}}}
+    parts: {type: segment_performance, segment_by: kind}
+    groups: {type: fairness, sensitive_features: [sex, age], positive_label: yes}
+    left: {type: residual_drift, metric_thresholds: {residual_autocorrelation: 0.01}}
+    words: {type: text_drift, features: question, metric_thresholds: {out_of_vocabulary_rate: 0.2}}
+    space: {type: embedding_drift, features: [vector], of_outputs: true}
+"""
+
+
+def test_signals_of_our_own_are_read_without_a_word() -> None:
+    document = parse(OWN)
+    signals = document.model.create_monitor.monitoring_signals
+    assert document.notices == ()
+    assert signals["guess"].metric_thresholds.classification.roc_auc == 0.7
+    assert (signals["parts"].segment_by, signals["parts"].min_rows) == (["kind"], 30)
+    assert signals["groups"].sensitive_features == ["sex", "age"]
+    assert signals["words"].metric_thresholds.out_of_vocabulary_rate == 0.2
+    assert signals["space"].of_outputs is True
+    with pytest.raises(errors.InvalidInput) as caught:
+        parse(OWN.replace("segment_by: kind", "min_rows: 5"))
+    assert caught.value.where.line == 4 + HEAD.count("\n")
 
 
 def test_without_signals_the_three_defaults_of_azure_apply() -> None:

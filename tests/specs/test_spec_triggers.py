@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from doubleloop.base import errors
 from doubleloop.specs import documents, timezones, triggers
-from doubleloop.specs.kinds import monitors, schedules
+from doubleloop.specs.kinds import schedules, signal_data
 
 NOW = datetime(2024, 5, 15, 12, 30, tzinfo=UTC)
 DAYS = {"monday": rrule.MO, "wednesday": rrule.WE, "friday": rrule.FR, "sunday": rrule.SU}
@@ -258,8 +258,8 @@ def test_default_windows_follow_the_trigger(values: dict, days: int) -> None:
     assert reference == triggers.Window(window.start - timedelta(days=2 * days), window.start)
 
 
-def data(**values: Any) -> monitors.SignalData:
-    return monitors.SignalData.model_validate(values)
+def data(**values: Any) -> signal_data.SignalData:
+    return signal_data.SignalData.model_validate(values)
 
 
 def test_written_windows_win_and_default_is_the_default() -> None:

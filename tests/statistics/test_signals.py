@@ -34,7 +34,10 @@ DRIFT = [name for name, metric in metrics.BY_NAME.items() if metric.family is me
 
 
 @pytest.mark.parametrize("name", ["two_sample_kolmogorov_smirnov_test", "pearsons_chi_squared_test", "accuracy",
-                                  "precision", "recall", "f1", "roc_auc", "r2"])  # fmt: skip
+                                  "precision", "recall", "f1", "roc_auc", "r2", "selection_rate_ratio", "mae_ratio",
+                                  "normalized_discounted_cumulative_gain", "residual_mean_shift",
+                                  "residual_variance_shift", "residual_autocorrelation", "residual_normality",
+                                  "maximum_mean_discrepancy_test", "classifier_two_sample_test"])  # fmt: skip
 def test_what_should_be_high_alerts_below_its_threshold(name):
     assert signals.breached(name, 0.04, 0.05)
     assert not signals.breached(name, 0.05, 0.05)
@@ -43,7 +46,10 @@ def test_what_should_be_high_alerts_below_its_threshold(name):
 
 @pytest.mark.parametrize("name", ["jensen_shannon_distance", "population_stability_index", "mae", "mse", "rmse", "mape",
                                   "normalized_wasserstein_distance", "null_value_rate", "data_type_error_rate",
-                                  "out_of_bounds_rate", "log_loss"])  # fmt: skip
+                                  "out_of_bounds_rate", "log_loss", "selection_rate_difference",
+                                  "equalized_odds_difference", "accuracy_difference", "mae_difference",
+                                  "maximum_mean_discrepancy", "classifier_two_sample",
+                                  "out_of_vocabulary_rate"])  # fmt: skip
 def test_what_should_be_low_alerts_above_its_threshold(name):
     assert signals.breached(name, 0.06, 0.05)
     assert not signals.breached(name, 0.05, 0.05)
@@ -60,7 +66,7 @@ def test_bias_alerts_on_either_side_of_zero():
 def test_every_metric_has_a_side_and_a_function():
     for name in metrics.BY_NAME:
         assert isinstance(signals.breached(name, 1.0, 0.5), bool)
-    assert len(metrics.BY_NAME) == 20
+    assert len(metrics.BY_NAME) == 36
 
 
 def test_nothing_is_said_about_nan():
@@ -111,6 +117,13 @@ def test_options_that_a_metric_does_not_take_are_refused():
         signals.evaluate("mae", [1.0], [1.0], average="macro")
     with pytest.raises(errors.InvalidInput, match="option"):
         signals.evaluate("null_value_rate", [1.0], [1.0], average="macro")
+
+
+def test_metrics_of_more_than_one_column_say_where_they_are():
+    for name in ("selection_rate_ratio", "residual_mean_shift", "maximum_mean_discrepancy"):
+        with pytest.raises(errors.InvalidInput, match="not a metric of one column") as caught:
+            signals.evaluate(name, [1.0], [1.0])
+        assert "statistics." in caught.value.cure
 
 
 def test_rows_on_one_side_and_a_profile_on_the_other_are_refused():

@@ -16,7 +16,7 @@ from croniter import CroniterBadDateError, croniter
 
 from doubleloop.base import clock
 from doubleloop.specs import timezones
-from doubleloop.specs.kinds import monitors, schedules
+from doubleloop.specs.kinds import schedules, signal_data
 
 Trigger = schedules.CronTrigger | schedules.RecurrenceTrigger
 
@@ -174,7 +174,7 @@ def default_size(trigger: Trigger) -> timedelta:
     return timedelta(days=days * trigger.interval) if days else timedelta(days=1)
 
 
-def production_window(trigger: Trigger, data: monitors.SignalData | None, now: datetime) -> Window:
+def production_window(trigger: Trigger, data: signal_data.SignalData | None, now: datetime) -> Window:
     """The time of production data that a run at ``now`` looks at."""
     size, offset, fixed = _written(data)
     if fixed:
@@ -184,7 +184,7 @@ def production_window(trigger: Trigger, data: monitors.SignalData | None, now: d
 
 
 def reference_window(
-    trigger: Trigger, data: monitors.SignalData | None, production: monitors.SignalData | None, now: datetime
+    trigger: Trigger, data: signal_data.SignalData | None, production: signal_data.SignalData | None, now: datetime
 ) -> Window | None:
     """The time of reference data; None means the whole of the asset.
 
@@ -202,7 +202,7 @@ def reference_window(
     return Window(end - (size or 2 * default_size(trigger)), end)
 
 
-def _written(data: monitors.SignalData | None) -> tuple[timedelta | None, timedelta | None, Window | None]:
+def _written(data: signal_data.SignalData | None) -> tuple[timedelta | None, timedelta | None, Window | None]:
     """Size, offset and fixed window as written; ``default`` counts as not written."""
     window = data.data_window if data else None
     if window and window.window_start and window.window_end:

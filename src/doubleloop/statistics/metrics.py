@@ -15,6 +15,11 @@ class Family(StrEnum):
     QUALITY = "quality"
     REGRESSION = "regression"
     CLASSIFICATION = "classification"
+    ATTRIBUTION = "attribution"
+    FAIRNESS = "fairness"
+    RESIDUALS = "residuals"
+    VECTORS = "vectors"
+    TEXT = "text"
 
 
 class Alert(StrEnum):
@@ -64,6 +69,22 @@ _ALL = (
     Metric("f1", Family.CLASSIFICATION, Alert.BELOW),
     Metric("roc_auc", Family.CLASSIFICATION, Alert.BELOW),
     Metric("log_loss", Family.CLASSIFICATION, Alert.ABOVE),
+    Metric("normalized_discounted_cumulative_gain", Family.ATTRIBUTION, Alert.BELOW),
+    Metric("selection_rate_difference", Family.FAIRNESS, Alert.ABOVE),
+    Metric("selection_rate_ratio", Family.FAIRNESS, Alert.BELOW),
+    Metric("equalized_odds_difference", Family.FAIRNESS, Alert.ABOVE),
+    Metric("accuracy_difference", Family.FAIRNESS, Alert.ABOVE),
+    Metric("mae_difference", Family.FAIRNESS, Alert.ABOVE),
+    Metric("mae_ratio", Family.FAIRNESS, Alert.BELOW),
+    Metric("residual_mean_shift", Family.RESIDUALS, Alert.BELOW),
+    Metric("residual_variance_shift", Family.RESIDUALS, Alert.BELOW),
+    Metric("residual_autocorrelation", Family.RESIDUALS, Alert.BELOW),
+    Metric("residual_normality", Family.RESIDUALS, Alert.BELOW),
+    Metric("maximum_mean_discrepancy", Family.VECTORS, Alert.ABOVE),
+    Metric("maximum_mean_discrepancy_test", Family.VECTORS, Alert.BELOW),
+    Metric("classifier_two_sample", Family.VECTORS, Alert.ABOVE),
+    Metric("classifier_two_sample_test", Family.VECTORS, Alert.BELOW),
+    Metric("out_of_vocabulary_rate", Family.TEXT, Alert.ABOVE),
 )
 
 BY_NAME = {metric.name: metric for metric in _ALL}

@@ -25,6 +25,11 @@ from doubleloop.statistics import (
     sketches,
 )
 
+_WHERE = {
+    metrics.Family.ATTRIBUTION: "attribution", metrics.Family.FAIRNESS: "fairness", metrics.Family.TEXT: "texts",
+    metrics.Family.RESIDUALS: "residuals", metrics.Family.VECTORS: "embeddings",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Value:
@@ -61,6 +66,10 @@ def evaluate(metric: str, reference: Any, current: Any, kind: schema.Kind | str 
     asked = metrics.named(metric)
     if asked.family in (metrics.Family.REGRESSION, metrics.Family.CLASSIFICATION):
         return _performance(asked, reference, current, options)
+    if asked.family not in (metrics.Family.DRIFT, metrics.Family.QUALITY):
+        raise errors.InvalidInput(
+            f"{metric} is not a metric of one column", cure=f"It is computed in statistics.{_WHERE[asked.family]}."
+        )
     if options:
         raise errors.InvalidInput(f"{metric} takes no option {', '.join(options)}", cure="Leave it out.")
     if isinstance(reference, profiles.ColumnProfile) != isinstance(current, profiles.ColumnProfile):

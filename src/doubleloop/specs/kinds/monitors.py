@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from doubleloop.base import clock
-from doubleloop.specs import fields, support
-from doubleloop.specs.fields import Accepted, Flag, Fold, Int, LooseText, Many, Number, Share, Spec, Text
-from doubleloop.specs.kinds import infrastructure
-from doubleloop.specs.kinds.values import InputMode, Persona
-
-
-def _span(value: str) -> str:
-    if value.lower() == "default":
-        return "default"
-    if clock.duration(value).total_seconds() < 0:
-        raise ValueError(f"'{value}' is a negative duration")
-    return value
-
-
-Span = Annotated[Text, AfterValidator(_span)]
-Limit = Annotated[Number, Field(ge=0)]
-Context = Annotated[
-    Literal["model_inputs", "model_outputs", "model_inputs_outputs", "training", "test", "validation", "ground_truth"],
-    Fold,
-]
+from doubleloop.specs import support
+from doubleloop.specs.fields import Accepted, Flag, Fold, Int, Many, Share, Spec, Text
+from doubleloop.specs.kinds import infrastructure, model_signals
+from doubleloop.specs.kinds.signal_data import (
+    Compared,
+    DriftThresholds,
+    Features,
+    FeatureTypes,
+    Limit,
+    Segment,
+    SignalData,
+    Watched,
+)
+from doubleloop.specs.kinds.values import Persona
 
 
 class MonitorCompute(Spec):
@@ -45,86 +38,6 @@ class Target(Spec):
     ) = Field(None, description="classification, regression or question_answering.")
     endpoint_deployment_id: Text | None = Field(None, description="azureml:ENDPOINT:DEPLOYMENT.")
     model_id: Text | None = Field(None, description="azureml:MODEL:VERSION, when no deployment is watched.")
-
-
-class MonitorInput(Spec):
-    title: ClassVar[str] = "monitor › input_data"
-
-    path: Text = Field(description="The data: any reference.", json_schema_extra=fields.path())
-    type: Annotated[Literal["uri_folder", "uri_file", "mltable"], Fold] | None = Field(
-        None, description="uri_folder, uri_file or mltable."
-    )
-    mode: InputMode | None = Field(None, description="How it is read.")
-    datastore: Text | None = Field(None, description="Datastore to upload a local path to.")
-    path_on_compute: Text | None = Field(None, description="Where Azure mounts it.")
-
-
-class Window(Spec):
-    title: ClassVar[str] = "monitor › data_window"
-
-    lookback_window_size: Span | None = Field(None, description="Length of the window: P7D, 1d, or default.")
-    lookback_window_offset: Span | None = Field(None, description="How far back it ends: P0D, P7D, or default.")
-    window_start: fields.Moment | None = Field(None, description="First day of a fixed window: YYYY-MM-DD.")
-    window_end: fields.Moment | None = Field(None, description="Last day of a fixed window: YYYY-MM-DD.")
-
-
-class Columns(Spec):
-    title: ClassVar[str] = "monitor › data_column_names"
-
-    target_column: Text | None = Field(None, description="The true value.")
-    prediction: Text | None = Field(None, description="The model's answer.")
-    prediction_probability: Text | None = Field(None, description="The model's probability.")
-    correlation_id: Text | None = Field(None, description="The id that joins inputs, outputs and true values.")
-
-
-class SignalData(Spec):
-    title: ClassVar[str] = "monitor › production_data, reference_data"
-
-    input_data: MonitorInput | None = Field(None, description="The data; left out, what the endpoint logged.")
-    data_context: Context | None = Field(None, description="What the data is: model_inputs, training, ...")
-    pre_processing_component: Text | None = Field(None, description="Component that turns raw files into a table.")
-    data_column_names: Columns | None = Field(None, description="Which column is what.")
-    data_window: Window | None = Field(None, description="Which time of it; see the default windows.")
-    data_window_size: Span | None = Field(None, description="Older name of lookback_window_size.")
-    target_column_name: Text | None = Field(None, description="Older name of data_column_names.target_column.")
-
-
-class Segment(Spec):
-    title: ClassVar[str] = "monitor › data_segment"
-
-    feature_name: Text = Field(description="Column that the rows are chosen by.")
-    feature_values: list[LooseText] = Field(description="Values of the rows to look at.")
-
-
-class TopFeatures(Spec):
-    title: ClassVar[str] = "monitor › features"
-
-    top_n_feature_importance: Annotated[Int, Field(ge=1)] = Field(10, description="The most important features.")
-
-
-class NumericalDrift(Spec):
-    title: ClassVar[str] = "drift thresholds › numerical"
-
-    jensen_shannon_distance: Limit | None = Field(None, description="Alert above (0 to 1).")
-    normalized_wasserstein_distance: Limit | None = Field(None, description="Alert above (in reference deviations).")
-    population_stability_index: Limit | None = Field(None, description="Alert above.")
-    two_sample_kolmogorov_smirnov_test: Share | None = Field(None, description="p-value; alert below.")
-
-
-class CategoricalDrift(Spec):
-    title: ClassVar[str] = "drift thresholds › categorical"
-
-    jensen_shannon_distance: Limit | None = Field(None, description="Alert above (0 to 1).")
-    population_stability_index: Limit | None = Field(None, description="Alert above.")
-    pearsons_chi_squared_test: Share | None = Field(None, description="p-value; alert below.")
-
-
-class DriftThresholds(Spec):
-    title: ClassVar[str] = "monitor › drift thresholds"
-
-    numerical: NumericalDrift | None = Field(None, description="For numerical columns.")
-    categorical: CategoricalDrift | None = Field(None, description="For categorical columns.")
-    threshold: Accepted | None = Field(None, description="A field of Azure's schema without a meaning.")
 
 
 class QualityLimits(Spec):
@@ -167,34 +80,7 @@ class PerformanceThresholds(Spec):
     threshold: Accepted | None = Field(None, description="A field of Azure's schema without a meaning.")
 
 
-def _features_shape(value: Any) -> str:
-    if isinstance(value, str):
-        return "<all>"
-    return "<names>" if isinstance(value, list) else "<top>"
-
-
-Features = Annotated[
-    Annotated[Annotated[Literal["all_features"], Fold], Tag("<all>")]
-    | Annotated[list[Text], Tag("<names>")]
-    | Annotated[TopFeatures, Tag("<top>")],
-    Discriminator(_features_shape),
-]
-FeatureTypes = dict[str, Annotated[Literal["numerical", "categorical"], Fold]]
-
-
-class _Signal(Spec):
-    alert_enabled: Flag = Field(True, description="Whether a crossed threshold raises an alert.")
-    properties: Accepted | None = Field(None, description="Settings of Azure's own component.")
-
-
-class _Compared(_Signal):
-    production_data: SignalData | None = Field(None, description="What came in; left out, the endpoint's log.")
-    reference_data: SignalData | None = Field(
-        None, description="What to compare with; left out, earlier production data."
-    )
-
-
-class DataDrift(_Compared):
+class DataDrift(Compared):
     title: ClassVar[str] = "monitor › data_drift"
 
     type: Annotated[Literal["data_drift"], Fold] = Field(description="data_drift")
@@ -204,7 +90,7 @@ class DataDrift(_Compared):
     metric_thresholds: DriftThresholds | None = Field(None, description="Metrics to compute and when they alert.")
 
 
-class PredictionDrift(_Compared):
+class PredictionDrift(Compared):
     title: ClassVar[str] = "monitor › prediction_drift"
 
     type: Annotated[Literal["prediction_drift"], Fold] = Field(description="prediction_drift")
@@ -213,7 +99,7 @@ class PredictionDrift(_Compared):
     metric_thresholds: DriftThresholds | None = Field(None, description="Metrics to compute and when they alert.")
 
 
-class DataQuality(_Compared):
+class DataQuality(Compared):
     title: ClassVar[str] = "monitor › data_quality"
 
     type: Annotated[Literal["data_quality"], Fold] = Field(description="data_quality")
@@ -222,7 +108,7 @@ class DataQuality(_Compared):
     metric_thresholds: QualityThresholds | None = Field(None, description="Metrics to compute and when they alert.")
 
 
-class ModelPerformance(_Signal):
+class ModelPerformance(Watched):
     title: ClassVar[str] = "monitor › model_performance"
 
     type: Annotated[Literal["model_performance"], Fold] = Field(description="model_performance")
@@ -239,9 +125,9 @@ class UnservedSignal(Spec):
 
     title: ClassVar[str] = "monitor › other signals"
 
-    type: Annotated[
-        Literal["feature_attribution_drift", "custom", "generation_safety_quality", "generation_token_statistics"], Fold
-    ] = Field(description="The signal's type.")
+    type: Annotated[Literal["custom", "generation_safety_quality", "generation_token_statistics"], Fold] = Field(
+        description="The signal's type."
+    )
     alert_enabled: Flag = Field(True, description="Whether a crossed threshold raises an alert.")
     production_data: Annotated[list[SignalData], Many] | None = Field(None, description="What came in.")
     reference_data: SignalData | None = Field(None, description="What to compare with.")
@@ -256,7 +142,7 @@ class UnservedSignal(Spec):
     sampling_rate: Share | None = Field(None, description="Share of requests to look at.")
 
 
-_UNSERVED = ("feature_attribution_drift", "custom", "generation_safety_quality", "generation_token_statistics")
+_UNSERVED = ("custom", "generation_safety_quality", "generation_token_statistics")
 
 
 def _signal_type(value: Any) -> str:
@@ -270,6 +156,13 @@ Signal = Annotated[
     | Annotated[PredictionDrift, Tag("<prediction_drift>")]
     | Annotated[DataQuality, Tag("<data_quality>")]
     | Annotated[ModelPerformance, Tag("<model_performance>")]
+    | Annotated[model_signals.FeatureAttributionDrift, Tag("<feature_attribution_drift>")]
+    | Annotated[model_signals.EstimatedPerformance, Tag("<estimated_performance>")]
+    | Annotated[model_signals.SegmentPerformance, Tag("<segment_performance>")]
+    | Annotated[model_signals.Fairness, Tag("<fairness>")]
+    | Annotated[model_signals.ResidualDrift, Tag("<residual_drift>")]
+    | Annotated[model_signals.TextDrift, Tag("<text_drift>")]
+    | Annotated[model_signals.EmbeddingDrift, Tag("<embedding_drift>")]
     | Annotated[infrastructure.EndpointHealth, Tag("<endpoint_health>")]
     | Annotated[infrastructure.ComputeHealth, Tag("<compute_health>")]
     | Annotated[infrastructure.JobsHealth, Tag("<jobs_health>")]
@@ -378,21 +271,6 @@ def effective_signals(monitor: Monitor) -> dict[str, Any]:
 SUPPORT: dict[type[Spec], support.Rows] = {
     MonitorCompute: support.rows("", {"instance_type runtime_version compute_type": support.SIZE}),
     Target: support.rows("ml_task endpoint_deployment_id model_id"),
-    MonitorInput: support.rows("path type mode", {"datastore": support.STORE, "path_on_compute": support.AZURE}),
-    Window: support.rows("lookback_window_size lookback_window_offset window_start window_end"),
-    Columns: support.rows("target_column prediction prediction_probability correlation_id"),
-    SignalData: support.rows(
-        "input_data data_context data_column_names data_window data_window_size target_column_name",
-        {"pre_processing_component": "has no effect here: tables are read as they are"},
-    ),
-    Segment: support.rows("feature_name feature_values"),
-    TopFeatures: support.rows("top_n_feature_importance"),
-    NumericalDrift: support.rows(
-        "jensen_shannon_distance normalized_wasserstein_distance population_stability_index "
-        "two_sample_kolmogorov_smirnov_test"
-    ),
-    CategoricalDrift: support.rows("jensen_shannon_distance population_stability_index pearsons_chi_squared_test"),
-    DriftThresholds: support.rows("numerical categorical", {"threshold": "has no meaning in Azure ML either"}),
     QualityLimits: support.rows("null_value_rate data_type_error_rate out_of_bounds_rate"),
     QualityThresholds: support.rows("numerical categorical", {"threshold": "has no meaning in Azure ML either"}),
     ClassificationLimits: support.rows("accuracy precision recall"),

@@ -1,0 +1,125 @@
+"""The rows that signals look at: windows of the inference log, true values that came, data assets that a file names."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from doubleloop.base import actors, errors
+from doubleloop.data import commands as data
+from doubleloop.db.context import Contexts
+from doubleloop.endpoints import queries as endpoints
+from doubleloop.frames import reading as frames
+from doubleloop.monitoring import commands, model, rules
+
+ACTOR = actors.service("monitor")
+PREDICTION = "prediction"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every signal of a run needs."""
+
+    contexts: Contexts
+    monitor: model.Monitor
+    schedule: Any
+    run: model.MonitorRun
+
+
+def log(task: Task, window: model.Window) -> pl.DataFrame:
+    rows = endpoints.inferences(
+        task.contexts, task.monitor.workspace, task.monitor.endpoint, since=window.start, until=window.end
+    ).filter(pl.col("status") == 200)
+    names = [name for name in rows["deployment"].unique().to_list() if rules.watches(task.monitor.deployment, name)]
+    return rows.filter(pl.col("deployment").is_in(names))
+
+
+def inputs(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(pl.col(name).alias(name.removeprefix("in.")) for name in rows.columns if name.startswith("in."))
+
+
+def outputs(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(
+        pl.col(name).alias(name.removeprefix("out.")) for name in rows.columns if name.startswith("out.")
+    )
+
+
+def table(task: Task, signal_data: Any) -> pl.DataFrame:
+    """A data asset that the file names as reference or production data."""
+    reference = data.keep(task.contexts, ACTOR, task.monitor.workspace, signal_data.input_data.path)
+    with tempfile.TemporaryDirectory(prefix="doubleloop-monitor-") as scratch:
+        name = reference.rpartition("/")[2] if "/" in reference else "data"
+        return frames.read(data.materialise(task.contexts, reference, Path(scratch) / name))
+
+
+def production(task: Task, signal_data: Any) -> tuple[pl.DataFrame, model.Window]:
+    window = rules.production_window(signal_data, task.schedule.trigger, task.run.as_of)
+    return log(task, window), window
+
+
+def segment(frame: pl.DataFrame, signal: Any, prefix: str = "") -> pl.DataFrame:
+    segment = getattr(signal, "data_segment", None)
+    if segment is None:
+        return frame
+    name = prefix + segment.feature_name
+    if name not in frame.columns:
+        raise errors.InvalidInput(f"The segment's column '{segment.feature_name}' is not in the data")
+    return frame.filter(pl.col(name).cast(pl.String).is_in(list(segment.feature_values)))
+
+
+def pair(task: Task, signal: Any, part: Any) -> tuple[pl.DataFrame, pl.DataFrame, Any]:
+    """Reference and production tables of one context (``part`` takes it out of the log), and the reference columns."""
+    rows, window = production(task, signal.production_data)
+    if signal.production_data is not None and signal.production_data.input_data is not None:
+        current = table(task, signal.production_data) if is_asset(signal.production_data) else part(rows)
+    else:
+        current = part(rows)
+    reference = signal.reference_data
+    if reference is not None and reference.input_data is not None and is_asset(reference):
+        return table(task, reference), current, reference.data_column_names
+    earlier = rules.reference_window(reference, window, task.schedule.trigger, task.run.as_of)
+    return part(log(task, earlier)), current, None
+
+
+def is_asset(signal_data: Any) -> bool:
+    """Azure's files name the collected log itself as an asset (``azureml:endpoint-deployment-model_inputs:1``)."""
+    path = signal_data.input_data.path
+    return not any(path.split(":")[1:2] and path.split(":")[1].endswith(end) for end in
+                   ("-model_inputs", "-model_outputs", "-model_inputs_outputs"))  # fmt: skip
+
+
+def labelled(task: Task, window: model.Window) -> pl.DataFrame:
+    """Answered rows of the window that have their true value, in ``label``."""
+    return commands.labelled_rows(
+        task.contexts, task.monitor.workspace, task.monitor.endpoint, window.start, window.end, task.monitor.deployment
+    )
+
+
+def answers(rows: pl.DataFrame, signal_data: Any) -> str:
+    """The log's column of predictions. Raises InvalidInput when there is none."""
+    names = signal_data.data_column_names if signal_data is not None else None
+    column = f"out.{(names and names.prediction) or PREDICTION}"
+    if column not in rows.columns:
+        raise errors.InvalidInput(f"The model's answers have no column '{column.removeprefix('out.')}'")
+    return column
+
+
+def ml_task(task: Task) -> str:
+    """What the file says that the model does, regression when it says nothing."""
+    target = task.schedule.create_monitor.monitoring_target
+    return str(target.ml_task) if target and target.ml_task else "regression"
+
+
+def result(
+    name: str, kind: str, signal: Any, metrics: tuple[model.Measured, ...], reference: int, current: int,
+    moved: tuple[dict[str, Any], ...],
+) -> model.SignalResult:  # fmt: skip
+    alerting = signal.alert_enabled and any(each.alert for each in metrics)
+    unknown = [each for each in metrics if each.value is None]
+    if metrics and len(unknown) == len(metrics):
+        return model.SignalResult(name, kind, "not_checked", unknown[0].reason, reference, current, metrics, moved)
+    return model.SignalResult(name, kind, "alert" if alerting else "ok", "", reference, current, metrics, moved)

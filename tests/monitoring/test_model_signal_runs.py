@@ -1,0 +1,182 @@
+"""Signals about models over a written inference log; scikit-learn, fairlearn and scipy are the referees."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import fairlearn.metrics as fair
+import numpy as np
+import polars as pl
+import pytest
+from monitoring_watch import NOW, Watch
+from scipy import stats
+from sklearn import metrics as referee
+
+RANDOM = np.random.default_rng(5)
+DAY = timedelta(days=1)
+REFERENCE = """
+  reference_data:
+    input_data: {type: uri_file, path: "azureml:training@latest"}
+    data_column_names: {target_column: y}
+"""
+
+
+def test_features_that_matter_otherwise_than_in_training_are_found(watch: Watch) -> None:
+    a, b, c = (RANDOM.normal(size=600) for _ in range(3))
+    watch.training(pl.DataFrame({"a": a, "b": b, "c": c, "y": 3 * a + 1.5 * b + 0.1 * c}))
+    watch.answered({"a": a.tolist(), "b": b.tolist(), "c": c.tolist()}, (3 * a + 1.5 * b).tolist())
+    watch.put("order:\n  type: feature_attribution_drift" + REFERENCE)
+    metric = "normalized_discounted_cumulative_gain"
+    assert watch.value(watch.run(), "order", metric) == pytest.approx(1.0)
+
+    watch.answered({"a": a.tolist(), "b": b.tolist(), "c": c.tolist()}, (0.1 * a + 0.5 * b + 9 * c).tolist(),
+                   start=NOW + timedelta(hours=1))  # fmt: skip
+    run = watch.run(NOW + DAY, "later")
+    shares = np.array([9, 2.25, 0.01]) / 11.26  # what each explains of independent sums
+    assert watch.value(run, "order", metric) == pytest.approx(referee.ndcg_score([shares], [[0, 1, 2]]), abs=0.03)
+    found = watch.signal(run, "order")
+    assert found["status"] == "alert", "0.9 is the threshold when the file names none"
+    assert found["moved"][0]["sentence"].startswith(("c: importance", "a: importance"))
+
+
+def scores(rows: int, spread: float) -> tuple[np.ndarray, np.ndarray]:
+    probability = np.clip(RANDOM.beta(spread, spread, rows), 0.001, 0.999)
+    return probability, (RANDOM.random(rows) < probability).astype(int)
+
+
+ESTIMATED = """guess:
+  type: estimated_performance
+  production_data: {data_column_names: {prediction_probability: chance}}
+  metric_thresholds: {classification: {accuracy: 0.75, f1: 0.5, roc_auc: 0.5}}
+"""
+
+
+def test_a_classifiers_performance_is_estimated_before_the_truth_is_known(watch: Watch) -> None:
+    before, truth = scores(2_000, 0.5)
+    ids = watch.answered({"x": [0.0] * 2_000}, (before > 0.5).astype(int).tolist(), start=NOW - 2 * DAY,
+                         more={"out.chance": before.tolist()})  # fmt: skip
+    watch.told(dict(zip(ids, truth.tolist(), strict=True)), NOW - DAY)
+    after, later = scores(1_500, 3.0)  # nobody is sure any more
+    said = (after > 0.5).astype(int)
+    watch.answered({"x": [0.0] * 1_500}, said.tolist(), more={"out.chance": after.tolist()})
+    watch.put(ESTIMATED, task="classification")
+    run = watch.run()
+    assert watch.value(run, "guess", "accuracy") == pytest.approx(referee.accuracy_score(later, said), abs=0.04)
+    assert watch.value(run, "guess", "roc_auc") == pytest.approx(referee.roc_auc_score(later, after), abs=0.04)
+    assert watch.value(run, "guess", "f1") == pytest.approx(referee.f1_score(later, said), abs=0.04)
+    crossed = [each["metric"] for each in watch.signal(run, "guess")["metrics"] if each["alert"]]
+    assert crossed == ["accuracy"]
+    watch.put(ESTIMATED.replace("prediction_probability: chance", "prediction: prediction"), task="classification")
+    assert "needs its probabilities" in watch.signal(watch.run(id_="blind"), "guess")["reason"]
+
+
+def test_a_regressors_loss_is_estimated_from_a_reference_with_predictions(watch: Watch) -> None:
+    x = RANDOM.uniform(0, 4, 2_000)
+    watch.training(pl.DataFrame({"x": x, "said": 10 * x, "y": 10 * x + RANDOM.normal(size=2_000) * (0.5 + x)}))
+    now = RANDOM.uniform(3, 4, 500)
+    watch.answered({"x": now.tolist()}, (10 * now).tolist())
+    watch.put(
+        "guess:\n  type: estimated_performance"
+        + REFERENCE.replace("target_column: y", "target_column: y, prediction: said")
+        + "  metric_thresholds: {regression: {mae: 2.0, rmse: 50}}"
+    )  # fmt: skip
+    run = watch.run()
+    wanted = np.mean(0.5 + now) * np.sqrt(2 / np.pi)  # mean absolute value of a normal error
+    assert watch.value(run, "guess", "mae") == pytest.approx(wanted, rel=0.1)
+    assert watch.signal(run, "guess")["status"] == "alert"
+
+
+def test_each_segment_is_judged_by_itself(watch: Watch) -> None:
+    kind = RANDOM.choice(["a", "b"], 400).tolist() + ["rare"] * 5
+    said = RANDOM.normal(size=405)
+    truth = said + RANDOM.normal(size=405) * np.where(np.array(kind) == "a", 0.1, 3)
+    ids = watch.answered({"kind": kind}, said.tolist())
+    watch.told(dict(zip(ids, truth.tolist(), strict=True)))
+    watch.put("parts:\n  type: segment_performance\n  segment_by: kind\n  metric_thresholds: {regression: {mae: 1}}")
+    run = watch.run()
+    for label in "ab":
+        chosen = np.array(kind) == label
+        wanted = referee.mean_absolute_error(truth[chosen], said[chosen])
+        assert watch.value(run, "parts", "mae", f"kind={label}") == pytest.approx(wanted)
+    assert [each["column"] for each in watch.signal(run, "parts")["metrics"] if each["alert"]] == ["kind=b"]
+    assert len(watch.signal(run, "parts")["metrics"]) == 2, "five rows are too few"
+
+
+FAIRNESS = """groups:
+  type: fairness
+  sensitive_features: [sex]
+  metric_thresholds: {selection_rate_difference: 0.1, selection_rate_ratio: 0.8, equalized_odds_difference: 0.9}
+"""
+
+
+def test_fairness_is_fairlearns_window_by_window(watch: Watch) -> None:
+    sex = RANDOM.choice(["f", "m"], 600)
+    said = (RANDOM.random(600) < np.where(sex == "f", 0.3, 0.6)).astype(int)
+    truth = (RANDOM.random(600) < 0.5).astype(int)
+    ids = watch.answered({"sex": sex.tolist()}, said.tolist())
+    watch.put(FAIRNESS, task="classification")
+    run = watch.run()
+    about = {"y_true": truth, "y_pred": said, "sensitive_features": sex}
+    wanted = fair.demographic_parity_difference(**about)
+    assert watch.value(run, "groups", "selection_rate_difference", "sex") == pytest.approx(wanted)
+    assert watch.value(run, "groups", "selection_rate_ratio", "sex") == pytest.approx(
+        fair.demographic_parity_ratio(**about)
+    )
+    assert watch.value(run, "groups", "equalized_odds_difference", "sex") is None, "no truth came yet"
+    assert watch.signal(run, "groups")["status"] == "alert"
+    assert watch.signal(run, "groups")["moved"][0]["sentence"].startswith("sex: selected f ")
+    watch.told(dict(zip(ids, truth.tolist(), strict=True)))
+    found = watch.value(watch.run(id_="told"), "groups", "equalized_odds_difference", "sex")
+    assert found == pytest.approx(fair.equalized_odds_difference(**about))
+
+
+def test_residuals_of_a_forecast_are_compared_with_those_before(watch: Watch) -> None:
+    before, after = RANDOM.normal(size=300), RANDOM.normal(1, 2, 200)
+    for errors, start in ((before, NOW - 2 * DAY), (after, NOW - timedelta(hours=12))):
+        ids = watch.answered({"x": [0.0] * len(errors)}, errors.tolist(), start=start)
+        watch.told(dict.fromkeys(ids, 0.0))
+    watch.put("forecast:\n  type: residual_drift")
+    run = watch.run()
+    wanted = stats.ttest_ind(before, after, equal_var=False).pvalue
+    assert watch.value(run, "forecast", "residual_mean_shift") == pytest.approx(wanted, rel=1e-6)
+    wanted = stats.levene(before, after).pvalue
+    assert watch.value(run, "forecast", "residual_variance_shift") == pytest.approx(wanted, rel=1e-6)
+    assert watch.signal(run, "forecast")["status"] == "alert"
+
+
+def test_texts_and_vectors_drift(watch: Watch) -> None:
+    known = ["the bike is fast", "a fast bike", "the bike"] * 40
+    new = ["велосипед очень быстрый сегодня вечером", "the bike is fast"] * 50
+    one, two = RANDOM.normal(size=(120, 4)), RANDOM.normal(0.8, 1, size=(100, 4))
+    for said, rows, start in ((known, one, NOW - 2 * DAY), (new, two, NOW - timedelta(hours=12))):
+        watch.answered({"question": said, "vector": rows.tolist()}, [0.0] * len(said), start=start)
+    watch.put(
+        "words:\n  type: text_drift\n  features: [question]\n  metric_thresholds:\n"
+        "    numerical: {normalized_wasserstein_distance: 0.1}\n    categorical: {jensen_shannon_distance: 0.1}\n"
+        "    out_of_vocabulary_rate: 0.2\n"
+        "space:\n  type: embedding_drift\n  features: [vector]\n"
+        "  metric_thresholds: {maximum_mean_discrepancy_test: 0.05, classifier_two_sample: 0.6}\n"
+    )  # fmt: skip
+    run = watch.run()
+    assert watch.value(run, "words", "out_of_vocabulary_rate", "question") == pytest.approx(5 / 9)
+    words = stats.wasserstein_distance([4, 3, 2] * 40, [5, 4] * 50) / np.std([4, 3, 2] * 40, ddof=1)
+    found = watch.value(run, "words", "normalized_wasserstein_distance", "question.words")
+    assert found == pytest.approx(words)
+    assert watch.value(run, "words", "jensen_shannon_distance", "question.script") > 0.4
+    assert watch.value(run, "space", "maximum_mean_discrepancy_test") < 0.02
+    assert watch.value(run, "space", "classifier_two_sample") > 0.7
+    assert {each["alert"] for each in watch.signal(run, "space")["metrics"]} == {True}
+    assert "nearest reference rows" in watch.signal(run, "space")["moved"][0]["sentence"]
+
+
+def test_windows_without_rows_and_columns_that_are_not_there_say_so(watch: Watch) -> None:
+    watch.put("groups:\n  type: fairness\n  sensitive_features: sex\nspace:\n  type: embedding_drift\n"
+              "order:\n  type: feature_attribution_drift\nguess:\n  type: estimated_performance\n"
+              "forecast:\n  type: residual_drift\n"
+              "parts:\n  type: segment_performance\n  segment_by: [kind]")  # fmt: skip
+    run = watch.run()
+    assert {each["status"] for each in run.signals} == {"not_checked"}
+    watch.answered({"x": [1.0] * 40}, [1.0] * 40)
+    run = watch.run(id_="rows")
+    assert "Column 'sex' is not in the data" in watch.signal(run, "groups")["reason"]
+    assert "reference window has no rows" in watch.signal(run, "space")["reason"]
