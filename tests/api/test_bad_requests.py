@@ -58,6 +58,7 @@ FIELDS = {
     "/resolve": ("comment",),
     "/reopen": ("comment",),
     "/rules": ("document",),
+    "/dry-run": ("since", "document"),
     "/release-definitions": ("document",),
     "/releases": ("definition", "model_version", "id", "trigger"),
     "/approve": ("comment", "evidence_digest", "break_glass"),
@@ -142,7 +143,7 @@ def test_what_is_not_a_json_object_is_400_everywhere(served: Served, prepared: P
         if known(route.path) is None:
             continue
         status, answer = ask(served, method, fill(route.path, prepared.places), body, whom(route))
-        if body == b"" and route.path.endswith(("/runs", "/cancel", "/acknowledge", "/resolve", "/reopen")):
+        if body == b"" and route.path.endswith(("/runs", "/cancel", "/acknowledge", "/resolve", "/reopen", "/dry-run")):
             continue  # everything in these bodies may be left out
         assert status == 400, (method, route.path, answer)
         assert error(answer)["code"] == "invalid_input"

@@ -32,6 +32,7 @@ from doubleloop.vault import ports as vault_ports
 JOB = "{run_job: {%s job: {type: command, command: echo hi, environment: 'azureml:base@latest'}}}"
 ROLL_BACK = "{roll_back: {endpoint: bikes}}"
 RETRAIN = "{retrain: {release: bikes}}"
+SCALE = "{scale: {endpoint: bikes, change: 1}}"
 
 
 def rule(do: str, on: str = "monitor.alert", name: str = "react") -> documents.Document:
@@ -104,7 +105,7 @@ def hook() -> Iterator[Address]:
 
 
 @pytest.mark.parametrize(
-    ("do", "workspace"), [(JOB % "workspace: prod,", "dev"), (JOB % "", "prod"), (ROLL_BACK, "prod")]
+    ("do", "workspace"), [(JOB % "workspace: prod,", "dev"), (JOB % "", "prod"), (ROLL_BACK, "prod"), (SCALE, "prod")]
 )
 def test_nobody_writes_a_rule_that_does_what_they_may_not(base: Any, do: str, workspace: str) -> None:
     """A data scientist may write rules in dev, but starts nothing in production, by a rule as little as by hand."""
@@ -151,6 +152,23 @@ def test_a_release_that_a_rule_starts_is_one_its_author_could_start(base: Any) -
     record(base)
     (result,) = react(base)
     assert "no release definition 'bikes'" in result["error"], "told when it acts; the rule may come first"
+
+
+def test_what_a_verb_cannot_do_is_told(base: Any) -> None:
+    put(base, "{start_release: {release: bikes, model_version: '${{fact.version}}'}}, {scale: {instances: 2}}")
+    record(base, endpoint="nowhere", version=3)
+    start, scale = react(base)
+    assert "no release definition 'bikes'" in start["error"] and "'nowhere'" in scale["error"]
+
+
+@pytest.mark.parametrize(
+    "do", ["{scale: {}}", "{scale: {instances: 2, change: 1}}", "{scale: {instances: 0}}", "{start_release: {}}",
+           "{scale: {change: 1, at_least: 5, at_most: 2}}"],
+)  # fmt: skip
+def test_verbs_that_make_no_sense_are_refused_with_their_line(base: Any, do: str) -> None:
+    with pytest.raises(errors.InvalidInput) as refused:
+        put(base, do)
+    assert refused.value.where is not None and refused.value.where.line == 4
 
 
 def test_rules_hear_of_models_in_the_registry_and_nothing_of_peoples_logins(base: Any, hook: Address) -> None:

@@ -214,6 +214,28 @@ ALERT = {
 }  # fmt: skip
 
 
+def test_a_dry_run_says_what_a_rule_would_have_done(terminal: Any, server: Any) -> None:
+    seen: list[Any] = []
+    one = {"fact": 7, "at": ALERT["raised_at"], "type": "monitor.alert", "acts": True, "does": ["notify: team: mae"]}
+    other = {**one, "fact": 8, "acts": False, "why": "cooling down", "does": []}
+    found = {
+        "rule": "tell",
+        "since": ALERT["raised_at"],
+        "facts": 9,
+        "acted": 1,
+        "skipped": 1,
+        "occasions": [one, other],
+    }
+    server.on("POST", "workspaces/dev/rules/tell/dry-run", lambda asked: seen.append(asked.json) or found)
+    page = terminal("rule", "dry-run", "-n", "tell", "--since", "P7D", "-o", "table").out
+    assert "9 facts, it would have acted 1 times" in page and "notify: team: mae" in page and "cooling down" in page
+    assert seen == [{"since": "P7D"}]
+    rule = terminal.file("r.yml", "$schema: doubleloop/rule\nname: tell\non: x\ndo: [{notify: {to: [a]}}]\n")
+    terminal("rule", "dry-run", "-f", rule)
+    assert seen[1]["document"]["spec"]["name"] == "tell"
+    assert "The rule is missing" in terminal("rule", "dry-run").err
+
+
 def test_alerts_are_listed_shown_and_looked_after(terminal: Any, server: Any) -> None:
     seen: list[Any] = []
     server.on(

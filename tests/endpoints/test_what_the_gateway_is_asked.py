@@ -122,3 +122,36 @@ def test_objectives_reach_the_gateway_and_what_it_measures_comes_back(placed: An
         told = [each.data["slo"] for each in facts.facts(ctx, types=["endpoint.changed"], subject=made.id)]
     assert wanted.slo is None
     assert len(told) == 2 and None in told and kept.slo in told
+
+
+def ready(house: Any, made: model.Deployment) -> None:
+    with house.write("grace") as ctx:
+        store.switch_status(ctx, made, model.Status.READY, files=FILES)
+
+
+def scaled(house: Any, id_: str, **given: Any) -> tuple[model.Deployment, int]:
+    with house.write("grace") as ctx:
+        return commands.scale(ctx, "place", "blue", id_, **given)
+
+
+def test_another_number_of_instances_is_a_new_version_within_the_bounds(placed: Any) -> None:
+    first = deployed(placed, "instance_count: 2")
+    ready(placed, first)
+    made, before = scaled(placed, "more", change=5, at_most=4)
+    assert (made.id, before, made.spec["spec"]["instance_count"]) == ("more", 2, 4)
+    assert {**made.spec["spec"], "instance_count": 2} == first.spec["spec"]
+    assert scaled(placed, "more", change=5, at_most=4)[0].id == "more", "the same id again is the same change"
+    ready(placed, made)
+    same, number = scaled(placed, "again", instances=4)
+    assert (same.id, number) == ("more", 4)
+    assert scaled(placed, "fewer", change=-9)[0].spec["spec"]["instance_count"] == 1
+    with pytest.raises(errors.NotFound, match="no deployment 'green'"), placed.write("grace") as ctx:
+        commands.scale(ctx, "place", "green", "x", instances=1)
+    with pytest.raises(errors.NotPermitted), placed.write("eve") as ctx:
+        commands.scale(ctx, "place", "blue", "x", instances=1)
+
+
+def test_what_follows_the_load_is_not_scaled_by_anybody_else(placed: Any) -> None:
+    ready(placed, deployed(placed, "scale_settings: {type: target_utilization, max_instances: 3}"))
+    with pytest.raises(errors.Conflict, match="follows the load"):
+        scaled(placed, "more", change=1)

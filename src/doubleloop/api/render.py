@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from doubleloop.automation import model as automation
+from doubleloop.automation import rehearsing
 from doubleloop.base import clock
 from doubleloop.batch import model as batch
 from doubleloop.batch import rules as batch_rules
@@ -251,10 +252,16 @@ def monitor_schedule(value: monitoring.Monitor, last: monitoring.MonitorRun | No
     }  # fmt: skip
 
 
+def rehearsal(value: rehearsing.Rehearsal) -> dict[str, Any]:
+    body = plain(value)
+    return {**body, "occasions": [{**each, "does": list(each["does"])} for each in body["occasions"]]}
+
+
 def rule(value: automation.Rule) -> dict[str, Any]:
     body = specs.plain(documents.from_wire(value.document).model)
     return {
         "name": value.name, "workspace": value.workspace, "on": body["on"], "where": body.get("where"),
-        "do": body["do"], "enabled": value.enabled, "default": False, "last_fired_at": plain(value.last_fired_at),
-        "created_by": value.created_by, "created_at": plain(value.created_at),
+        "do": body["do"], "enabled": value.enabled, "default": value.is_default,
+        "last_fired_at": plain(value.last_fired_at), "created_by": value.created_by,
+        "created_at": plain(value.created_at),
     }  # fmt: skip

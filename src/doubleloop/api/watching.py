@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from fastapi import Body, Query, Request
@@ -10,6 +11,7 @@ from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import needs
 from doubleloop.automation import commands as automation
 from doubleloop.automation import queries as automations
+from doubleloop.automation import rehearsing
 from doubleloop.base import clock, errors
 from doubleloop.db.context import Ctx
 from doubleloop.identity import commands as identity
@@ -191,3 +193,27 @@ def delete_rule(request: Request, ws: str, name: str) -> dict[str, Any]:
     with requests.writing(request, ws) as ctx:
         automation.delete_rule(ctx, name)
     return {}
+
+
+@router.post("/rules/{name}/dry-run", openapi_extra=needs(Action.RULE_READ))
+def rehearse(request: Request, ws: str, name: str, body: dict[str, Any] = Body(default={})) -> dict[str, Any]:
+    """What the rule would have done; nothing is changed."""
+    requests.refuse_unknown(body, "since", "document")
+    document = requests.document(body, "rule") if "document" in body else None
+    with requests.reading(request, ws) as ctx:
+        since = _since(requests.text(body, "since", "P30D"), ctx.now)
+        return render.rehearsal(rehearsing.rehearse(ctx, name, since, document))
+
+
+def _since(text: str, now: datetime) -> datetime:
+    """A time, or a span before now. Raises InvalidInput."""
+    try:
+        return now - clock.duration(text)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return clock.parse(text)
+    except (ValueError, OverflowError):
+        raise errors.InvalidInput(
+            f"since: '{text[:80]}' is neither a span nor a time", cure="Write P30D, 12h or 2026-01-31."
+        ) from None

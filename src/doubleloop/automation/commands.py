@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from doubleloop.automation import model, store
+from doubleloop.automation import defaults, model, store
 from doubleloop.base import actors, errors, ids
 from doubleloop.db.context import Ctx
 from doubleloop.events import commands as events
 from doubleloop.events import queries as facts
 from doubleloop.events.model import Fact
 from doubleloop.identity import commands as identity
+from doubleloop.identity import queries as identities
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action
+from doubleloop.identity.model import Persona
 from doubleloop.jobs import commands as jobs
 from doubleloop.jobs import queries as past_jobs
 from doubleloop.outbound import commands as outbound
@@ -25,6 +28,8 @@ from doubleloop.workspaces import queries as workspaces
 
 # One run raises fewer alerts than this: two for each metric of each signal at most.
 NEAR = 500
+# In ``notify``: the groups that have a persona.
+PERSONA = "persona:"
 
 
 def put_schedule(ctx: Ctx, document: documents.Document) -> model.Schedule:
@@ -139,17 +144,51 @@ def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
         permit_action(ctx, action)
         if action.verb == "webhook":
             _check_webhook(ctx, action.webhook, document, f"do.{index}.webhook")
+        if action.verb == "notify":
+            _check_notify(action.notify, document, f"do.{index}.notify")
     before = store.rule(ctx, ctx.workspace, spec.name)
     made = model.Rule(
         ctx.workspace, spec.name, document.to_wire(), bool(spec.enabled), before.last_fired_at if before else None,
         ctx.actor.id, before.created_at if before else ctx.now,
     )  # fmt: skip
-    if before and before.document == made.document:
+    if before and before.document == made.document and not before.is_default:
         return before
     store.put_rule(ctx, made)
     told = {"before": _said(before), "after": _said(made)}
     events.record(ctx, "rule.changed" if before else "rule.created", made.id, on=spec.on, **told)
+    defaults.give_way(ctx, made)
     return made
+
+
+def _check_notify(action: Any, document: documents.Document, place: str) -> None:
+    """Raise InvalidInput for ``persona:`` and what is none."""
+    for target in action.to:
+        name = target.removeprefix(PERSONA)
+        if name != target and name not in list(Persona):
+            raise errors.InvalidInput(
+                f"'{name}' is not a persona", where=document.source.where(f"{place}.to"),
+                cure=f"One of {', '.join(Persona)}.",
+            )  # fmt: skip
+
+
+def recipients(ctx: Ctx, names: Sequence[str]) -> list[str]:
+    """Targets and addresses of a ``notify``, with ``persona:NAME`` as the targets of its groups in the workspace.
+
+    Raises InvalidInput when no group of the persona has one: then nobody would be told.
+    """
+    found: list[str] = []
+    for name in names:
+        if not name.startswith(PERSONA):
+            found.append(name)
+            continue
+        targets = sorted(identities.told(ctx, [name.removeprefix(PERSONA)], ctx.workspace))
+        if not targets:
+            raise errors.InvalidInput(
+                f"No group of the persona {name.removeprefix(PERSONA)} has a notification target in {ctx.workspace}",
+                cure="Give the group `notify: TARGET` in the setup file.",
+            )
+        found += targets
+    return list(dict.fromkeys(found))
 
 
 def _check_webhook(ctx: Ctx, body: Any, document: documents.Document, place: str) -> None:
@@ -186,8 +225,11 @@ def permit_action(ctx: Ctx, action: Any) -> None:
     body = getattr(action, action.verb)
     if action.verb == "run_job":
         identity.permit(ctx, Action.JOB_SUBMIT, body.workspace)
-    elif action.verb == "roll_back":
+    elif action.verb in ("roll_back", "scale"):
         identity.permit(ctx, Action.ENDPOINT_WRITE)
+    elif action.verb == "start_release":
+        for workspace in releases.first_workspaces(ctx, body.release):
+            identity.permit(ctx, Action.RELEASE_START, workspace)
     elif action.verb == "retrain":
         # A definition that is not there yet is asked about when the rule acts.
         for workspace in releases.first_workspaces(ctx, body.release):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
-from doubleloop.automation import commands, model, store, telling
-from doubleloop.base import actors, clock, errors
+from doubleloop.automation import causes, commands, defaults, judging, model, store, telling
+from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import commands as durable
 from doubleloop.events import commands as events
@@ -18,16 +18,12 @@ from doubleloop.releases import commands as release_commands
 from doubleloop.releases import queries as releases
 from doubleloop.specs import documents
 from doubleloop.specs.kinds import rules as specs
-from doubleloop.workspaces.model import REGISTRY
 
 LOG = logging.getLogger("doubleloop.automation")
 
 ACTOR = actors.service("automation")
 CONSUMER = "automation"
 BATCH = 50
-# A reaction's own facts never start another one: a loop that feeds itself would never end.
-OWN_FACTS = ("rule.", "schedule.", "notification.")
-_ABOUT_PEOPLE = ("access.", "group.", "session.", "token.", "user.")
 
 
 class Loop:
@@ -76,14 +72,16 @@ class Loop:
 
 def react(ctx: Ctx, fact: Fact) -> None:
     """What a fact leads to: a release of a newly registered model, messages, and every rule that it fits."""
-    if fact.type.startswith(OWN_FACTS):
+    if fact.type.startswith(judging.OWN_FACTS):
         return
     if fact.type == "model.registered":
         _release(ctx, fact)
+    if fact.type == "release.defined":
+        defaults.put(ctx, fact)
     telling.spread(ctx, fact)
     for rule in store.rules(ctx):
         spec = documents.from_wire(rule.document).model
-        if rule.enabled and _concerns(rule, fact) and specs.fits(spec, fact.type, fact.data):
+        if judging.hears(rule, spec, fact):
             _act(ctx, rule, spec, fact)
 
 
@@ -105,17 +103,16 @@ def _release(ctx: Ctx, fact: Fact) -> None:
             )  # fmt: skip
 
 
-def _concerns(rule: model.Rule, fact: Fact) -> bool:
-    """A rule hears the facts of its own workspace, of the registry, and those that belong to none, but not those
-    about people and their logins."""
-    if fact.workspace is None:
-        return not fact.type.startswith(_ABOUT_PEOPLE)
-    return fact.workspace in (REGISTRY, rule.workspace)
-
-
 def _act(ctx: Ctx, rule: model.Rule, spec: specs.Rule, fact: Fact) -> None:
     place = ctx.in_workspace(rule.workspace)
-    quiet = _told_already(place, rule, fact) or _quiet(place, rule, spec)
+    trail = causes.trail(ctx, fact)
+    looped = judging.loops(trail, store.acted_on(place, rule, trail))
+    if looped:
+        _stop(place, rule, fact, trail, looped)
+        return
+    quiet = _told_already(place, rule, fact) or judging.quiet(
+        spec, ctx.now, rule.last_fired_at, lambda since: store.firings(place, rule, since)
+    )
     if quiet:
         events.record(place, "rule.skipped", rule.id, fact=fact.seq, why=quiet)
         return
@@ -129,19 +126,14 @@ def _act(ctx: Ctx, rule: model.Rule, spec: specs.Rule, fact: Fact) -> None:
     )  # fmt: skip
 
 
+def _stop(ctx: Ctx, rule: model.Rule, fact: Fact, trail: list[int], why: str) -> None:
+    """A rule that would feed itself does nothing, says so, and its author is told."""
+    said = events.record(
+        ctx, "rule.loop_stopped", rule.id, fact=fact.seq, on=fact.type, trail=trail, why=why, author=rule.created_by
+    )
+    telling.spread(ctx, said)
+
+
 def _told_already(ctx: Ctx, rule: model.Rule, fact: Fact) -> str:
-    """Two metrics that cross in one run of a monitor are one occasion: a rule acts on the first that it fits."""
     earlier = [each.seq for each in commands.occasion(ctx, fact) if each.seq < fact.seq]
-    acted = store.acted_on(ctx, rule, earlier)
-    return f"acted on the alerts of run {fact.data.get('run')} already, with fact {acted}" if acted else ""
-
-
-def _quiet(ctx: Ctx, rule: model.Rule, spec: specs.Rule) -> str:
-    """Why the rule must not act now; empty when it may."""
-    if spec.cool_down and rule.last_fired_at and ctx.now < rule.last_fired_at + clock.duration(spec.cool_down):
-        return f"cooling down since {clock.iso(rule.last_fired_at)} for {spec.cool_down}"
-    if spec.limit:
-        done = store.firings(ctx, rule, ctx.now - clock.duration(spec.limit.per))
-        if done >= spec.limit.count:
-            return f"acted {done} times in {spec.limit.per} already"
-    return ""
+    return judging.told_already(fact, store.acted_on(ctx, rule, earlier))

@@ -28,6 +28,8 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Rule:
+    """``is_default``: a scenario brought it (``defaults``)."""
+
     workspace: str
     name: str
     document: dict[str, Any]
@@ -35,6 +37,7 @@ class Rule:
     last_fired_at: datetime | None
     created_by: str
     created_at: datetime
+    is_default: bool = False
 
     @property
     def id(self) -> str:

@@ -38,6 +38,7 @@ RULES = sa.Table(
     sa.Column("last_fired_at", tables.Moment),
     sa.Column("created_by", sa.String(255), nullable=False),
     sa.Column("created_at", tables.Moment, nullable=False),
+    sa.Column("is_default", sa.Boolean, nullable=False),
 )
 FIRINGS = sa.Table(
     "rule_firings",

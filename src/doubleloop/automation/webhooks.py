@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from doubleloop.automation import delivering
-from doubleloop.base import canonical, clock, errors, masking
+from doubleloop.base import actors, canonical, clock, errors, masking
 from doubleloop.db.context import Contexts
 from doubleloop.events.model import Fact
 from doubleloop.outbound import commands as outbound
@@ -28,13 +28,15 @@ KEY, AGAIN = "idempotency-key", "x-doubleloop-redelivered"
 
 @dataclass(frozen=True)
 class Call:
-    """``data``: the event's; ``key``: its id; ``to``: the rule, as the record of secrets names it."""
+    """``data``: the event's; ``key``: its id; ``to``: the rule, as the record of secrets names it; ``actor``: who asks
+    for them."""
 
     workspace: str
     author: str
     key: str
     to: str
     data: dict[str, Any]
+    actor: actors.Actor = delivering.ACTOR
 
 
 def send(contexts: Contexts, call: Call, fact: Fact, body: Any) -> str:
@@ -45,7 +47,7 @@ def send(contexts: Contexts, call: Call, fact: Fact, body: Any) -> str:
     texts = {"url": body.url, **{f"header {name}": text for name, text in body.headers.items()}}
     if body.secret:
         texts["secret"] = f"${{{{secrets.{body.secret}}}}}"
-    filled, values = vault.fill(contexts, delivering.ACTOR, call.author, call.workspace, texts, call.to)
+    filled, values = vault.fill(contexts, call.actor, call.author, call.workspace, texts, call.to)
     with contexts.read(delivering.ACTOR, call.workspace) as ctx:
         allowed = workspaces.reach(ctx)
     content = canonical.dumps(event(call, fact)).encode()

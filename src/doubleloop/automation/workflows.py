@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -75,6 +76,11 @@ async def act(flow: flows.Flow, argument: dict[str, Any]) -> Any:
 WORKFLOWS: dict[str, flows.Body] = {"automation.act": act, "automation.react": react}
 
 
+def _acting(actor: actors.Actor, fact: Fact) -> actors.Actor:
+    """What an action does says which fact it answers: by that, loops are seen."""
+    return replace(actor, origin=actors.Origin("rule", "", cause=fact.seq))
+
+
 def _do(contexts: Contexts, argument: dict[str, Any], index: int) -> dict[str, Any]:
     """``{"done": what}`` or ``{"error": why, "again": whether trying again may help}``."""
     with contexts.read(ACTOR) as ctx:
@@ -109,8 +115,9 @@ def _retrain(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any
             identity.permit(ctx, Action.DATA_WRITE, datasets.resolve(ctx, body.data.asset).asset.workspace)
         until = _as_of(fact)
         collected = monitoring.collect(
-            contexts, ACTOR, workspace, str(fact.data.get("endpoint")), body.data.asset, target=body.data.target,
-            since=until - clock.duration(body.data.window), until=until, label=_label(body.data.asset),
+            contexts, _acting(ACTOR, fact), workspace, str(fact.data.get("endpoint")), body.data.asset,
+            target=body.data.target, since=until - clock.duration(body.data.window), until=until,
+            label=_label(body.data.asset),
         )  # fmt: skip
         trigger["data"] = collected.asset.id
         if body.data.input:
@@ -118,11 +125,42 @@ def _retrain(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any
                 "type": "uri_file",
                 "path": f"azureml:{collected.asset.name}:{collected.asset.version}",
             }
-    with contexts.write(ACTOR, workspace) as ctx:
+    with contexts.write(_acting(ACTOR, fact), workspace) as ctx:
         release = releases.start(
             ctx, body.release, trigger={**trigger, **({"inputs": inputs} if inputs else {})}, id=f"release-{key}"
         )
     return f"release {release.id}"
+
+
+def _start_release(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
+    """Of the version that is named, or else of the one that was registered, or the newest."""
+    version = messages.fill(body.model_version, fact) if body.model_version else None
+    if version is None and fact.type == "model.registered":
+        version = str(fact.data["version"])
+    trigger = {
+        "type": "rule",
+        "author": argument["author"],
+        "fact": fact.seq,
+        "on": fact.type,
+        "rule": argument["rule"],
+    }
+    with contexts.write(_acting(ACTOR, fact), argument["workspace"]) as ctx:
+        release = releases.start(ctx, body.release, model_version=version, trigger=trigger, id=f"release-{key}")
+    return f"release {release.id}"
+
+
+def _scale(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
+    endpoint = messages.fill(body.endpoint, fact)
+    name = messages.fill(body.deployment, fact) if body.deployment else None
+    with contexts.write(_acting(ACTOR, fact), argument["workspace"]) as ctx:
+        made, before = endpoints.scale(
+            ctx, endpoint, name, f"deployment-{key}", instances=body.instances, change=body.change or 0,
+            at_least=body.at_least, at_most=body.at_most,
+        )  # fmt: skip
+    number = made.spec["spec"].get("instance_count") or 1
+    if before == number:
+        return f"{made.name} of {endpoint} has {number} already"
+    return f"{made.name} of {endpoint} from {before} to {number} instances"
 
 
 def _as_of(fact: Fact) -> datetime:
@@ -142,7 +180,7 @@ def _plain(value: Any) -> Any:
 def _roll_back(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
     """All traffic to the named deployment, or to the newest ready one that has none."""
     name = messages.fill(body.endpoint, fact)
-    with contexts.write(ACTOR, argument["workspace"]) as ctx:
+    with contexts.write(_acting(ACTOR, fact), argument["workspace"]) as ctx:
         endpoint = endpoint_queries.get(ctx, name)
         ready = [
             each
@@ -158,7 +196,8 @@ def _roll_back(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: A
 
 
 def _run_job(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
-    with contexts.write(commands.author(argument["author"]), body.workspace or argument["workspace"]) as ctx:
+    author = _acting(commands.author(argument["author"]), fact)
+    with contexts.write(author, body.workspace or argument["workspace"]) as ctx:
         if isinstance(body.job, str):
             document = past_jobs.document(ctx, body.job)
         else:
@@ -174,7 +213,7 @@ def _notify(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any,
     text = messages.fill(body.message, fact) if body.message else messages.describe(fact)
     with contexts.read(ACTOR, argument["workspace"]) as ctx:
         text += messages.also(_others(ctx, fact))
-        targets = declared.addresses(ctx, list(body.to))
+        targets = declared.addresses(ctx, commands.recipients(ctx, body.to))
         allowed = workspaces.reach(ctx)
     message = messages.Message(title, text, key, body.delivery)
     return messages.send(contexts, argument["workspace"], targets, message, allowed)
@@ -190,13 +229,15 @@ def _webhook(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any
         others = _others(ctx, fact)
     data = fact.data | ({"also": [each.data for each in others]} if others else {})
     to = f"rule:{argument['workspace']}/{argument['rule']}"
-    call = webhooks.Call(argument["workspace"], argument["author"], key, to, data)
+    call = webhooks.Call(argument["workspace"], argument["author"], key, to, data, _acting(ACTOR, fact))
     return webhooks.send(contexts, call, fact, body)
 
 
 _VERBS = {
     "retrain": _retrain,
+    "start_release": _start_release,
     "roll_back": _roll_back,
+    "scale": _scale,
     "run_job": _run_job,
     "notify": _notify,
     "webhook": _webhook,

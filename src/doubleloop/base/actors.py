@@ -37,6 +37,8 @@ class Grant:
 class Origin:
     """Where a request came from. ``door`` is ``api``, ``console`` or ``mlflow``; ``address`` that of the other end of
     the connection; ``agent`` and ``reason`` are what the client said. ``grants``: what was permitted meanwhile.
+
+    The action of a rule comes by the door ``rule``; ``cause`` is the fact that it answers.
     """
 
     door: str
@@ -44,6 +46,7 @@ class Origin:
     agent: str = ""
     reason: str = ""
     grants: list[Grant] = field(default_factory=list)
+    cause: int = 0
 
 
 def origin(door: str, address: str | None, headers: Mapping[str, str]) -> Origin:

@@ -96,6 +96,7 @@ _SENTENCES: dict[str, Any] = {
     "release.rolled_back": lambda d, s: f"{_release(d)} was rolled back: {'; '.join(d.get('reasons', []))}",
     "release.defined": lambda d, s: f"defined release {words.name(s)} version {d.get('version')}",
     "rule.failed": lambda d, s: f"rule {words.name(s)} failed: {d.get('error', '')}",
+    "rule.loop_stopped": lambda d, s: f"rule {words.name(s)} was stopped: {d.get('why', '')}",
     "rule.fired": lambda d, s: f"rule {words.name(s)} fired",
 }
 

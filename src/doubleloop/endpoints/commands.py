@@ -174,6 +174,44 @@ def create_deployment(
     return made
 
 
+def scale(
+    ctx: Ctx, endpoint: str, name: str | None, id_: str, *, instances: int | None = None, change: int = 0,
+    at_least: int = 1, at_most: int = 100,
+) -> tuple[model.Deployment, int]:  # fmt: skip
+    """Give a deployment (default: the one with most traffic) another number of instances, as a new version ``id_`` that
+    takes over when it is ready. Returns it, or the one that has the number already, and the number before.
+
+    ``change`` counts from the number there is where ``instances`` does not say one; both within the bounds. Raises
+    NotFound, and Conflict for a deployment that follows the load by itself.
+    """
+    identity.permit(ctx, Action.ENDPOINT_WRITE, resource=f"endpoint/{endpoint}")
+    place = get_endpoint(ctx, endpoint)
+    chosen = name or max(place.traffic, key=lambda each: place.traffic[each], default="")
+    there = [each for each in store.deployments(ctx, ctx.workspace, endpoint) if each.name == chosen and each.live]
+    if not there:
+        raise errors.NotFound(f"Endpoint {endpoint} has no deployment '{chosen}' that answers")
+    current = there[-1]
+    again = store.deployment(ctx, id_)
+    if again is not None:
+        return again, int(current.spec["spec"].get("instance_count") or 1)
+    settings = current.spec["spec"].get("scale_settings") or {}
+    if settings.get("type", "default") != "default":
+        raise errors.Conflict(
+            f"{chosen} of {endpoint} follows the load by itself", cure="Change its scale_settings and deploy it again."
+        )
+    before = int(current.spec["spec"].get("instance_count") or 1)
+    wanted = min(max(instances if instances is not None else before + change, at_least), at_most)
+    if wanted == before:
+        return current, before
+    wire = {**current.spec, "spec": {**current.spec["spec"], "instance_count": wanted}}
+    version = f"azureml:{current.model_name}:{current.model_version}" if current.model_name else None
+    made = create_deployment(
+        ctx, documents.from_wire(wire), id_=id_, name=chosen, model_reference=version, signature=current.signature,
+        lock=current.environment_lock, release=current.release,
+    )  # fmt: skip
+    return made, before
+
+
 def _alone(ctx: Ctx, place: model.Endpoint) -> bool:
     """The first deployment of a local endpoint answers at once, as in Azure: there is no traffic to share."""
     return place.auth_mode == model.OPEN and not place.traffic

@@ -17,6 +17,7 @@ def context(actor: actors.Actor, grants: Iterable[actors.Grant]) -> dict[str, An
         "address": origin.address if origin else "",
         "agent": origin.agent if origin else "",
         "reason": origin.reason if origin else "",
+        "cause": origin.cause if origin else 0,
         "login": actor.login,
         "token": actor.token,
         "via": actor.via,

@@ -52,3 +52,11 @@ def told(ctx: Ctx, personas: Iterable[str], workspace: str | None) -> set[str]:
         group.notify for group in store.groups(ctx)
         if group.notify and group.persona.value in wanted and (not group.workspaces or workspace in group.workspaces)
     }  # fmt: skip
+
+
+def told_of(ctx: Ctx, user: str, workspace: str | None) -> set[str]:
+    """Notification targets of the groups that somebody is a member of there. The caller permits it."""
+    return {
+        group.notify for group in store.groups(ctx)
+        if group.notify and user in group.members and (not group.workspaces or workspace in group.workspaces)
+    }  # fmt: skip

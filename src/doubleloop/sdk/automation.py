@@ -40,6 +40,10 @@ class Rules(routes.Routes):
     def delete(self, name: str) -> None:
         self._delete(name)
 
+    def dry_run(self, name: str, since: str | None = None, document: routes.Body | None = None) -> routes.Body:
+        """What the rule (as it is kept, or as the document says) would have done since (``P30D``, or a time)."""
+        return dict(self._post(name, "dry-run", body=routes.given(since=since, document=document), repeatable=True))
+
 
 class Monitors(routes.Routes):
     def put(self, document: routes.Body) -> routes.Body:

@@ -11,7 +11,7 @@ from doubleloop.db.context import Ctx
 from doubleloop.identity import store as users
 
 # The log is never shortened; rights, rules and datastores are judged as things of their own.
-_NOT_HELD = ("facts", "assignments", "groups", "rules", "rule_firings", "datastores", "setup_items")
+_NOT_HELD = ("facts", "assignments", "groups", "rules", "rule_firings", "datastores", "setup_items", "deliveries")
 # Rows that belong to rows of a workspace and do not name it: table, its column, the table it belongs to, the column.
 _BELOW = (("job_attempts", "job", "jobs", "id"),)
 # What is under way must come to its end before its rows may go.

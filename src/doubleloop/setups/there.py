@@ -72,6 +72,8 @@ def _declared(ctx: Ctx) -> Found:
 def _rules(ctx: Ctx) -> Found:
     found: Found = {}
     for rule in automation.rules(ctx.in_workspace(None)):
+        if rule.is_default:  # a release's, not a set-up's
+            continue
         body = {key: value for key, value in rule.document["spec"].items() if key not in ("$schema", "name")}
         found[("rule", f"{rule.workspace}/{rule.name}")] = {**body, "enabled": rule.enabled}
     return found

@@ -68,10 +68,40 @@ class RetrainAction(Spec):
     inputs: dict[str, JobInput] = Field(default_factory=dict, description="Inputs that replace the retraining job's.")
 
 
+class StartReleaseAction(Spec):
+    title: ClassVar[str] = "rule › start_release"
+
+    release: Name = Field(description="Release to start.")
+    model_version: LooseText | None = Field(
+        None, description="Version (default: the one that was registered, else the newest); ${{fact.X}} is filled in."
+    )
+
+
+class ScaleAction(Spec):
+    title: ClassVar[str] = "rule › scale"
+
+    endpoint: Text = Field("${{fact.endpoint}}", description="Endpoint (default: the fact's).")
+    deployment: Text | None = Field(None, description="Deployment (default: the one with most traffic).")
+    instances: Annotated[Int, Field(ge=1, le=100)] | None = Field(None, description="Number of instances.")
+    change: Annotated[Int, Field(ge=-99, le=99)] | None = Field(None, description="Instances more, or fewer (-1).")
+    at_least: Annotated[Int, Field(ge=1, le=100)] = Field(1, description="Never fewer.")
+    at_most: Annotated[Int, Field(ge=1, le=100)] = Field(100, description="Never more.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> ScaleAction:
+        if (self.instances is None) == (self.change is None):
+            raise ValueError("'scale' needs one of: instances, change")
+        if self.at_least > self.at_most:
+            raise ValueError(f"at_least {self.at_least} is over at_most {self.at_most}")
+        return self
+
+
 class NotifyAction(Spec):
     title: ClassVar[str] = "rule › notify"
 
-    to: Annotated[list[Text], Many, Field(min_length=1)] = Field(description="Notification targets or addresses.")
+    to: Annotated[list[Text], Many, Field(min_length=1)] = Field(
+        description="Notification targets, addresses, or persona:NAME: its groups."
+    )
     title_: LooseText | None = Field(None, alias="title", description="Heading; ${{fact.X}} is filled in.")
     message: LooseText | None = Field(None, description="Text; ${{fact.X}} is filled in (default: the fact).")
     delivery: Promise = Field(
@@ -129,10 +159,12 @@ class Action(Spec):
     title: ClassVar[str] = "rule › do"
 
     retrain: RetrainAction | None = Field(None, description="Start a release that trains on new data.")
+    start_release: StartReleaseAction | None = Field(None, description="Start a release.")
     notify: NotifyAction | None = Field(None, description="Send a message.")
     roll_back: RollBackAction | None = Field(
         None, description="Give an endpoint's traffic back to the deployment before."
     )
+    scale: ScaleAction | None = Field(None, description="Give a deployment more or fewer instances.")
     run_job: RunJobAction | None = Field(None, description="Submit a job.")
     webhook: WebhookAction | None = Field(None, description="Send the fact to an address.")
     open_labeling: OpenLabelingAction | None = Field(None, description="Open a labelling project on production data.")
@@ -141,7 +173,8 @@ class Action(Spec):
     def _one(self) -> Action:
         if len(self.model_fields_set) != 1:
             raise ValueError(
-                "every item of 'do' is one of: retrain, notify, roll_back, run_job, webhook, open_labeling"
+                "every item of 'do' is one of: retrain, start_release, notify, roll_back, scale, run_job, webhook, "
+                "open_labeling"
             )
         return self
 
@@ -224,12 +257,14 @@ SUPPORT: dict[type[Spec], support.Rows] = {
     Condition: support.rows("in not_in at_least at_most matches exists"),
     RetrainData: support.rows("asset input target window"),
     RetrainAction: support.rows("release data inputs"),
+    StartReleaseAction: support.rows("release model_version"),
+    ScaleAction: support.rows("endpoint deployment instances change at_least at_most"),
     NotifyAction: support.rows("to title message delivery"),
     RollBackAction: support.rows("endpoint deployment"),
     RunJobAction: support.rows("job workspace inputs"),
     WebhookAction: support.rows("url headers secret timeout delivery"),
     OpenLabelingAction: support.rows("project window sample share assign_to"),
-    Action: support.rows("retrain notify roll_back run_job webhook open_labeling"),
+    Action: support.rows("retrain start_release notify roll_back scale run_job webhook open_labeling"),
     RuleLimit: support.rows("count per"),
     Rule: support.rows("$schema name description on where do cool_down limit enabled"),
 }
