@@ -201,17 +201,6 @@ def test_production_becomes_a_data_version_of_the_same_shape_and_twice_is_once(s
     assert table["rides"].tail(24).to_list() == pytest.approx((x * 2).tolist())
 
 
-def test_importance_is_the_share_of_variance_that_a_feature_explains() -> None:
-    rng = np.random.default_rng(3)
-    group = rng.integers(0, 4, 2000)
-    target = group * 3.0 + rng.normal(0, 1, 2000)
-    frame = pl.DataFrame({"group": group, "noise": rng.normal(0, 1, 2000), "target": target})
-    found = rules.importances(frame, ["group", "noise"], "target")
-    between = sum((group == g).sum() * (target[group == g].mean() - target.mean()) ** 2 for g in range(4))
-    assert found["group"] == pytest.approx(between / (2000 * target.var()))
-    assert found["noise"] < 0.05
-
-
 @pytest.mark.parametrize(
     ("deployment", "name", "meant"),
     [("", "anything", True), ("blue", "blue", True), ("blue", "blue-r7", True), ("blue", "bluebell", False)],

@@ -49,3 +49,14 @@ def test_a_feature_counts_by_the_variance_it_explains():
     assert found["nested"] == 0.0
     with pytest.raises(errors.InvalidInput, match="'ghost'"):
         attribution.importances(frame, ["ghost"], "y")
+
+
+def test_importance_is_the_share_of_variance_that_a_feature_explains():
+    rng = np.random.default_rng(3)
+    group = rng.integers(0, 4, 2000)
+    target = group * 3.0 + rng.normal(0, 1, 2000)
+    frame = pl.DataFrame({"group": group, "noise": rng.normal(0, 1, 2000), "target": target})
+    found = attribution.importances(frame, ["group", "noise"], "target")
+    between = sum((group == g).sum() * (target[group == g].mean() - target.mean()) ** 2 for g in range(4))
+    assert found["group"] == pytest.approx(between / (2000 * target.var()))
+    assert found["noise"] < 0.05

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import polars as pl
 
+from doubleloop.gateway import log as inference_log
 from doubleloop.gateway import protocol
 
 
@@ -30,6 +31,9 @@ class Serving(Protocol):
         """Everything answered so far becomes readable. Raises Unavailable."""
 
     def inferences(self, workspace: str, endpoint: str, **window: object) -> pl.DataFrame: ...
+
+    def log_files(self, workspace: str, endpoint: str, **window: object) -> list[inference_log.File]:
+        """The same rows file by file; a file never changes, so what was computed of it may be kept beside it."""
 
     def labels(self, workspace: str, endpoint: str, **window: object) -> pl.DataFrame: ...
 

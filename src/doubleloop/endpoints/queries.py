@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import polars as pl
 
 from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.endpoints import commands, mirrors, model, ports, store
+from doubleloop.gateway import log as inference_log
 from doubleloop.gateway import protocol
 from doubleloop.identity import commands as identity
 from doubleloop.identity import things
@@ -115,6 +117,20 @@ def inferences(
     serving = contexts.port(ports.Serving)
     serving.flush()
     return serving.inferences(workspace, endpoint, since=since, until=until, deployment=deployment)
+
+
+def log_files(
+    contexts: Contexts, workspace: str, endpoint: str, *, since: datetime | None = None, until: datetime | None = None
+) -> list[inference_log.File]:
+    """What ``inferences`` reads, file by file: for windows that are longer than memory. Raises Unavailable."""
+    serving = contexts.port(ports.Serving)
+    serving.flush()
+    return serving.log_files(workspace, endpoint, since=since, until=until)
+
+
+def profile_folder(contexts: Contexts) -> Path:
+    """Where profiles of data versions are kept."""
+    return contexts.port(ports.Serving).folder("profiles")
 
 
 def mirrored(

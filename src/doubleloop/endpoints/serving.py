@@ -10,7 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from doubleloop.gateway import log, paths, protocol, sealing
+from doubleloop.gateway import log as inference_log
+from doubleloop.gateway import paths, protocol, sealing
 
 LOG_TAIL_BYTES = 4 << 20
 
@@ -49,10 +50,13 @@ class GatewayServing:
         protocol.AdminClient(self._home).flush()
 
     def inferences(self, workspace: str, endpoint: str, **window: Any) -> pl.DataFrame:
-        return log.read(self._home, workspace, endpoint, **window)
+        return inference_log.read(self._home, workspace, endpoint, **window)
+
+    def log_files(self, workspace: str, endpoint: str, **window: Any) -> list[inference_log.File]:
+        return inference_log.files(self._home, workspace, endpoint, **window)
 
     def labels(self, workspace: str, endpoint: str, **window: Any) -> pl.DataFrame:
-        return log.read_labels(self._home, workspace, endpoint, **window)
+        return inference_log.read_labels(self._home, workspace, endpoint, **window)
 
     def folder(self, kind: str) -> Path:
         return self._home / "serving" / kind

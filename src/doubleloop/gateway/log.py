@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,40 @@ def read(
     return frame.sort("time", "received_at", "request_id", "row")
 
 
+@dataclass(frozen=True)
+class File:
+    """One Parquet file of served requests. ``whole``: all of its rows lie in the window it was asked for."""
+
+    path: Path
+    deployment: str
+    whole: bool
+    since: datetime | None
+    until: datetime | None
+
+    def columns(self) -> list[str]:
+        return list(parquet.read_schema(self.path).names)
+
+    def read(self) -> polars.DataFrame:
+        """Its rows of the window, columns as ``read`` gives them, without copies that were sent to be compared."""
+        frame = _read([self.path], COLUMNS, self.since, self.until)
+        return frame.filter(~polars.col("mirrored"))
+
+
+def files(
+    home: Path | str, workspace: str, endpoint: str, since: datetime | None = None, until: datetime | None = None
+) -> list[File]:
+    """The files that may hold rows with ``since <= time < until``: what ``read`` reads, one by one. A file never
+    changes."""
+    found = []
+    for folder in sorted(paths.endpoint_log(Path(home), workspace, endpoint).glob("*")):
+        if folder.is_dir() and folder.name != paths.LABELS:
+            for file in _files(folder):
+                whole = _lies(file, since, until)
+                if whole is not None:
+                    found.append(File(file, folder.name, whole, since, until))
+    return found
+
+
 def read_labels(
     home: Path | str,
     workspace: str,
@@ -107,19 +142,26 @@ def _between(frame: polars.LazyFrame, since: datetime | None, until: datetime | 
 
 
 def _overlaps(file: Path, since: datetime | None, until: datetime | None) -> bool:
-    """Whether the file can hold rows of the window, by the statistics in its footer: event times may lie far from
-    the arrival that the folder is named after (a replay)."""
+    return _lies(file, since, until) is not None
+
+
+def _lies(file: Path, since: datetime | None, until: datetime | None) -> bool | None:
+    """Whether all rows of the file are of the window, some may be (False), or none is (None), by the statistics in its
+    footer: event times may lie far from the arrival that the folder is named after (a replay)."""
     if since is None and until is None:
         return True
     metadata = parquet.read_metadata(file)
     position = metadata.schema.names.index("time")
-    for group in range(metadata.num_row_groups):
-        statistics = metadata.row_group(group).column(position).statistics
-        if statistics is None or not statistics.has_min_max:
-            return True
-        if (since is None or statistics.max >= _utc(since)) and (until is None or statistics.min < _utc(until)):
-            return True
-    return False
+    spans = [metadata.row_group(group).column(position).statistics for group in range(metadata.num_row_groups)]
+    if any(span is None or not span.has_min_max for span in spans):
+        return False
+    inside = [
+        (since is None or span.min >= _utc(since)) and (until is None or span.max < _utc(until)) for span in spans
+    ]  # fmt: skip
+    near = [
+        (since is None or span.max >= _utc(since)) and (until is None or span.min < _utc(until)) for span in spans
+    ]  # fmt: skip
+    return all(inside) if any(near) else None
 
 
 def _utc(moment: datetime) -> datetime:

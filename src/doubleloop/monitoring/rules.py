@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-
-import numpy as np
-import polars as pl
 
 from doubleloop.base import clock, errors
 from doubleloop.monitoring.model import AlertKind, AlertPolicy, Measured, Window
@@ -18,8 +14,6 @@ from doubleloop.statistics import movements, signals
 # Azure ML's default length of the production window, by how often the monitor runs.
 _DAYS = {"day": 1, "week": 7, "month": 30}
 _CRON_DAYS = 7
-# Numerical columns are cut into this many parts to see how much of the target they explain.
-IMPORTANCE_BINS = 20
 # How many labels ``statistics.movements`` keeps of a column.
 TOP_LABELS = movements.TOP
 
@@ -90,41 +84,6 @@ def thresholds(written: Any, default: Mapping[str, Mapping[str, float | None]]) 
 def measured(value: signals.Value, threshold: float | None) -> Measured:
     alert = value.value is not None and threshold is not None and signals.breached(value.metric, value.value, threshold)
     return Measured(value.metric, value.column, value.value, threshold, alert, value.reason)
-
-
-def importances(reference: pl.DataFrame, features: Iterable[str], target: str) -> dict[str, float]:
-    """How much of the target's variance each feature explains: the correlation ratio η² over quantile bins or labels.
-
-    Pearson (1905), "On the general theory of skew correlation". Between 0 and 1; a text target is coded by rank.
-    """
-    truth = reference[target]
-    if not truth.dtype.is_numeric():
-        truth = truth.cast(pl.String).rank("dense")
-    found = {}
-    for name in features:
-        if name == target:
-            continue
-        column = reference[name]
-        numeric = column.dtype.is_numeric() and column.n_unique() > IMPORTANCE_BINS
-        groups = _quantile_bins(column) if numeric else column.cast(pl.String)
-        frame = pl.DataFrame({"group": groups, "truth": truth.cast(pl.Float64)}).drop_nulls()
-        total = frame["truth"].var(ddof=0)
-        if not isinstance(total, float) or total == 0:
-            found[name] = 0.0
-            continue
-        within = frame.group_by("group").agg(pl.col("truth").var(ddof=0).alias("v"), pl.len().alias("n"))
-        explained = 1 - float((within["v"] * within["n"]).sum()) / (frame.height * total)
-        found[name] = max(0.0, explained)
-    return found
-
-
-def _quantile_bins(column: pl.Series) -> pl.Series:
-    """The number of the bin of equally many rows that a value is in; missing stays missing."""
-    values = column.cast(pl.Float64)
-    inner = np.linspace(0, 1, IMPORTANCE_BINS + 1)[1:-1]
-    edges = np.unique(np.quantile(values.drop_nulls().drop_nans().to_numpy(), inner))
-    bins = pl.Series(np.searchsorted(edges, values.fill_null(math.nan).to_numpy(), side="left")).cast(pl.String)
-    return bins.set(values.is_null() | values.is_nan(), None)
 
 
 def watches(deployment: str, name: str) -> bool:

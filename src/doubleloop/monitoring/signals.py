@@ -8,10 +8,10 @@ import polars as pl
 
 from doubleloop.base import errors
 from doubleloop.db.context import Contexts
-from doubleloop.monitoring import model, model_signals, rules, windows
+from doubleloop.monitoring import model, model_signals, rules, window_profiles, windows
 from doubleloop.specs import documents
 from doubleloop.specs.kinds import monitors as specs
-from doubleloop.statistics import movements, schema, signals
+from doubleloop.statistics import attribution, movements, schema, signals
 
 ACTOR = windows.ACTOR
 
@@ -58,8 +58,36 @@ def _data_drift(task: windows.Task, name: str, signal: Any) -> model.SignalResul
 
 
 def _data_quality(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
-    reference, current, columns = windows.pair(task, signal, windows.inputs)
-    return _compare(name, signal, reference, current, columns, "data_quality")
+    reference = signal.reference_data
+    named = reference is not None and reference.input_data is not None and windows.is_asset(reference)
+    production = signal.production_data
+    logged = production is None or production.input_data is None or not windows.is_asset(production)
+    if named and logged and not hasattr(signal.features, "top_n_feature_importance"):
+        return _quality_of_profiles(task, name, signal)
+    before, after, columns = windows.pair(task, signal, windows.inputs)
+    return _compare(name, signal, before, after, columns, "data_quality")
+
+
+def _quality_of_profiles(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
+    """Rates are counts, which profiles keep: no row of a file that was profiled before is read again."""
+    known = window_profiles.reference(task, signal.reference_data, signal.feature_type_override)
+    window = rules.production_window(signal.production_data, task.schedule.trigger, task.run.as_of)
+    found, shared = window_profiles.of_log(task, window, known)
+    if not found.rows or not known.rows:
+        side = "reference" if found.rows else "production"
+        return model.SignalResult(name, signal.type, "not_checked", f"the {side} window has no rows", known.rows,
+                                  found.rows)  # fmt: skip
+    limits = rules.thresholds(signal.metric_thresholds, _default("data_quality"))
+    wanted = signal.features if isinstance(signal.features, list) else shared
+    unknown = [each for each in wanted if each not in known.columns]
+    if unknown:
+        raise errors.InvalidInput(f"features names {', '.join(map(repr, unknown))}, which the data does not have")
+    metrics = tuple(
+        rules.measured(signals.evaluate(metric, known.columns[each], found.columns[each]), threshold)
+        for each in wanted
+        for metric, threshold in limits.get(known.columns[each].kind.value, {}).items()
+    )
+    return windows.result(name, signal.type, signal, metrics, known.rows, found.rows, ())
 
 
 def _prediction_drift(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
@@ -87,7 +115,7 @@ def _features(signal: Any, reference: pl.DataFrame, current: pl.DataFrame, colum
     target = columns.target_column if columns is not None else None
     if wanted is None or isinstance(wanted, str) or target is None or target not in reference.columns:
         return shared
-    found = rules.importances(reference, [name for name in shared if name != target], target)
+    found = attribution.importances(reference, [name for name in shared if name != target], target)
     return sorted(found, key=lambda feature: (-found[feature], feature))[: wanted.top_n_feature_importance]
 
 

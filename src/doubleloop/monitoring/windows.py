@@ -50,7 +50,15 @@ def outputs(rows: pl.DataFrame) -> pl.DataFrame:
 
 def table(task: Task, signal_data: Any) -> pl.DataFrame:
     """A data asset that the file names as reference or production data."""
-    reference = data.keep(task.contexts, ACTOR, task.monitor.workspace, signal_data.input_data.path)
+    return read(task, content(task, signal_data))
+
+
+def content(task: Task, signal_data: Any) -> str:
+    """What the asset holds, by hash."""
+    return data.keep(task.contexts, ACTOR, task.monitor.workspace, signal_data.input_data.path)
+
+
+def read(task: Task, reference: str) -> pl.DataFrame:
     with tempfile.TemporaryDirectory(prefix="doubleloop-monitor-") as scratch:
         name = reference.rpartition("/")[2] if "/" in reference else "data"
         return frames.read(data.materialise(task.contexts, reference, Path(scratch) / name))

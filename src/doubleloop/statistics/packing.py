@@ -62,6 +62,11 @@ class Layout:
         ]  # fmt: skip
         return _NAME + hashlib.blake2b(canonical.dumps(said).encode(), digest_size=_DIGEST).digest()
 
+    @property
+    def digest(self) -> str:
+        """Of the reference's types, bins and labels, as hexadecimal digits."""
+        return self.head[len(_NAME) :].hex()
+
     @cached_property
     def integers(self) -> int:
         bins = sum(len(column.histogram.counts) + 6 for column in self.numerical if column.histogram)
@@ -102,7 +107,7 @@ def merge(packed: Sequence[bytes], layout: Layout) -> profiles.TableProfile:
     fixed = fixed.reshape(len(packed), -1)
     integers = fixed[:, : layout.integers]
     if any(
-        len(each) != layout.fixed + 8 * kept + tail
+        kept < 0 or tail < 0 or len(each) != layout.fixed + 8 * kept + tail
         for each, kept, tail in zip(packed, integers[:, 1].tolist(), integers[:, 2].tolist(), strict=True)
     ):
         raise errors.InvalidInput("a packed profile is cut off", cure="Profile the data again.")
