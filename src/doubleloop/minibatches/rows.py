@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Any, Iterable, List, Sequence
+from concurrent import futures
+from typing import Any, Iterable, Iterator, List, Sequence
 
 JOINED_ROWS = 1 << 17
 
@@ -80,20 +81,43 @@ def _join_parquet(parts: Sequence[str], target: str) -> None:
 
     schema = _common(pyarrow, [parquet.read_schema(part).remove_metadata() for part in parts])
     texts = [field.name for field in schema if pyarrow.types.is_string(field.type)]
-    with parquet_writer(target, schema) as writer:
-        for part in parts:
-            for batch in parquet.ParquetFile(part, read_dictionary=texts).iter_batches(JOINED_ROWS):
-                writer.write_table(_fitted(pyarrow, batch, schema))
+    with parquet_writer(target, schema, "snappy") as writer:
+        for table in _ahead(_tables(parts, schema, texts)):
+            writer.write_table(table)
 
 
-def parquet_writer(path: str, schema: Any) -> Any:
-    """Each value once, and where it is: not for fractions, nor for the numbers of rows, which are all different."""
+def _tables(parts: Sequence[str], schema: Any, texts: List[str]) -> Iterator[Any]:
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    for part in parts:
+        for batch in parquet.ParquetFile(part, read_dictionary=texts).iter_batches(JOINED_ROWS):
+            yield _fitted(pyarrow, batch, schema)
+
+
+def _ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """The same, each made while the one before is used."""
+    with futures.ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, items, None)
+        while True:
+            item = coming.result()
+            if item is None:
+                return
+            coming = reader.submit(next, items, None)
+            yield item
+
+
+def parquet_writer(path: str, schema: Any, compression: str) -> Any:
+    """Columns of few different values hold each once (a dictionary); fractions and the numbers of rows are all different.
+
+    ``compression``: ``none`` for what is soon read again and removed.
+    """
     import pyarrow
     import pyarrow.parquet as parquet
 
     types = pyarrow.types
     few = [field.name for field in schema if field.name != "row" and not types.is_floating(field.type)]
-    return parquet.ParquetWriter(path, schema, use_dictionary=few or False)
+    return parquet.ParquetWriter(path, schema, use_dictionary=few or False, compression=compression)
 
 
 def _common(pyarrow: Any, schemas: Iterable[Any]) -> Any:

@@ -115,13 +115,13 @@ def _write_parquet(frames: Any, path: str) -> None:
             table = pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
             if writer is None:
                 schema = table.schema
-                writer = rows.parquet_writer(path, schema)
+                writer = rows.parquet_writer(path, schema, "none")
             writer.write_table(table)
     finally:
         if writer is not None:
             writer.close()
     if writer is None:
-        rows.parquet_writer(path, pyarrow.schema([])).close()
+        rows.parquet_writer(path, pyarrow.schema([]), "none").close()
 
 
 def _words(error: BaseException) -> str:
