@@ -109,7 +109,7 @@ class Scorer(links.Link):
             "scoring_script": self._deployment.scoring_script,
             "signature": checkers.normal(self._deployment.signature),
             "collections": self._deployment.collect.collections,
-            "kits": str(paths.kits(self._home)),
+            "kits": str(paths.kits(self._home)), "cache": str(folder / "compiled"),
         }  # fmt: skip
         self._spec = folder / f"spec-{self.token[:8]}.json"
         self._spec.write_bytes(orjson.dumps(spec))

@@ -108,7 +108,7 @@ def _ahead(items: Iterator[Any]) -> Iterator[Any]:
 
 
 def parquet_writer(path: str, schema: Any, compression: str) -> Any:
-    """Columns of few different values hold each once (a dictionary); fractions and the numbers of rows are all different.
+    """Columns of few different values hold each once (a dictionary); fractions and numbers of rows are all different.
 
     ``compression``: ``none`` for what is soon read again and removed.
     """

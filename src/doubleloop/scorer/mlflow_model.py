@@ -1,18 +1,17 @@
 """An MLflow model folder, loaded with the user's own mlflow (2.9 and newer)."""
 
-# ruff: noqa: B905 - zip has no strict before Python 3.10
-
 from __future__ import annotations
 
 import inspect
 import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from . import frames, kit
+from . import frames, joining, kit
 
 # Wrappers of these flavours do nothing but hand the frame to the library, so calling them without MLflow's own
 # schema enforcement (which the gateway has done already, strictly) gives the same numbers.
 # What comes out of a row does not depend on the rows beside it, so requests may be scored together.
+GRAPHS = {"mlflow.onnx": "onnx", "mlflow.pytorch": "torch"}
 DIRECT = ("mlflow.sklearn", "mlflow.lightgbm", "mlflow.xgboost", "mlflow.catboost")
 
 
@@ -38,7 +37,7 @@ class MlflowModel:
         self._direct = None
         if loader in DIRECT and same and not self._tensor and frames.is_flat(self._inputs):
             self._direct = getattr(self._model, "_predict_fn", None)
-        self._planned = self._plan() if spec.get("compile", True) else None
+        self._planned = self._plan(loader, same, spec) if spec.get("compile", True) else None
         self._unplanned = "" if spec.get("compile", True) else str(spec.get("why_not_compiled") or "compile: off")
         self._last = None  # type: Optional[Tuple[List[Any], int, Any]]
         self._takes_params = "params" in inspect.signature(self._model.predict).parameters
@@ -47,8 +46,13 @@ class MlflowModel:
     def _loader(self) -> str:
         return str(self._model.metadata.flavors.get("python_function", {}).get("loader_module", "pyfunc"))
 
-    def _plan(self) -> Any:
+    def _plan(self, loader: str, same: bool, spec: Dict[str, Any]) -> Any:
         """The model with a plan beside it; None where there can be none."""
+        if loader in GRAPHS and same and (self._tensor or frames.is_flat(self._inputs)):
+            from .plans import exported
+
+            cache = str(spec.get("cache") or "")
+            return exported.guard(GRAPHS[loader], self._model, spec["model_dir"], self._inputs, self._native, cache)
         if self._direct is None:
             return None
         from .plans import guarded
@@ -57,8 +61,12 @@ class MlflowModel:
         method = self._model.metadata.flavors.get("python_function", {}).get("predict_fn", "predict")
         return guarded.Guarded(raw, self._inputs, method, self._native)
 
-    def _native(self, columns: List[Any], rows: int) -> Any:
-        return self._direct(self._builder.build(columns, rows, fill=True))  # type: ignore[misc,union-attr]
+    def _native(self, columns: Any, rows: int) -> Any:
+        if self._tensor:
+            return self._model.predict(frames.tensors(columns, self._inputs))
+        if self._direct is None:
+            return self._model.predict(self._builder.build(columns, rows, fill=False))  # type: ignore[union-attr]
+        return self._direct(self._builder.build(columns, rows, fill=True))  # type: ignore[union-attr]
 
     @property
     def together(self) -> bool:
@@ -67,7 +75,7 @@ class MlflowModel:
         A model that knows better says so: forecasts of AutoML build on the rows beside them (``rows_stand_alone``).
         """
         if self._direct is None:
-            return False
+            return self._planned is not None and self._planned.used and self._planned.together
         return bool(getattr(_raw_model(self._model), "rows_stand_alone", True))
 
     @property
@@ -99,7 +107,7 @@ class MlflowModel:
         """
         value = header["input"]
         params = header.get("params")
-        if self._direct is not None and params is None:
+        if (self._direct is not None or self._planned is not None) and params is None:
             return self._native(value, header["rows"]) if native else self._answer(value, header["rows"])
         if self._tensor:
             data = frames.tensors(value, self._inputs)
@@ -122,13 +130,8 @@ class MlflowModel:
         """What ``predict`` gives for each of several requests without params or missing values, scored as one table;
         None when the answer is no array with one entry a row."""
         rows = [header["rows"] for header, _ in requests]
-        tables = [header["input"] for header, _ in requests]
-        together = [[value for part in parts for value in part] for parts in zip(*tables)]
-        found = self._answer(together, sum(rows))
-        if not hasattr(found, "__len__") or len(found) != sum(rows) or not hasattr(found, "dtype"):
-            return None
-        ends = [sum(rows[: number + 1]) for number in range(len(rows))]
-        return [found[end - count : end] for end, count in zip(ends, rows)]
+        found = self._answer(joining.joined([header["input"] for header, _ in requests], self._inputs), sum(rows))
+        return joining.parted(found, rows)
 
     def review(self) -> Optional[Dict[str, Any]]:
         """Compare the last answer of the plan with the model's own when that is due: what was wrong, or None."""
@@ -145,7 +148,7 @@ class MlflowModel:
 
     def bulk(self) -> Any:
         """The way for whole files, through the plan; None when there is no plan, or rows do not stand alone."""
-        if self._planned is None or not self._planned.used or not self.together:
+        if self._planned is None or self._direct is None or not self._planned.used or not self.together:
             return None
         from .bulk import Bulk
 

@@ -32,7 +32,8 @@ class Guarded:
 
     def __init__(self, model: Any, specs: Sequence[Dict[str, Any]], method: str, native: Native) -> None:
         self._native = native
-        self._plan: Optional[building.Plan] = None
+        self._plan: Any = None
+        self.tolerance = TOLERANCE
         self.why = ""
         self.rows = 0
         self.largest = 0.0
@@ -54,7 +55,7 @@ class Guarded:
     def describe(self) -> Dict[str, Any]:
         return {
             "used": self.used, "why": self.why, "probed_rows": self.rows, "largest_difference": self.largest,
-            "tolerance": TOLERANCE, "trees": None if self._plan is None else self._plan.trees,
+            "tolerance": self.tolerance, "trees": None if self._plan is None else self._plan.trees,
         }  # fmt: skip
 
     def predict(self, columns: List[Any], rows: int) -> Any:
@@ -79,7 +80,7 @@ class Guarded:
         if self._plan is None or started < self._next_review:
             return None
         try:
-            largest = difference(answer, self._native(columns, rows))
+            largest = difference(answer, self._native(columns, rows), self.tolerance)
         except Disagreement as error:
             self._plan, self.why = None, "it did not agree with the model on a request: %s" % error
             return {"why": str(error), "difference": error.difference}
@@ -99,7 +100,7 @@ class Guarded:
         except OutOfPlan:
             return None
         try:
-            self.largest = max(self.largest, difference(found, self._native(columns, rows)))
+            self.largest = max(self.largest, difference(found, self._native(columns, rows), self.tolerance))
         except Disagreement as error:
             self.largest = max(self.largest, error.difference)
             return str(error)
@@ -134,21 +135,40 @@ class Guarded:
         raise AssertionError("unreachable")
 
 
-def difference(plan: Any, model: Any) -> float:
-    """The largest |plan - model| / max(1, |model|). Raises Disagreement above TOLERANCE, for another shape or label."""
-    found, expected = numpy.asarray(plan), numpy.asarray(model)
+def difference(plan: Any, model: Any, tolerance: float = TOLERANCE) -> float:
+    """The largest |plan - model| / max(1, |model|). Raises Disagreement above the tolerance, for another shape or
+    label."""
+    found, expected = arrays(plan), arrays(model)
+    if found.keys() != expected.keys():
+        raise Disagreement("outputs %s, not %s" % (", ".join(found), ", ".join(expected)), float("inf"))
+    return max([_gap(found[name], expected[name], tolerance) for name in expected], default=0.0)
+
+
+def arrays(answer: Any) -> Dict[str, Any]:
+    """An answer by the names of its outputs: a frame or a list of records has columns, an array has none."""
+    if hasattr(answer, "iloc") and hasattr(answer, "columns"):
+        return {str(name): answer[name].to_numpy() for name in answer.columns}
+    if isinstance(answer, dict):
+        return {str(name): numpy.asarray(part) for name, part in answer.items()}
+    if isinstance(answer, list) and answer and isinstance(answer[0], dict):
+        return {str(name): numpy.asarray([row[name] for row in answer]) for name in answer[0]}
+    return {"": numpy.asarray(answer)}
+
+
+def _gap(found: Any, expected: Any, tolerance: float) -> float:
     if found.shape != expected.shape:
         raise Disagreement("shape %s, not %s" % (found.shape, expected.shape), float("inf"))
     if expected.dtype.kind not in "fiu":
-        if not (found == expected).all():
+        if not numpy.all(found == expected):
             raise Disagreement("other labels", float("inf"))
         return 0.0
-    if not len(expected):
+    if not expected.size:
         return 0.0
+    found, expected = numpy.atleast_1d(found), numpy.atleast_1d(expected)
     same = (found == expected) | (numpy.isnan(found) & numpy.isnan(expected))
     gaps = numpy.where(same, 0.0, abs(found - expected) / numpy.maximum(1.0, abs(expected)))
     largest = float(numpy.nan_to_num(gaps, nan=numpy.inf).max())
-    if largest > TOLERANCE:
+    if largest > tolerance:
         where = int(gaps.reshape(len(gaps), -1).max(axis=1).argmax())
         raise Disagreement("row %d: %s, not %s" % (where, found[where], expected[where]), largest)
     return largest
