@@ -12,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.serving import catalog
+from benchmarks.serving.environments import PYTHON
 from doubleloop.base import canonical
+from doubleloop.environments import kits
 from doubleloop.gateway import protocol
 
 KEY = "the-key-of-the-benchmark"
@@ -52,6 +54,10 @@ def gateway(home: Path, port: int) -> list[str]:
 
 def _served(make: Callable[[Path, Path], protocol.Deployment]) -> Callable[[catalog.Place], list[str]]:
     def command(place: catalog.Place) -> list[str]:
+        # As a deployment does; nothing but uv's own cache is asked after the first time.
+        why = kits.ensure(place.folder, PYTHON, place.bin / "python")
+        if why:
+            print(f"  no serving kit: {why}", flush=True)
         want(place.folder, make(place.bin, place.model))
         return gateway(place.folder, place.port)
 
