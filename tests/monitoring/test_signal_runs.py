@@ -214,13 +214,13 @@ def test_an_empty_window_is_not_checked_and_says_so(watch: Watch) -> None:
 def test_one_signal_that_cannot_be_computed_leaves_the_others(watch: Watch) -> None:
     watch.answered({"x": AFTER.tolist()}, (AFTER * 2).tolist())
     watch.put(
-        drift() + "other:\n  type: custom\n  component_id: azureml:mine:1\n"
+        drift() + "other:\n  type: generation_token_statistics\n"
         + PERFORMANCE.format(task="regression", thresholds="{mae: 3}")
     )  # fmt: skip
     run = watch.run()
     assert run.status == "completed"
     assert "no data azureml:training" in watch.signal(run, "inputs")["reason"]
-    assert "custom is not computed yet" in watch.signal(run, "other")["reason"]
+    assert "generation_token_statistics is not computed yet" in watch.signal(run, "other")["reason"]
     assert [each["signal"] for each in run.signals] == ["inputs", "other", "performance"]
 
 

@@ -54,6 +54,12 @@ SIGNALS = """create_monitor:
     own:
       type: custom
       component_id: azureml:my_signal:1
+      connection: {environment_variables: {KEY: "${{azureml://connections/c/credentials/key}}"}}
+      inputs: {rate: 3, table: {type: mltable, path: azureml:t:1}}
+      input_data: {rows: {input_data: {path: azureml:inputs:1, type: mltable}, data_context: model_inputs}}
+      metric_thresholds: [{metric_name: std, threshold: 2}]
+    tokens:
+      type: generation_token_statistics
   alert_notification: {emails: [abc@example.com]}
 """
 
@@ -79,10 +85,14 @@ def test_every_signal_is_read() -> None:
 def test_signals_that_are_not_computed_are_kept_and_noted() -> None:
     document = parse(SIGNALS)
     signals = document.model.create_monitor.monitoring_signals
-    assert signals["own"].component_id == "azureml:my_signal:1"
+    own = signals["own"]
+    assert (own.component_id, own.inputs["rate"], own.inputs["table"].path) == ("azureml:my_signal:1", 3, "azureml:t:1")
+    assert own.input_data["rows"].data_context == "model_inputs"
+    assert (own.metric_thresholds[0].metric_name, own.metric_thresholds[0].threshold) == ("std", 2)
+    assert signals["tokens"].type == "generation_token_statistics"
     assert signals["attribution"].metric_thresholds.normalized_discounted_cumulative_gain == 0.9
     (note,) = [note for note in document.notices if note.field == "type"]
-    assert "not computed yet" in note.why and note.where.line == 43
+    assert "not computed yet" in note.why and note.where.line == 50
 
 
 OWN = """create_monitor:

@@ -9,7 +9,6 @@ import polars as pl
 from doubleloop.base import errors
 from doubleloop.db.context import Contexts
 from doubleloop.monitoring import model, model_signals, rules, window_profiles, windows
-from doubleloop.specs import documents
 from doubleloop.specs.kinds import monitors as specs
 from doubleloop.statistics import attribution, movements, schema, signals
 
@@ -21,11 +20,10 @@ def measure(contexts: Contexts, monitor: model.Monitor, run: model.MonitorRun) -
 
     Raises Unavailable when the gateway (which holds the newest answers) does not answer.
     """
-    schedule = documents.from_wire(monitor.document).model
-    written = schedule.create_monitor.monitoring_signals
+    task = windows.of_run(contexts, monitor, run)
+    written = task.schedule.create_monitor.monitoring_signals
     if written is None:
         written = specs.Monitor.model_validate({"monitoring_signals": specs.DEFAULT_SIGNALS}).monitoring_signals
-    task = windows.Task(contexts, monitor, schedule, run)
     return [_one(task, name, signal) for name, signal in (written or {}).items()]
 
 

@@ -15,6 +15,7 @@ from doubleloop.db.context import Contexts
 from doubleloop.endpoints import queries as endpoints
 from doubleloop.frames import reading as frames
 from doubleloop.monitoring import commands, model, rules
+from doubleloop.specs import documents
 
 ACTOR = actors.service("monitor")
 PREDICTION = "prediction"
@@ -28,6 +29,10 @@ class Task:
     monitor: model.Monitor
     schedule: Any
     run: model.MonitorRun
+
+
+def of_run(contexts: Contexts, monitor: model.Monitor, run: model.MonitorRun) -> Task:
+    return Task(contexts, monitor, documents.from_wire(monitor.document).model, run)
 
 
 def log(task: Task, window: model.Window) -> pl.DataFrame:

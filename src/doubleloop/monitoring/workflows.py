@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +10,7 @@ from doubleloop.base import clock, errors
 from doubleloop.db.context import Contexts
 from doubleloop.durable import ports as flows
 from doubleloop.events import commands as events
-from doubleloop.monitoring import alerts, infrastructure, model, sampling, signals, store
+from doubleloop.monitoring import alerts, custom, infrastructure, model, sampling, signals, store, windows
 
 ACTOR = signals.ACTOR
 ATTEMPTS = 5
@@ -23,8 +24,22 @@ async def run(flow: flows.Flow, argument: dict[str, Any]) -> Any:
         if not found.get("again") or attempt == ATTEMPTS:
             break
         await flow.sleep(PAUSE_SECONDS)
+    if found.get("custom") and not found.get("error"):
+        found = await _with_custom(flow, id_, found)
     await flow.step("record", record, flow.contexts, id_, found)
     return {"run": id_, "error": found.get("error", "")}
+
+
+async def _with_custom(flow: flows.Flow, id_: str, found: dict[str, Any]) -> dict[str, Any]:
+    """What was found, with the custom signals that wait for jobs."""
+    begun = await flow.step("custom: begin", _begin_custom, flow.contexts, id_, flow.id)
+    for turn in itertools.count(1):
+        seen = await flow.step(f"custom: look {turn}", custom.look, flow.contexts, begun)
+        if not seen:
+            break
+        await flow.wait(seen["topic"], seen["wait"])
+    said = {each["signal"]: each for each in await flow.step("custom: read", _read_custom, flow.contexts, id_, begun)}
+    return {**found, "signals": [said.get(each["signal"], each) for each in found["signals"]]}
 
 
 WORKFLOWS: dict[str, flows.Body] = {"monitoring.run": run}
@@ -46,7 +61,27 @@ def _measure(contexts: Contexts, id_: str) -> dict[str, Any]:
     except errors.DoubleloopError as error:
         return {**own, "error": str(error)}
     known = {each["signal"]: each for each in own["signals"]}
-    return {**own, "signals": [known.get(each.signal, asdict(each)) for each in results]}
+    waiting = custom.names(windows.of_run(contexts, monitor, found))
+    return {**own, "signals": [known.get(each.signal, asdict(each)) for each in results], "custom": waiting}
+
+
+def _begin_custom(contexts: Contexts, id_: str, notify: str) -> dict[str, dict[str, str]]:
+    task = _task(contexts, id_)
+    return custom.begin(task, notify) if task is not None else {}
+
+
+def _read_custom(contexts: Contexts, id_: str, begun: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
+    task = _task(contexts, id_)
+    return [asdict(each) for each in custom.results(task, begun)] if task is not None else []
+
+
+def _task(contexts: Contexts, id_: str) -> windows.Task | None:
+    """None when the monitor is gone."""
+    with contexts.read(ACTOR) as ctx:
+        run_ = store.run(ctx, id_)
+        assert run_ is not None
+        monitor = store.monitor(ctx, run_.workspace, run_.monitor)
+    return windows.of_run(contexts, monitor, run_) if monitor is not None else None
 
 
 def _measure_infrastructure(contexts: Contexts, monitor: model.Monitor, run_: model.MonitorRun) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from doubleloop.specs import support
-from doubleloop.specs.fields import Flag, Fold, Int, LooseText, Many, Share, Spec, Text
+from doubleloop.specs.fields import Accepted, Flag, Fold, Int, LooseText, Many, Number, Share, Spec, Text
+from doubleloop.specs.kinds import values
 from doubleloop.specs.kinds.signal_data import Compared, DriftThresholds, Features, Limit, Segment, SignalData, Watched
 
 _THRESHOLDS = "Metrics to compute and when they alert."
@@ -180,6 +181,30 @@ class EmbeddingDrift(Compared):
     metric_thresholds: EmbeddingLimits | None = Field(None, description=_THRESHOLDS)
 
 
+class CustomLimit(Spec):
+    title: ClassVar[str] = "custom › metric_thresholds"
+
+    metric_name: Text = Field(description="A name that the component writes in the column metric_name.")
+    threshold: Number | None = Field(None, description="Alert above; left out, the component's threshold_value.")
+
+
+class Custom(Watched):
+    """What a registered component computes: rows of metric_name and metric_value, in its output signal_output."""
+
+    title: ClassVar[str] = "monitor › custom"
+
+    type: Annotated[Literal["custom"], Fold] = Field(description="custom")
+    component_id: Text = Field(description="Registered command component: azureml:NAME:VERSION.")
+    connection: Accepted | None = Field(None, description="Connection whose secrets the component gets.")
+    inputs: dict[str, values.JobInput] = Field(default_factory=dict, description="Values of the component's inputs.")
+    input_data: dict[str, SignalData] = Field(
+        default_factory=dict, description="Data of the component's inputs; without input_data, the endpoint's log."
+    )
+    metric_thresholds: Annotated[list[CustomLimit], Many] | None = Field(
+        None, description="Which of its metrics alert, and when (default: those with a threshold_value)."
+    )
+
+
 DEFAULTS: dict[str, dict[str, float]] = {
     "feature_attribution_drift": {"normalized_discounted_cumulative_gain": 0.9},
     "fairness": {"selection_rate_ratio": 0.8},  # the four-fifths rule
@@ -190,6 +215,11 @@ DEFAULTS: dict[str, dict[str, float]] = {
 _COMPARED = "type alert_enabled production_data reference_data metric_thresholds"
 _AZURE = {"properties": support.AZURE}
 SUPPORT: dict[type[Spec], support.Rows] = {
+    CustomLimit: support.rows("metric_name threshold"),
+    Custom: support.rows(
+        "type alert_enabled component_id inputs input_data metric_thresholds",
+        {"connection": "has no effect here: give the component its secrets by name", "properties": support.AZURE},
+    ),
     AttributionLimits: support.rows("normalized_discounted_cumulative_gain"),
     FeatureAttributionDrift: support.rows(_COMPARED, _AZURE),
     EstimatedClassification: support.rows("accuracy precision recall f1 roc_auc"),

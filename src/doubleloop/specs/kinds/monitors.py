@@ -125,7 +125,7 @@ class UnservedSignal(Spec):
 
     title: ClassVar[str] = "monitor › other signals"
 
-    type: Annotated[Literal["custom", "generation_safety_quality", "generation_token_statistics"], Fold] = Field(
+    type: Annotated[Literal["generation_safety_quality", "generation_token_statistics"], Fold] = Field(
         description="The signal's type."
     )
     alert_enabled: Flag = Field(True, description="Whether a crossed threshold raises an alert.")
@@ -133,16 +133,12 @@ class UnservedSignal(Spec):
     reference_data: SignalData | None = Field(None, description="What to compare with.")
     metric_thresholds: Accepted | None = Field(None, description="Metrics and when they alert.")
     properties: Accepted | None = Field(None, description="Settings of Azure's own component.")
-    component_id: Text | None = Field(None, description="Component of a custom signal.")
-    connection: Accepted | None = Field(None, description="Connection of a custom signal.")
-    inputs: Accepted | None = Field(None, description="Values for a custom signal's component.")
-    input_data: Accepted | None = Field(None, description="Data for a custom signal's component.")
     connection_id: Text | None = Field(None, description="Connection of a generation signal.")
     workspace_connection_id: Text | None = Field(None, description="Older name of connection_id.")
     sampling_rate: Share | None = Field(None, description="Share of requests to look at.")
 
 
-_UNSERVED = ("custom", "generation_safety_quality", "generation_token_statistics")
+_UNSERVED = ("generation_safety_quality", "generation_token_statistics")
 
 
 def _signal_type(value: Any) -> str:
@@ -163,6 +159,7 @@ Signal = Annotated[
     | Annotated[model_signals.ResidualDrift, Tag("<residual_drift>")]
     | Annotated[model_signals.TextDrift, Tag("<text_drift>")]
     | Annotated[model_signals.EmbeddingDrift, Tag("<embedding_drift>")]
+    | Annotated[model_signals.Custom, Tag("<custom>")]
     | Annotated[infrastructure.EndpointHealth, Tag("<endpoint_health>")]
     | Annotated[infrastructure.ComputeHealth, Tag("<compute_health>")]
     | Annotated[infrastructure.JobsHealth, Tag("<jobs_health>")]
@@ -296,8 +293,8 @@ SUPPORT: dict[type[Spec], support.Rows] = {
         {"properties": support.AZURE},
     ),
     UnservedSignal: support.rows(
-        "alert_enabled production_data reference_data metric_thresholds properties component_id connection inputs "
-        "input_data connection_id workspace_connection_id sampling_rate",
+        "alert_enabled production_data reference_data metric_thresholds properties "
+        "connection_id workspace_connection_id sampling_rate",
         {"type": "names a signal that is read and kept, and not computed yet"},
     ),
     AlertPolicy: support.rows("windows of severity tell"),
