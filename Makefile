@@ -39,7 +39,7 @@ down:
 
 test: setup
 	$(PYTHON) tools/system_packages.py
-	DOUBLELOOP_FAULT_RELEASES=2 $(BIN)/python -m pytest -n 2 --dist loadfile
+	DOUBLELOOP_FAULT_RELEASES=2 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Thirty kills over six releases; `make test` has ten of them, to stay quick.
 faults: setup

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,19 @@ SETUP = actors.service("setup")
 # Where it is set, each of the processes that tests start compiles all it imports, which takes most of its time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+# About how many quick tests last as long as one that is marked slow.
+SLOW = 50
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The heaviest files first: a file goes to one process as a whole, and one that begins late ends the run alone."""
+    weight: Counter[Path] = Counter()
+    for item in items:
+        weight[item.path] += SLOW if item.get_closest_marker("slow") else 1
+    place = {path: number for number, (path, _) in enumerate(weight.most_common())}
+    items.sort(key=lambda item: place[item.path])
 
 
 @dataclass
