@@ -219,6 +219,8 @@ def inhabit(served: Served) -> dict[str, str]:
     ws = "/workspaces/dev"
     post(f"{ws}/environments", {"document": wire(ENVIRONMENT)})
     post(f"{ws}/data", {"document": wire(DATA % f"tree:sha256:{tree}/thing.csv")})
+    contract = "{$schema: doubleloop/contract, data: thing, columns: {x: integer}}"
+    post(f"{ws}/contracts", {"document": wire(contract)})
     post(f"{ws}/components", {"document": wire(COMPONENT)})
     post("/principals", {"name": "thing"})
     with served.contexts.write(actors.Actor("admin"), places.REGISTRY) as ctx:

@@ -36,6 +36,7 @@ FIELDS = {
     "/blobs/missing": ("sha256",),
     "/trees": ("entries",),
     "/datastores": ("document",),
+    "/contracts": ("document",),
     "/data": ("document", "label"),
     "/environments": ("document", "label"),
     "/components": ("document", "label"),

@@ -196,3 +196,21 @@ def _reply(body: Any, status: int = 200) -> Any:
     import small_server
 
     return small_server.Reply(status, body)
+
+
+def test_contracts_are_attached_shown_and_detached(terminal: Any, server: Any) -> None:
+    contract = {"name": "rides", "on_break": "refuse", "spec": {"columns": {"hour": {}}}, "created_by": "ada"}
+    sent: list[Any] = []
+    server.on("POST", "workspaces/dev/contracts", lambda seen: sent.append(seen.json) or contract)
+    server.on("GET", "workspaces/dev/contracts", {"items": [contract], "next": None})
+    server.on("GET", "workspaces/dev/contracts/rides", contract)
+    check = {"version": "3", "outcome": "broken", "rows": 9, "reasons": ["column hour breaks 'at_most'"], "at": None}
+    server.on("GET", "workspaces/dev/contracts/rides/checks", {"items": [check], "next": None})
+    server.on("DELETE", "workspaces/dev/contracts/rides", {})
+    file = terminal.file("c.yml", "$schema: doubleloop/contract\ncolumns: {hour: integer}\n")
+    assert terminal("contract", "create", "-f", file, "--data", "rides").json["name"] == "rides"
+    assert sent[0]["document"]["spec"]["data"] == "rides"
+    assert "hour" in terminal("contract", "list", "-o", "table").out
+    assert terminal("contract", "show", "-n", "rides").json["on_break"] == "refuse"
+    assert "breaks 'at_most'" in terminal("contract", "checks", "rides", "-o", "table").out
+    terminal("contract", "delete", "rides", "-y")

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 
 from doubleloop.base import errors
 from doubleloop.demo import data
+from doubleloop.frames import contracts
 from doubleloop.gates.checks import data_quality
 from doubleloop.quarantine import model as quarantine
 from doubleloop.quarantine import pickles
@@ -160,9 +161,9 @@ def test_the_old_hold_out_would_have_kept_the_old_model(
 def test_the_training_data_keeps_its_contract_and_the_model_file_is_harmless(
     champion: Path, prepared: data.Prepared
 ) -> None:
-    contract = data_quality.parse(YAML(typ="safe").load(BIKES / "contract.yml"))
+    contract = contracts.parse(YAML(typ="safe").load(BIKES / "contract.yml"))
     for version in (prepared.training, prepared.months[5].training):
-        found = data_quality.measure(contract, pl.read_csv(version), datetime(2013, 7, 1, tzinfo=UTC))
+        found = contracts.measure(contract, pl.read_csv(version), datetime(2013, 7, 1, tzinfo=UTC))
         assert data_quality.judge({}, found).passed, found["violations"]
     assert quarantine.judge(pickles.scan(champion)).passed
 

@@ -13,6 +13,7 @@ from sklearn import metrics as sklearn
 
 from doubleloop.base import errors
 from doubleloop.base.verdicts import Outcome
+from doubleloop.frames import contracts
 from doubleloop.gates.checks import data_quality, endpoint_performance, model_quality, responsible_ai, scan, unit_tests
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -20,8 +21,8 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 def held(columns: dict[str, Any], table: dict[str, Any], **contract: Any) -> list[str]:
     """The rules that are broken, as 'column rule count'."""
-    parsed = data_quality.parse({"columns": columns, **contract})
-    measured = data_quality.measure(parsed, pl.DataFrame(table), NOW)
+    parsed = contracts.parse({"columns": columns, **contract})
+    measured = contracts.measure(parsed, pl.DataFrame(table), NOW)
     return [f"{each['column']} {each['rule']} {each['count']}" for each in measured["violations"]]
 
 
@@ -76,9 +77,11 @@ def test_freshness_is_the_age_of_the_newest_value() -> None:
 
 
 def test_a_violation_is_told_with_its_column_count_and_an_example() -> None:
-    parsed = data_quality.parse({"columns": {"fare": {"type": "number", "at_least": 0}}})
-    verdict = data_quality.judge({}, data_quality.measure(parsed, pl.DataFrame({"fare": [3.0, -1.5]}), NOW))
-    assert verdict.reasons == ("column fare breaks 'at_least' in 1 rows: expected at least 0 (e.g. row 1: -1.5)",)
+    parsed = contracts.parse({"columns": {"fare": {"type": "number", "at_least": 0}}})
+    verdict = data_quality.judge({}, contracts.measure(parsed, pl.DataFrame({"fare": [3.0, -1.5]}), NOW))
+    assert verdict.reasons == (
+        "column fare breaks 'at_least' in 1 rows (50.00%): expected at least 0 (e.g. row 1: -1.5)",
+    )
     assert verdict.outcome is Outcome.FAILED
 
 
@@ -96,7 +99,7 @@ def test_a_violation_is_told_with_its_column_count_and_an_example() -> None:
 )
 def test_a_contract_that_cannot_be_right_is_refused(contract: Any, words: str) -> None:
     with pytest.raises(errors.InvalidInput, match=words):
-        data_quality.parse(contract)
+        contracts.parse(contract)
 
 
 REPORT = b"""<?xml version="1.0"?><testsuites><testsuite tests="99" failures="0">

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from doubleloop.base import errors
+from doubleloop.frames import contracts as tables
 from doubleloop.gates import queries as gates
-from doubleloop.gates.checks import data_quality
 from doubleloop.releases import commands, queries
 from doubleloop.specs import documents
 from doubleloop.specs.kinds import contracts
@@ -197,7 +197,7 @@ def test_the_contract_on_the_page_is_a_contract(site: Any) -> None:
         "$schema: doubleloop/contract\n" + page.partition("### Contracts")[2].split("```yaml\n")[1].split("```")[0]
     )
     kept = site.define(STAGING.replace("CHECK", "{type: data_quality, data: azureml:t:1, contract: contract.yml}"))
-    contract = data_quality.parse(kept.document["spec"]["stages"][0]["checks"][0]["contract"])
+    contract = tables.parse(kept.document["spec"]["stages"][0]["checks"][0]["contract"])
     table = pl.DataFrame(
         {
             "fare": [1.0],
@@ -209,12 +209,12 @@ def test_the_contract_on_the_page_is_a_contract(site: Any) -> None:
             "pickup": ["2020-01-01"],
         }
     )
-    broken = data_quality.measure(contract, table, datetime(2020, 1, 9, tzinfo=UTC))["violations"]
+    broken = tables.measure(contract, table, datetime(2020, 1, 9, tzinfo=UTC))["violations"]
     assert [f"{each['column']} {each['rule']}" for each in broken] == [
         " rows", "more extra", "vendor in", "day at_least", "pickup freshness",
     ]  # fmt: skip
 
 
 def test_the_check_knows_every_rule_that_a_contract_file_may_hold() -> None:
-    assert set(contracts.Column.field_names()) <= set(data_quality.COLUMN_FIELDS)
-    assert set(contracts.Contract.field_names()) <= set(data_quality.FIELDS)
+    assert set(contracts.Column.field_names()) <= set(tables.COLUMN_FIELDS)
+    assert set(contracts.Contract.field_names()) <= set(tables.FIELDS)

@@ -15,6 +15,7 @@ from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import needs
 from doubleloop.base import errors
 from doubleloop.data import commands as data
+from doubleloop.data import contracts
 from doubleloop.data import queries as datasets
 from doubleloop.environments import commands as environments
 from doubleloop.environments import queries as environment_queries
@@ -130,12 +131,46 @@ def create_data(request: Request, ws: str, body: dict[str, Any] = Body()) -> dic
     document = requests.document(body, "data")
     spec = document.model
     reference = data.keep(requests.contexts(request), requests.actor(request), ws, spec.path)
+    judged = contracts.look(requests.contexts(request), requests.actor(request), ws, spec.name, reference)
     with requests.writing(request, ws) as ctx:
         asset = data.add_version(
             ctx, spec.name, reference, spec.type, version=spec.version, description=spec.description or "",
-            tags=dict(spec.tags), label=requests.value(body, "label", str),
+            tags=dict(spec.tags), label=requests.value(body, "label", str), judged=judged,
         )  # fmt: skip
     return render.asset(asset)
+
+
+@router.post("/workspaces/{ws}/contracts", openapi_extra=needs(Action.DATA_WRITE))
+def put_contract(request: Request, ws: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "document")
+    document = requests.document(body, "contract")
+    with requests.writing(request, ws) as ctx:
+        return render.contract(contracts.put(ctx, document))
+
+
+@router.get("/workspaces/{ws}/contracts", openapi_extra=needs(Action.DATA_READ))
+def list_contracts(request: Request, ws: str) -> dict[str, Any]:
+    with requests.reading(request, ws) as ctx:
+        return requests.listing(contracts.every(ctx), render.contract)
+
+
+@router.get("/workspaces/{ws}/contracts/{name}", openapi_extra=needs(Action.DATA_READ))
+def show_contract(request: Request, ws: str, name: str) -> dict[str, Any]:
+    with requests.reading(request, ws) as ctx:
+        return render.contract(contracts.get(ctx, name))
+
+
+@router.get("/workspaces/{ws}/contracts/{name}/checks", openapi_extra=needs(Action.DATA_READ))
+def contract_checks(request: Request, ws: str, name: str) -> dict[str, Any]:
+    with requests.reading(request, ws) as ctx:
+        return requests.listing(contracts.checks(ctx, name), render.contract_check)
+
+
+@router.delete("/workspaces/{ws}/contracts/{name}", openapi_extra=needs(Action.DATA_WRITE))
+def delete_contract(request: Request, ws: str, name: str) -> dict[str, Any]:
+    with requests.writing(request, ws) as ctx:
+        contracts.delete(ctx, name)
+    return {}
 
 
 @router.get("/workspaces/{ws}/data", openapi_extra=needs(Action.DATA_READ))

@@ -14,6 +14,7 @@ from doubleloop.base import clock
 from doubleloop.batch import model as batch
 from doubleloop.batch import rules as batch_rules
 from doubleloop.catalog import model as catalog
+from doubleloop.data import model as data
 from doubleloop.endpoints import model as endpoints
 from doubleloop.events import model as events
 from doubleloop.gateway import protocol
@@ -219,6 +220,18 @@ def monitor_run(value: monitoring.MonitorRun) -> dict[str, Any]:
     body = plain(value)
     window = {"start": body.pop("window_start"), "end": body.pop("window_end")}
     return {**body, "window": window, "error": body["error"] or None}
+
+
+def contract(value: data.Contract) -> dict[str, Any]:
+    return {
+        "name": value.name, "workspace": value.workspace, "on_break": value.on_break, "hash": value.hash,
+        "spec": specs.plain(documents.from_wire(value.document).model), "created_by": value.created_by,
+        "created_at": plain(value.created_at),
+    }  # fmt: skip
+
+
+def contract_check(value: data.ContractCheck) -> dict[str, Any]:
+    return {"version": value.version, "outcome": "broken" if value.judged.broken else "kept", **plain(value.judged)}
 
 
 def alert(value: monitoring.Alert) -> dict[str, Any]:

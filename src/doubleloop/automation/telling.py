@@ -37,7 +37,10 @@ def _asked(ctx: Ctx, fact: Fact) -> set[str]:
     personas that they concern, and stopped rules to those of their author, without a rule for it."""
     if fact.type == "rule.loop_stopped":
         return identities.told_of(ctx, str(fact.data.get("author")), fact.workspace)
-    if fact.type in ("monitor.alert", "alert.reopened") and fact.workspace is not None:
+    if (
+        fact.type in ("monitor.alert", "alert.reopened", "contract.broken", "contract.refused")
+        and fact.workspace is not None
+    ):
         return identities.told(ctx, fact.data.get("tell") or (), fact.workspace)
     if fact.type != "activation.requested" or not fact.data.get("needs_approval"):
         return set()

@@ -49,6 +49,7 @@ ENTRIES: dict[str, Entry] = {
     "role": _noun("Set up", "role", "Groups, personas, and who may do what."),
     "schema": _noun("Set up", "schema", "JSON schemas of files, for editors."),
     "data": _noun("Inner loop", "data", "Data assets and their versions."),
+    "contract": _noun("Inner loop", "contract", "What versions of a data asset must look like."),
     "environment": _noun("Inner loop", "environment", "Environments jobs and deployments run in."),
     "component": _noun("Inner loop", "component", "Reusable pipeline steps."),
     "job": _noun("Inner loop", "job", "Command and pipeline jobs."),

@@ -29,6 +29,10 @@ def _metric(data: Mapping[str, Any]) -> str:
     return f"{words.plain(data.get('metric') or '')} of {data.get('signal')} in {data.get('monitor')}"
 
 
+def _first(data: Mapping[str, Any]) -> str:
+    return str(next(iter(data.get("reasons") or ()), ""))
+
+
 def _percent(traffic: Any) -> str:
     return ", ".join(f"{name} {share} %" for name, share in (traffic or {}).items()) or "nothing"
 
@@ -51,6 +55,8 @@ _SENTENCES: dict[str, Any] = {
     "approval.refused": lambda d, s: "says no" + _quoted(d.get("comment")),
     "approval.opened": lambda d, s: f"asks {_people(d)} to decide",
     "approval.closed": lambda d, s: f"the question was answered: {d.get('status', '')}",
+    "contract.broken": lambda d, s: f"{d.get('data')}:{d.get('version')} breaks its contract: {_first(d)}",
+    "contract.refused": lambda d, s: f"a version of {d.get('data')} was refused by its contract: {_first(d)}",
     "data.created": lambda d, s: f"added data {d.get('name')}:{d.get('version')}",
     "data.labelled": lambda d, s: f"data {words.name(s)} is now @{d.get('label')}",
     "deployment.created": lambda d, s: (

@@ -11,7 +11,7 @@ from doubleloop.base import actors, canonical, errors
 from doubleloop.catalog import commands as catalog
 from doubleloop.catalog import model as assets
 from doubleloop.catalog import queries as found
-from doubleloop.data import fetching, model, queries, store
+from doubleloop.data import contracts, fetching, model, queries, store
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
@@ -32,19 +32,24 @@ def add_version(
     sources: Sequence[str] = (),
     label: str | None = None,
     rows: int | None = None,
+    judged: model.Judged | None = None,
 ) -> assets.Asset:
-    """A new version in the context's workspace; ``sources`` are lineage ids that it was made from.
+    """A new version in the context's workspace; ``sources`` are lineage ids that it was made from, ``judged`` what
+    ``contracts.look`` found of the content.
 
-    Raises Conflict when ``version`` exists with other content, NotFound when the content was never stored.
+    Raises Conflict when ``version`` exists with other content, NotFound when the content was never stored, InvalidInput
+    when it breaks the asset's contract.
     """
     identity.permit(ctx, Action.DATA_WRITE, resource=f"data/{name}")
     if type_ not in model.TYPES:
         raise errors.InvalidInput(f"'{type_}' is not a data type", cure=f"One of {', '.join(model.TYPES)}.")
     digest = content_digest(ctx.port(storage.Blobs), reference)
+    judged = contracts.hold(ctx, name, reference, judged)
     spec: dict[str, Any] = {"type": type_, "reference": reference, "description": description, "tags": tags or {}}
     if rows is not None:
         spec["rows"] = rows
     asset = catalog.add(ctx, "data", name, version, digest, spec, job)
+    contracts.note(ctx, asset, judged)
     for source in sources:
         catalog.link(ctx, source, "derived", asset.id)
     if label:

@@ -10,6 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from doubleloop.base import canonical
+from doubleloop.catalog import model as assets
+from doubleloop.data import model
 from doubleloop.db import tables
 from doubleloop.db.context import Ctx
 
@@ -32,6 +34,31 @@ FETCHED = sa.Table(
     sa.Column("etag", sa.Text, nullable=False),
     sa.Column("modified", sa.Text, nullable=False),
     sa.Column("fetched_at", tables.Moment, nullable=False),
+)
+
+CONTRACTS = sa.Table(
+    "data_contracts",
+    tables.METADATA,
+    sa.Column("workspace", sa.String(255), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("on_break", sa.String(20), nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("created_by", sa.String(255), nullable=False),
+    sa.Column("created_at", tables.Moment, nullable=False),
+)
+# How versions kept the contract of a hash; the first look at each is kept.
+CHECKS = sa.Table(
+    "data_contract_checks",
+    tables.METADATA,
+    sa.Column("workspace", sa.String(255), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("version", sa.String(255), primary_key=True),
+    sa.Column("contract", sa.String(64), primary_key=True),
+    sa.Column("reasons", sa.Text, nullable=False),
+    sa.Column("violations", sa.Text, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("at", tables.Moment, nullable=False),
 )
 
 
@@ -81,3 +108,60 @@ def put_datastore(ctx: Ctx, workspace: str, name: str, spec: dict[str, Any]) -> 
 
 def remove_datastore(ctx: Ctx, workspace: str, name: str) -> bool:
     return ctx.tx.execute(DATASTORES.delete().where(_where(workspace, name))).rowcount > 0
+
+
+def _of(table: sa.Table, workspace: str, name: str) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.workspace == workspace, table.c.name == name)
+
+
+def _contract(row: sa.Row[tuple[Any, ...]]) -> model.Contract:
+    return model.Contract(**{**row._mapping, "document": json.loads(row.document)})
+
+
+def contract(ctx: Ctx, workspace: str, name: str) -> model.Contract | None:
+    row = ctx.tx.execute(sa.select(CONTRACTS).where(_of(CONTRACTS, workspace, name))).one_or_none()
+    return _contract(row) if row else None
+
+
+def contracts(ctx: Ctx, workspace: str) -> list[model.Contract]:
+    query = sa.select(CONTRACTS).where(CONTRACTS.c.workspace == workspace).order_by(CONTRACTS.c.name)
+    return [_contract(row) for row in ctx.tx.execute(query)]
+
+
+def put_contract(ctx: Ctx, contract_: model.Contract) -> None:
+    delete_contract(ctx, contract_)
+    ctx.tx.execute(CONTRACTS.insert().values(**{**vars(contract_), "document": canonical.dumps(contract_.document)}))
+
+
+def delete_contract(ctx: Ctx, contract_: model.Contract) -> None:
+    ctx.tx.execute(CONTRACTS.delete().where(_of(CONTRACTS, contract_.workspace, contract_.name)))
+
+
+def _check(row: sa.Row[tuple[Any, ...]]) -> model.ContractCheck:
+    reasons, violations = tuple(json.loads(row.reasons)), tuple(json.loads(row.violations))
+    return model.ContractCheck(row.version, model.Judged(row.contract, reasons, violations, row.rows, row.at))
+
+
+def contract_check(ctx: Ctx, asset: assets.Asset, hash_: str) -> model.ContractCheck | None:
+    where = sa.and_(_of(CHECKS, asset.workspace, asset.name), CHECKS.c.version == asset.version)
+    row = ctx.tx.execute(sa.select(CHECKS).where(where, CHECKS.c.contract == hash_)).one_or_none()
+    return _check(row) if row else None
+
+
+def contract_checks(ctx: Ctx, contract_: model.Contract, limit: int) -> list[model.ContractCheck]:
+    query = sa.select(CHECKS).where(_of(CHECKS, contract_.workspace, contract_.name)).order_by(CHECKS.c.at.desc())
+    return [_check(row) for row in ctx.tx.execute(query.limit(limit))]
+
+
+def add_contract_check(ctx: Ctx, asset: assets.Asset, judged: model.Judged) -> bool:
+    """False when the same contract has looked at the version before."""
+    if contract_check(ctx, asset, judged.contract) is not None:
+        return False
+    ctx.tx.execute(
+        CHECKS.insert().values(
+            workspace=asset.workspace, name=asset.name, version=asset.version, contract=judged.contract,
+            reasons=canonical.dumps(list(judged.reasons)), violations=canonical.dumps(list(judged.violations)),
+            rows=judged.rows, at=judged.at,
+        )
+    )  # fmt: skip
+    return True

@@ -15,6 +15,7 @@ from doubleloop.catalog import commands as catalog
 from doubleloop.compute import model as compute_model
 from doubleloop.compute import ports as compute
 from doubleloop.data import commands as data
+from doubleloop.data import contracts
 from doubleloop.data import queries as data_queries
 from doubleloop.db.context import Contexts
 from doubleloop.durable import commands as durable
@@ -274,10 +275,11 @@ def _register_asset(
     if output["type"] in rules.MODEL_TYPES:
         return _register_model(contexts, job, step, name, output["reference"])
     author = BATCH if asked.get("service") == "batch" else owner(job, step)
+    judged = contracts.look(contexts, author, job.workspace, name, output["reference"])
     with contexts.write(author, job.workspace) as ctx:
         asset = data.add_version(
             ctx, name, output["reference"], output["type"], version=version, job=job.id,
-            description=str(asked.get("description") or ""),
+            description=str(asked.get("description") or ""), judged=judged,
         )  # fmt: skip
         catalog.link(ctx, step.id, "output", asset.id)
     return asset.id

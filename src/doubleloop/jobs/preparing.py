@@ -9,6 +9,7 @@ from typing import Any
 from doubleloop.base import actors, errors
 from doubleloop.catalog import commands as catalog
 from doubleloop.data import commands as data
+from doubleloop.data import contracts
 from doubleloop.data import queries as data_queries
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.identity import commands as identity
@@ -183,7 +184,8 @@ def _content(
                 version = models.resolve(ctx, str(reference))
                 return version.reference, version.id, type_
             asset = data_queries.resolve(ctx, str(reference))
-            return asset.reference, asset.id, asset.type
+        contracts.before_use(contexts, ACTOR, asset.asset)
+        return asset.reference, asset.id, asset.type
     if isinstance(reference, references.RunArtifact):
         raise errors.NotSupported(
             f"'{written}' cannot be an input yet",

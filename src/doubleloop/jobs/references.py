@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from doubleloop.base import errors
+from doubleloop.data import contracts
 from doubleloop.data import queries as data
 from doubleloop.db.context import Ctx
 from doubleloop.environments import queries as environments
@@ -58,7 +59,7 @@ def _resolve(ctx: Ctx, written: str, type_: str) -> None:
     if reference.kind == "models" or (reference.kind is None and type_ in rules.MODEL_TYPES):
         models.resolve(ctx, str(reference))
     else:
-        data.resolve(ctx, str(reference))
+        contracts.refuse_known(ctx, data.resolve(ctx, str(reference)).asset)
 
 
 def _at(document: specs.Document, written: str, look: Any) -> None:

@@ -13,6 +13,7 @@ import polars as pl
 from doubleloop.base import actors, clock, errors, ids
 from doubleloop.catalog import model as catalog
 from doubleloop.data import commands as data
+from doubleloop.data import contracts
 from doubleloop.data import queries as datasets
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import commands as durable
@@ -188,11 +189,12 @@ def collect(
     suffix = PurePosixPath(name).suffix.lower()
     content = frames.to_csv(both) if suffix == ".csv" else frames.to_parquet(both)
     kept = data.store_bytes(blobs, name if suffix in (".csv", ".parquet") else "data.parquet", content)
+    judged = contracts.look(contexts, actor, before.asset.workspace, before.asset.name, kept)
     with contexts.write(actor, before.asset.workspace) as ctx:
         asset = data.add_version(
             ctx, before.asset.name, kept, "uri_file",
             description=f"version {before.asset.version} and what {workspace}/{endpoint} saw until {until:%Y-%m-%d}",
-            sources=(before.id, f"endpoint:{workspace}/{endpoint}"), label=label, rows=both.height,
+            sources=(before.id, f"endpoint:{workspace}/{endpoint}"), label=label, rows=both.height, judged=judged,
         )  # fmt: skip
     return Collected(asset, both.height - old.height)
 

@@ -8,7 +8,8 @@ from typing import Any
 from doubleloop.base import errors
 from doubleloop.catalog import rules as references
 from doubleloop.db.context import Ctx
-from doubleloop.gates.checks import data_quality, model_quality, responsible_ai
+from doubleloop.frames import contracts
+from doubleloop.gates.checks import model_quality, responsible_ai
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.identity.model import WorkspaceKind
@@ -65,7 +66,7 @@ def _check_stage(ctx: Ctx, document: documents.Document, position: int, stage: A
 def _check_check(check_: dict[str, Any], stage: Any) -> None:
     type_ = check_["type"]
     if type_ == "data_quality":
-        data_quality.parse(check_["contract"])
+        contracts.parse(check_["contract"])
     if type_ == "model_quality":
         model_quality.metric_name(check_["metric"])
     if type_ == "responsible_ai":

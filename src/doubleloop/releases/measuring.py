@@ -9,7 +9,8 @@ import polars as pl
 
 from doubleloop.base import actors, clock, errors
 from doubleloop.db.context import Contexts
-from doubleloop.gates.checks import data_quality, model_quality, responsible_ai
+from doubleloop.frames import contracts
+from doubleloop.gates.checks import model_quality, responsible_ai
 from doubleloop.models import model as models_model
 from doubleloop.models import queries as models
 from doubleloop.releases import loading, model, ports, rules, scanning, scoring, tables, testing
@@ -39,8 +40,8 @@ def chosen(contexts: Contexts) -> ports.Measuring:
 
 def _data_quality(contexts: Contexts, question: model.Question) -> model.Measured:
     table = tables.read(contexts, question.workspace, question.check["data"])
-    contract = data_quality.parse(question.check["contract"])
-    found = data_quality.measure(contract, table.rows, clock.parse(question.asked_at))
+    contract = contracts.parse(question.check["contract"])
+    found = contracts.measure(contract, table.rows, clock.parse(question.asked_at))
     return model.Measured({**found, "data": table.named, "data_ids": _ids(table)})
 
 

@@ -47,6 +47,7 @@ class Workspace:
         self.computes = Computes(link, *base, "computes")
         self.datastores = Datastores(link, *base, "datastores")
         self.data = assets.Assets(link, *base, "data")
+        self.contracts = assets.Contracts(link, *base, "contracts")
         self.environments = assets.Environments(link, *base, "environments")
         self.components = assets.Assets(link, *base, "components")
         self.models = assets.Assets(link, *base, "models")

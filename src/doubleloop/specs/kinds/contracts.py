@@ -1,4 +1,4 @@
-"""``doubleloop/contract``: what a table must look like, for the data_quality check."""
+"""``doubleloop/contract``: what a table must look like, for a data asset's versions and for the data_quality check."""
 
 from __future__ import annotations
 
@@ -86,6 +86,10 @@ class Contract(Spec):
     schema_: Text | None = Field(None, alias="$schema", description="doubleloop/contract")
     name: Text | None = Field(None, description="What the contract is called in reports.")
     description: LooseText | None = Field(None, description="What it protects.")
+    data: Text | None = Field(None, description="Data asset whose new versions must keep it, by name.")
+    on_break: Annotated[Literal["refuse", "alert"], Fold] = Field(
+        "refuse", description="refuse a version that breaks it, or take it and alert."
+    )
     columns: dict[str, Annotated[Column, BeforeValidator(_of_type)]] = Field(
         default_factory=dict, description="Rules by column; a type alone may stand for them."
     )
@@ -118,5 +122,5 @@ SUPPORT: dict[type[Spec], support.Rows] = {
         "type description required nullable null_share unique at_least at_most outside_share in matches"
     ),
     Freshness: support.rows("column within"),
-    Contract: support.rows("$schema name description columns rows freshness unique extra_columns"),
+    Contract: support.rows("$schema name description data on_break columns rows freshness unique extra_columns"),
 }
