@@ -66,7 +66,7 @@ def test_bias_alerts_on_either_side_of_zero():
 def test_every_metric_has_a_side_and_a_function():
     for name in metrics.BY_NAME:
         assert isinstance(signals.breached(name, 1.0, 0.5), bool)
-    assert len(metrics.BY_NAME) == 36
+    assert len(metrics.BY_NAME) == 37
 
 
 def test_nothing_is_said_about_nan():

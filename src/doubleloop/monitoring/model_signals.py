@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from doubleloop.base import errors
-from doubleloop.monitoring import model, rules, windows
+from doubleloop.monitoring import image_signals, model, rules, windows
 from doubleloop.specs.kinds import model_signals as specs
 from doubleloop.statistics import (
     attribution,
@@ -306,6 +306,7 @@ def _vectors(signal: Any, before: pl.DataFrame, after: pl.DataFrame) -> tuple[An
 SIGNALS: Mapping[str, Compute] = {
     "feature_attribution_drift": attributions, "estimated_performance": estimated, "segment_performance": segments,
     "fairness": groups, "residual_drift": forecast_residuals, "text_drift": text, "embedding_drift": vectors,
+    "image_drift": image_signals.drift,
 }  # fmt: skip
 
 

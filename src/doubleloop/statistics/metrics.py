@@ -20,6 +20,7 @@ class Family(StrEnum):
     RESIDUALS = "residuals"
     VECTORS = "vectors"
     TEXT = "text"
+    IMAGES = "images"
 
 
 class Alert(StrEnum):
@@ -85,6 +86,7 @@ _ALL = (
     Metric("classifier_two_sample", Family.VECTORS, Alert.ABOVE),
     Metric("classifier_two_sample_test", Family.VECTORS, Alert.BELOW),
     Metric("out_of_vocabulary_rate", Family.TEXT, Alert.ABOVE),
+    Metric("unreadable_rate", Family.IMAGES, Alert.ABOVE),
 )
 
 BY_NAME = {metric.name: metric for metric in _ALL}

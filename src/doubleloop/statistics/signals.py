@@ -28,6 +28,7 @@ from doubleloop.statistics import (
 _WHERE = {
     metrics.Family.ATTRIBUTION: "attribution", metrics.Family.FAIRNESS: "fairness", metrics.Family.TEXT: "texts",
     metrics.Family.RESIDUALS: "residuals", metrics.Family.VECTORS: "embeddings",
+    metrics.Family.IMAGES: "images",
 }  # fmt: skip
 
 

@@ -9,7 +9,16 @@ from pydantic import Field
 from doubleloop.specs import support
 from doubleloop.specs.fields import Accepted, Flag, Fold, Int, LooseText, Many, Number, Share, Spec, Text
 from doubleloop.specs.kinds import values
-from doubleloop.specs.kinds.signal_data import Compared, DriftThresholds, Features, Limit, Segment, SignalData, Watched
+from doubleloop.specs.kinds.signal_data import (
+    Compared,
+    DriftThresholds,
+    Features,
+    Limit,
+    NumericalDrift,
+    Segment,
+    SignalData,
+    Watched,
+)
 
 _THRESHOLDS = "Metrics to compute and when they alert."
 
@@ -159,6 +168,31 @@ class TextDrift(Compared):
     metric_thresholds: TextThresholds | None = Field(None, description=_THRESHOLDS)
 
 
+class ImageThresholds(Spec):
+    title: ClassVar[str] = "image_drift › metric_thresholds"
+
+    numerical: NumericalDrift | None = Field(
+        None, description="For width, height, brightness, contrast, sharpness and the three colours of each column."
+    )
+    unreadable_rate: Share | None = Field(None, description="Share of images that cannot be read; alert above.")
+
+
+class ImageDrift(Watched):
+    """Drift of what images are like: size, light, contrast, sharpness, colours; and how many are broken."""
+
+    title: ClassVar[str] = "monitor › image_drift"
+
+    type: Annotated[Literal["image_drift"], Fold] = Field(description="image_drift")
+    features: Annotated[list[Text], Many, Field(min_length=1)] = Field(
+        description="Input columns that hold images: base64 text, or pixels."
+    )
+    production_data: SignalData | None = Field(None, description="What was sent; left out, the endpoint's log.")
+    reference_data: SignalData | None = Field(
+        None, description="A data asset: a table with the same columns, or a folder of images; left out, earlier log."
+    )
+    metric_thresholds: ImageThresholds | None = Field(None, description=_THRESHOLDS)
+
+
 class EmbeddingLimits(Spec):
     title: ClassVar[str] = "embedding_drift › metric_thresholds"
 
@@ -243,6 +277,8 @@ SUPPORT: dict[type[Spec], support.Rows] = {
     ResidualDrift: support.rows(_COMPARED, _AZURE),
     TextThresholds: support.rows("numerical categorical out_of_vocabulary_rate"),
     TextDrift: support.rows(_COMPARED + " features", _AZURE),
+    ImageThresholds: support.rows("numerical unreadable_rate"),
+    ImageDrift: support.rows(_COMPARED + " features", _AZURE),
     EmbeddingLimits: support.rows(
         "maximum_mean_discrepancy maximum_mean_discrepancy_test classifier_two_sample classifier_two_sample_test"
     ),

@@ -158,6 +158,7 @@ Signal = Annotated[
     | Annotated[model_signals.Fairness, Tag("<fairness>")]
     | Annotated[model_signals.ResidualDrift, Tag("<residual_drift>")]
     | Annotated[model_signals.TextDrift, Tag("<text_drift>")]
+    | Annotated[model_signals.ImageDrift, Tag("<image_drift>")]
     | Annotated[model_signals.EmbeddingDrift, Tag("<embedding_drift>")]
     | Annotated[model_signals.Custom, Tag("<custom>")]
     | Annotated[infrastructure.EndpointHealth, Tag("<endpoint_health>")]
