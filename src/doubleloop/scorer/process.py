@@ -80,7 +80,6 @@ def _serve(connection: wire.Connection, spec: Dict[str, Any]) -> int:
         return 1
     description["python"] = platform.python_version()
     # A collection that walks over all that the model's libraries hold would keep requests waiting.
-    gc.collect()
     gc.freeze()
     connection.send({"op": "ready", "description": description})
     _answer(connection, model, spec.get("token", ""))
