@@ -61,15 +61,15 @@ class Values(Step):
         self._beside, self._alone = (pandas.Series(values).tolist()[0] for values in ([None, "a"], [None, None]))
 
     def run(self, data: List[Any]) -> List[Any]:
-        return [self._column(data[position], text) for position, text in zip(self.positions, self._texts)]
+        return [self._column(data[place], place, text) for place, text in zip(self.positions, self._texts)]
 
-    def _column(self, values: Any, text: bool) -> Any:
+    def _column(self, values: Any, place: int, text: bool) -> Any:
         if values is None:
             raise OutOfPlan("an optional column was left out")
         if isinstance(values, numpy.ndarray):
             return coded(values)
         if isinstance(values, Coded):
-            return Coded(self._column(values.distinct, text), values.codes)
+            return values.mapped((self, place), lambda distinct: self._column(distinct, place, text))
         if None not in values:
             return list(values)
         if not text:

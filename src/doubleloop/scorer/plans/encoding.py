@@ -13,8 +13,6 @@ from .coded import Coded
 from .steps import NotPlanned, OutOfPlan, Step
 
 UNKNOWN = "unknown to the encoder"
-# Up to so many values it is quicker to compare all rows with each of them than to go to a place for each row.
-FEW = 48
 
 
 def _key(value: Any) -> Any:
@@ -42,11 +40,11 @@ class Filled(Step):
         self._fills = fills
 
     def run(self, data: List[Any]) -> List[Any]:
-        return [self._column(column, fill) for column, fill in zip(data, self._fills)]
+        return [self._column(column, place, fill) for place, (column, fill) in enumerate(zip(data, self._fills))]
 
-    def _column(self, column: Any, fill: Any) -> Any:
+    def _column(self, column: Any, place: int, fill: Any) -> Any:
         if isinstance(column, Coded):
-            return Coded(self._column(column.distinct, fill), column.codes)
+            return column.mapped((self, place), lambda distinct: self._column(distinct, place, fill))
         if self._none:
             return [fill if v is None else v for v in column]
         return [fill if v != v else v for v in column]
@@ -78,14 +76,24 @@ class OneHot(Step):
         return out
 
     def fill(self, data: List[Any], out: Any) -> None:
-        for places, column in zip(self._columns, data):
+        for number, (places, column) in enumerate(zip(self._columns, data)):
             if isinstance(column, Coded):
-                _spread(numpy.array([self._place(places, value) for value in column.distinct]), column.codes, out)
+                found, marks = self._tables(column, number)
+                _spread(found, marks, column.codes, out)
                 continue
             for row, value in enumerate(column):
                 place = self._place(places, value)
                 if place >= 0:
                     out[row, place] = 1.0
+
+    def _tables(self, column: Coded, number: int) -> Any:
+        """Of each distinct value: the column of the answer, and what stands there (0 in any for none)."""
+
+        def made(distinct: List[Any]) -> Any:
+            found = numpy.array([self._place(self._columns[number], value) for value in distinct], dtype=numpy.intp)
+            return numpy.maximum(found, 0), (found >= 0).astype(numpy.float32)
+
+        return column.once((self, number), made)
 
     def _place(self, places: Dict[Any, int], value: Any) -> int:
         """Which column of the answer is 1 for the value; -1 for none."""
@@ -99,16 +107,13 @@ class OneHot(Step):
         return place
 
 
-def _spread(places: Any, codes: Any, out: Any) -> None:
-    """1 in the column ``places[codes[row]]`` of each row, where that is none below 0."""
-    if out.flags.f_contiguous and len(places) <= FEW:
-        found = places.astype(numpy.int16)[codes]
-        for place in set(places.tolist()) - {-1}:
-            out[:, place] = found == place
-        return
-    found = places[codes]
-    there = numpy.flatnonzero(found >= 0)
-    out[there, found[there]] = 1.0
+def _spread(places: Any, marks: Any, codes: Any, out: Any) -> None:
+    """``marks[codes[row]]`` in the column ``places[codes[row]]`` of each row, which is 0 yet."""
+    rows = numpy.arange(len(codes))
+    if out.flags.f_contiguous:
+        out.T.reshape(-1)[places.take(codes) * len(codes) + rows] = marks.take(codes)
+    else:
+        out[rows, places.take(codes)] = marks.take(codes)
 
 
 class Ordinal(Step):
@@ -132,10 +137,18 @@ class Ordinal(Step):
         out = numpy.empty((len(data[0]) if data else 0, self._width))
         for position, (numbers, column) in enumerate(zip(self._columns, data)):
             if isinstance(column, Coded):
-                out[:, position] = numpy.array([self._number(numbers, v) for v in column.distinct])[column.codes]
+                out[:, position] = self._table(column, position).take(column.codes)
             else:
                 out[:, position] = [self._number(numbers, value) for value in column]
         return out
+
+    def _table(self, column: Coded, position: int) -> Any:
+        """The number of each distinct value."""
+
+        def made(distinct: List[Any]) -> Any:
+            return numpy.array([self._number(self._columns[position], value) for value in distinct], numpy.float64)
+
+        return column.once((self, position), made)
 
     def _number(self, numbers: Dict[Any, float], value: Any) -> float:
         number = numbers.get(_key(value), self._unknown)
