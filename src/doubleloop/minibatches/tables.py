@@ -38,7 +38,9 @@ class Model:
         self._model = None  # type: Any
         self.plan = {"used": False, "why": "compile: off"}  # type: Dict[str, Any]
         if scorer:
-            loaded = guests.module(scorer, "mlflow_model").MlflowModel({"model_dir": folder, "kits": kits})
+            loaded = guests.module(scorer, "mlflow_model").MlflowModel(
+                {"model_dir": folder, "kits": kits, "quiet": True}
+            )
             self._bulk, self.plan, self._model = loaded.bulk(), loaded.plan, loaded.pyfunc
             self._coded = guests.module(scorer, "plans.coded")
         else:
@@ -58,19 +60,23 @@ class Model:
         if self._bulk is not None:
             self._bulk.begin()
 
-    def score(self, path: str, item: cutting.Item, planned: bool) -> Iterator[Any]:
-        """``planned``: by the plan if there is one. Raises Unreadable and Disagreed."""
+    def score(self, path: str, item: cutting.Item, planned: bool, as_arrow: bool = False) -> Iterator[Any]:
+        """``planned``: by the plan if there is one. ``as_arrow``: what is nothing but numbers may come as a
+        ``pyarrow.Table``. Raises Unreadable and Disagreed."""
         row = item["row"]
         for piece in self._pieces(path, item):
             size = piece.num_rows if hasattr(piece, "num_rows") else len(piece)
             found = self._planned(piece, size) if planned and self._bulk is not None else None
             if found is None:
                 found = self._model.predict(self._typed(_frame(piece)))
-            found = self._framed(found, size)
-            found.insert(0, "row", range(row, row + size))
-            found["file"] = _repeated(os.path.basename(path), size)
+            if as_arrow and getattr(found, "ndim", 0) == 1 and found.dtype.kind in "biuf":
+                yield _table(found, self._names(1)[0], row, os.path.basename(path))
+            else:
+                found = self._framed(found, size)
+                found.insert(0, "row", range(row, row + size))
+                found["file"] = _repeated(os.path.basename(path), size)
+                yield found
             row += size
-            yield found
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -226,6 +232,16 @@ class Model:
         if len(self._outputs) == count and all(not name.isdigit() for name in self._outputs):
             return list(self._outputs)
         return ["prediction"] if count == 1 else ["prediction_%d" % index for index in range(count)]
+
+
+def _table(found: Any, name: str, row: int, file: str) -> Any:
+    """Rows that count from ``row``, and one prediction for each."""
+    import numpy
+    import pyarrow
+
+    files = pyarrow.DictionaryArray.from_arrays(numpy.zeros(len(found), dtype="int8"), [file])
+    rows = pyarrow.array(numpy.arange(row, row + len(found)))
+    return pyarrow.table([rows, pyarrow.array(found), files], names=["row", name, "file"])
 
 
 def _repeated(text: str, size: int) -> Any:

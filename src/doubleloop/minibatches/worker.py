@@ -83,7 +83,7 @@ class Scorer:
             path = cutting.place(self._asked, item)
             part = os.path.join(self._parts, ledger.part_name(number, index))
             try:
-                self._write(self._model.score(path, item, planned), part + ".new")
+                self._write(self._model.score(path, item, planned, self._asked.is_parquet), part + ".new")
                 os.replace(part + ".new", part)
                 results += 1
             except (MemoryError, tables.Disagreed):
@@ -112,7 +112,10 @@ def _write_parquet(frames: Any, path: str) -> None:
     writer, schema = None, None
     try:
         for frame in frames:
-            table = pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
+            if not isinstance(frame, pyarrow.Table):
+                table = pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
+            else:
+                table = frame if schema is None else frame.cast(schema)
             if writer is None:
                 schema = table.schema
                 writer = rows.parquet_writer(path, schema, "none")

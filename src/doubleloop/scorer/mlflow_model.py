@@ -24,7 +24,7 @@ class MlflowModel:
         folder = spec["model_dir"]
         if not os.path.isfile(os.path.join(folder, "MLmodel")):
             raise FileNotFoundError("%s has no MLmodel file, so it is not an MLflow model folder" % folder)
-        self._model = mlflow.pyfunc.load_model(folder)
+        self._model = mlflow.pyfunc.load_model(folder, suppress_warnings=bool(spec.get("quiet")))
         kit.offer(spec.get("kits"))
         own = _signature(self._model)
         self.signature = spec.get("signature") or own
