@@ -94,6 +94,21 @@ def test_an_alert_tells_what_moved_in_numbers_and_whom_it_concerns(life: Life) -
     assert fact.data["segments"] == alert.details["segments"] and fact.data["moved"][0] == "city: rome 20 % → 60 %"
 
 
+def test_errors_that_grew_tell_what_the_drift_of_the_same_run_saw_moving(life: Life) -> None:
+    with life.house.write("linus", "prod") as ctx:
+        commands.run_now(ctx, "watch", NOW, "one")
+    metric = {"metric": "rmse", "column": "", "value": 9.0, "threshold": 1.0, "alert": True, "reason": ""}
+    errors_ = {"signal": "errors", "type": "model_performance", "status": "alert", "reason": "", "reference_rows": 9,
+               "production_rows": 9, "metrics": [metric], "moved": []}  # fmt: skip
+    drift = {**errors_, "signal": "inputs", "type": "data_drift", "status": "ok", "metrics": [], "moved": MOVED}
+    disk = {**errors_, "signal": "machine", "type": "compute_health"}
+    workflows.record(life.house.contexts, "one", {"signals": [errors_, drift, disk]})
+    found = {each.signal: each.details for each in life.watch.alerts()}
+    assert (found["errors"]["moved"], found["errors"]["moved_by"]) == (MOVED, "inputs")
+    assert found["errors"]["segments"][0]["segment"] == "oslo"
+    assert found["machine"]["moved"] == [], "no column has filled the disk"
+
+
 def test_a_label_that_may_hide_behind_the_most_frequent_ones_is_no_segment() -> None:
     five = [[name, 0.2] for name in "abcde"]
     before, after = {"top": five}, {"top": [["z", 1.0]]}

@@ -6,7 +6,7 @@ another one of the same monitor, signal and metric.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -121,8 +121,15 @@ def end_silences(ctx: Ctx) -> list[model.Alert]:
     ]
 
 
-def follow(ctx: Ctx, run: model.MonitorRun, monitor: model.Monitor, result: dict[str, Any]) -> None:
-    """What a run found of one signal, for the alert of each of its metrics: opened once, seen again, closed."""
+def follow(
+    ctx: Ctx, run: model.MonitorRun, monitor: model.Monitor, result: dict[str, Any], results: Sequence[dict[str, Any]]
+) -> None:
+    """What a run found of one signal, for the alert of each of its metrics: opened once, seen again, closed.
+
+    ``results`` are those of all signals: one that cannot tell itself what moved (the errors of a model grew) tells what
+    the others saw moving.
+    """
+    result = {**result, **_moving(result, results)}
     chosen = rules.policy(documents.from_wire(monitor.document).model.create_monitor.alert_policy)
     for metric in dict.fromkeys(each["metric"] for each in result["metrics"]):
         values = [each for each in result["metrics"] if each["metric"] == metric and each["value"] is not None]
@@ -138,6 +145,14 @@ def follow(ctx: Ctx, run: model.MonitorRun, monitor: model.Monitor, result: dict
             _open(ctx, run, monitor, result, metric, crossed, chosen, last)
         elif crossed and standing is not None:
             _again(ctx, run, standing, crossed)
+
+
+def _moving(result: dict[str, Any], results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """``moved`` and the signal that saw it: its own, or that of the first drift of the run."""
+    if result["moved"] or rules.kind_of(result["type"]) is not model.AlertKind.MODEL:
+        return {"moved": result["moved"], "moved_by": result["signal"]}
+    other = next((each for kind in rules.DRIFTS for each in results if each["type"] == kind and each["moved"]), result)
+    return {"moved": other["moved"], "moved_by": other["signal"]}
 
 
 def _clear(ctx: Ctx, run: model.MonitorRun, standing: model.Alert | None) -> None:
@@ -207,7 +222,7 @@ def _details(
     segment = getattr(signals.get(result["signal"]), "data_segment", None)
     return {
         "run": run.id, "endpoint": monitor.endpoint, "deployment": monitor.deployment, "values": crossed,
-        "moved": result["moved"], "segments": rules.segments(result["moved"]),
+        "moved": result["moved"], "moved_by": result["moved_by"], "segments": rules.segments(result["moved"]),
         "data_segment": {segment.feature_name: list(segment.feature_values)} if segment else None,
         "windows": chosen.windows, "of": chosen.of, "tell": list(rules.audience(kind, chosen)),
         "rows": {"reference": result["reference_rows"], "production": result["production_rows"]},

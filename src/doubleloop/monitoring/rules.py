@@ -104,6 +104,8 @@ AUDIENCE: Mapping[AlertKind, tuple[str, ...]] = {
     AlertKind.COST: ("product_owner",),
 }
 CRITICAL = "critical"
+# Signals that see what moved, in the order in which others ask them.
+DRIFTS = ("data_drift", "feature_attribution_drift", "text_drift", "prediction_drift")
 LONGEST_SILENCE = timedelta(days=366)
 
 

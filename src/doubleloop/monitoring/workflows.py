@@ -115,7 +115,7 @@ def record(contexts: Contexts, id_: str, found: dict[str, Any]) -> None:
             store.put_sample(ctx, run_.workspace, run_.monitor, found["sample"])
         for result in results:
             if monitor is not None:  # one that is gone raises nothing
-                alerts.follow(ctx, run_, monitor, result)
+                alerts.follow(ctx, run_, monitor, result, results)
         events.record(
             ctx, f"monitor.{status.value}", f"monitor:{run_.workspace}/{run_.monitor}", run=id_, error=error,
             as_of=clock.iso(run_.as_of), signals={each["signal"]: each["status"] for each in results},
