@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
+
 from doubleloop.base import errors
 from doubleloop.specs import documents
+from doubleloop.statistics import exploring
 
 DATA = """$schema: https://azuremlschemas.azureedge.net/latest/data.schema.json
 name: bikes
@@ -214,3 +217,26 @@ def test_contracts_are_attached_shown_and_detached(terminal: Any, server: Any) -
     assert terminal("contract", "show", "-n", "rides").json["on_break"] == "refuse"
     assert "breaks 'at_most'" in terminal("contract", "checks", "rides", "-o", "table").out
     terminal("contract", "delete", "rides", "-y")
+
+
+def test_a_table_is_looked_at_and_compared(terminal: Any, server: Any) -> None:
+    before = pl.DataFrame({"x": [float(at) for at in range(100)], "kind": ["a", "b"] * 50, "y": [1.0, 0.0] * 50})
+    after = before.with_columns(pl.col("x") + 50, pl.lit("c").alias("new"))
+    told = {"data": "data:dev/bikes:2", **exploring.explore(after, "y")}
+    asked: list[Any] = []
+
+    def answer(seen: Any) -> Any:
+        asked.append(seen.query)
+        return {**told, "comparison": {"with": "data:dev/bikes:1", **exploring.compare(before, after)}}
+
+    server.on("GET", "workspaces/dev/data/bikes/versions/2/profile", answer)
+    done = terminal("data", "profile", "-n", "bikes", "-v", "2", "--target", "y", "--against", "1", "-o", "table")
+    assert done.code == 0, done.err
+    assert asked == [{"target": "y", "against": "1"}]
+    assert done.out.startswith("data:dev/bikes:2: 100 rows, 0 of them copies\n")
+    for words in (
+        "x       float   numerical    0.0%     100 ", "50 … 99.5 … 149, mean 99.5, std 29.01", "a 50.0%, b 50.0%",
+        "kind alone explains 100.0% of y: is it known before?", "new always holds the same value",
+        "Since data:dev/bikes:1: 100 rows then, 100 now", "new: new column", "0.652  x: mean 49.5 -> 99.5",
+    ):  # fmt: skip
+        assert words in done.out, done.out

@@ -195,6 +195,16 @@ def show_data(request: Request, ws: str, name: str, version: str) -> dict[str, A
         return render.asset(datasets.resolve(ctx, _reference(name, version)).asset)
 
 
+@router.get("/workspaces/{ws}/data/{name}/versions/{version}/profile", openapi_extra=needs(Action.DATA_READ))
+def profile_data(
+    request: Request, ws: str, name: str, version: str, target: str | None = None, against: str | None = None
+) -> dict[str, Any]:
+    other = against if against is None or ":" in against else _reference(name, against)
+    return datasets.explore(
+        requests.contexts(request), requests.actor(request), ws, _reference(name, version), target, other
+    )
+
+
 @router.put("/workspaces/{ws}/data/{name}/labels/{label}", openapi_extra=needs(Action.DATA_WRITE))
 def label_data(request: Request, ws: str, name: str, label: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
     requests.refuse_unknown(body, "version")

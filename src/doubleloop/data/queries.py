@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from typing import Any
 
-from doubleloop.base import errors
+import polars as pl
+
+from doubleloop.base import actors, errors
 from doubleloop.catalog import model as assets
 from doubleloop.catalog import queries as catalog
 from doubleloop.data import model, store
-from doubleloop.db.context import Ctx
+from doubleloop.db.context import Contexts, Ctx
+from doubleloop.frames import reading as frames
 from doubleloop.identity import commands as identity
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.settings.model import Settings
+from doubleloop.statistics import exploring
+from doubleloop.storage import ports as storage
 
 # Azure ML's default datastore: every workspace has it.
 DEFAULT_DATASTORE = "workspaceblobstore"
@@ -37,6 +44,31 @@ def versions(ctx: Ctx, name: str) -> list[model.DataVersion]:
 def names(ctx: Ctx, archived: bool = False) -> list[model.DataVersion]:
     sees = things.seen(ctx, Action.DATA_READ, "data")
     return [from_asset(asset) for asset in catalog.names(ctx, "data", archived) if sees(asset.name)]
+
+
+def explore(
+    contexts: Contexts, actor: actors.Actor, workspace: str, reference: str, target: str | None = None,
+    against: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """What a version's table holds (``statistics.exploring``), with the asset's id in ``data``; with ``against``,
+    another version of it or of other data, also ``comparison``: what changed from that one to this.
+
+    Raises NotFound, InvalidInput for what is no table and for a target that it does not have.
+    """
+    with contexts.read(actor, workspace) as ctx:
+        found = resolve(ctx, reference)
+        other = resolve(ctx, against) if against else None
+    table = _table(contexts, found)
+    told: dict[str, Any] = {"data": found.asset.id, **exploring.explore(table, target)}
+    if other is not None:
+        told["comparison"] = {"with": other.asset.id, **exploring.compare(_table(contexts, other), table)}
+    return told
+
+
+def _table(contexts: Contexts, version: model.DataVersion) -> pl.DataFrame:
+    with tempfile.TemporaryDirectory(prefix="doubleloop-data-") as scratch:
+        place = Path(scratch) / (version.reference.rpartition("/")[2] if "/" in version.reference else "data")
+        return frames.read(contexts.port(storage.Blobs).materialise(version.reference, place))
 
 
 def datastores(ctx: Ctx) -> dict[str, dict[str, object]]:

@@ -38,6 +38,14 @@ class Assets(routes.Routes):
         return dict(self._post(name, "versions", version, "restore", repeatable=True))
 
 
+class Data(Assets):
+    def profile(
+        self, name: str, version: str = "@latest", *, target: str | None = None, against: str | None = None
+    ) -> routes.Body:
+        """What the version's table holds; ``against`` is another version of it, ``@LABEL``, or ``NAME:VERSION``."""
+        return dict(self._get(name, "versions", version, "profile", target=target, against=against))
+
+
 class Environments(Assets):
     def build(self, name: str, version: str, progress: Callable[[str], None]) -> routes.Body:
         """Build now; ``progress`` gets each line. Raises the error the build ended with, Unavailable."""

@@ -46,7 +46,7 @@ class Workspace:
         self.name = name
         self.computes = Computes(link, *base, "computes")
         self.datastores = Datastores(link, *base, "datastores")
-        self.data = assets.Assets(link, *base, "data")
+        self.data = assets.Data(link, *base, "data")
         self.contracts = assets.Contracts(link, *base, "contracts")
         self.environments = assets.Environments(link, *base, "environments")
         self.components = assets.Assets(link, *base, "components")
