@@ -18,7 +18,7 @@ from catboost import CatBoostClassifier, CatBoostRegressor
 from gateway_harness import Gateway, deployment, endpoint, wait_for
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_transformer
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
@@ -27,6 +27,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
@@ -40,13 +41,13 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier, XGBRegressor
 
 from doubleloop.gateway import wire as gateway_wire
-from doubleloop.scorer import frames, process, wire
-from doubleloop.scorer.plans import guarded
+from doubleloop.scorer import frames, mlflow_model, process, wire
+from doubleloop.scorer.plans import coded, guarded
 
 NUMBERS = ["hour", "temperature", "humidity"]
 TEXTS = ["weather", "season"]
@@ -196,6 +197,40 @@ def test_categories_of_a_frame_are_left_to_the_model() -> None:
     ):
         made, _ = proved(model, SPECS[4:])
         assert not made.used and made.why, made.why
+
+
+MAILS = pandas.DataFrame({"text": ["win money now", "cheap money", "meeting at noon", "lunch at noon today"] * 20})
+SPAM = [1, 1, 0, 0] * 20
+MAILED = {
+    "texts alone": make_pipeline(TfidfVectorizer(), LogisticRegression()),
+    "texts of a column": make_pipeline(
+        make_column_transformer((make_pipeline(CountVectorizer(), TfidfTransformer()), "text")), LinearSVC()
+    ),
+    "texts in few dimensions": make_pipeline(TfidfVectorizer(), TruncatedSVD(2, random_state=0), Ridge()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MAILED)
+def test_texts_are_given_to_their_vectorizer(name: str, tmp_path: Path) -> None:
+    """Saved and loaded as MLflow models: MLflow itself would hand a frame to the vectorizer, which takes its one column
+    for one text."""
+    given = MAILS if name == "texts of a column" else MAILS["text"]
+    model = MAILED[name].fit(given, SPAM)
+    signature = mlflow.models.infer_signature(MAILS, model.predict(given))
+    folder = str(tmp_path / "model")
+    mlflow.sklearn.save_model(
+        model, folder, signature=signature, serialization_format="cloudpickle", pip_requirements=["scikit-learn"]
+    )  # fmt: skip
+    loaded = mlflow_model.MlflowModel({"model_dir": folder})
+    assert loaded.plan["used"], loaded.plan
+    asked = pandas.DataFrame({"text": ["cheap lunch today", "never seen", ""]})
+    expected = model.predict(asked if name == "texts of a column" else asked["text"])
+    header = {"rows": 3, "input": [asked["text"].tolist()]}
+    for found in (loaded.predict(header, b""), loaded.predict(header, b"", native=True), loaded.of_frame(asked)):
+        numpy.testing.assert_allclose(found, expected, rtol=1e-12)
+    bulk = loaded.bulk()
+    coded_texts = coded.Coded(["never seen", "cheap lunch today", ""], numpy.array([1, 0, 2]))
+    numpy.testing.assert_allclose(bulk.predict([coded_texts], 3), expected, rtol=1e-12)
 
 
 UNPLANNED = {

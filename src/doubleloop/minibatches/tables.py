@@ -43,10 +43,12 @@ class Model:
             )
             self._bulk, self.plan, self._model = loaded.bulk(), loaded.plan, loaded.pyfunc
             self._coded = guests.module(scorer, "plans.coded")
+            self._of_frame = loaded.of_frame
         else:
             import mlflow.pyfunc
 
             self._model = mlflow.pyfunc.load_model(folder, suppress_warnings=True)
+            self._of_frame = self._model.predict
         signature = self._model.metadata.signature
         inputs = signature.inputs if signature is not None else None
         self._tensor = bool(inputs is not None and inputs.is_tensor_spec())
@@ -68,7 +70,7 @@ class Model:
             size = piece.num_rows if hasattr(piece, "num_rows") else len(piece)
             found = self._planned(piece, size) if planned and self._bulk is not None else None
             if found is None:
-                found = self._model.predict(self._typed(_frame(piece)))
+                found = self._of_frame(self._typed(_frame(piece)))
             if as_arrow and getattr(found, "ndim", 0) == 1 and found.dtype.kind in "biuf":
                 yield _table(found, self._names(1)[0], row, os.path.basename(path))
             else:
@@ -151,7 +153,7 @@ class Model:
             began = time.perf_counter()
             asked = self._typed(_frame(batch.take(pyarrow.array(chosen))))
             try:
-                expected = self._model.predict(asked)
+                expected = self._of_frame(asked)
             except Exception as error:
                 raise Disagreed("the model refuses what the plan answered: %s" % error) from error
             wrong = self._bulk.compare(found[chosen], expected, began)

@@ -37,6 +37,7 @@ class MlflowModel:
         self._direct = None
         if loader in DIRECT and same and not self._tensor and frames.is_flat(self._inputs):
             self._direct = getattr(self._model, "_predict_fn", None)
+        self._texts = self._direct is not None and self._takes_texts()
         self._planned = self._plan(loader, same, spec) if spec.get("compile", True) else None
         self._unplanned = "" if spec.get("compile", True) else str(spec.get("why_not_compiled") or "compile: off")
         self._last = None  # type: Optional[Tuple[List[Any], int, Any]]
@@ -61,7 +62,17 @@ class MlflowModel:
         method = self._model.metadata.flavors.get("python_function", {}).get("predict_fn", "predict")
         return guarded.Guarded(raw, self._inputs, method, self._native)
 
+    def _takes_texts(self) -> bool:
+        """Whether it wants the texts of its one column, which a frame would hide from it."""
+        if len(self._inputs) != 1 or self._inputs[0]["type"] != "string":
+            return False
+        from .plans import texts
+
+        return texts.starts(_raw_model(self._model))
+
     def _native(self, columns: Any, rows: int) -> Any:
+        if self._texts:
+            return self._direct(columns[0])  # type: ignore[misc]
         if self._tensor:
             return self._model.predict(frames.tensors(columns, self._inputs))
         if self._direct is None:
@@ -140,6 +151,12 @@ class MlflowModel:
         (columns, rows, found), self._last = self._last, None
         wrong = self._planned.review(columns, rows, found)  # type: Optional[Dict[str, Any]]
         return wrong
+
+    def of_frame(self, frame: Any) -> Any:
+        """The model's own answer for a frame with the columns of its signature."""
+        if self._texts:
+            return self._direct(frame.iloc[:, 0].tolist())  # type: ignore[misc]
+        return self._model.predict(frame)
 
     @property
     def pyfunc(self) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy
 
-from . import columns, encoding, estimators, numbers
+from . import columns, encoding, estimators, numbers, texts
 from .steps import Chain, Inputs, NotPlanned, Step
 
 LIBRARIES = ("sklearn", "lightgbm", "xgboost", "catboost")
@@ -75,8 +75,11 @@ def flat(part: Any) -> List[Any]:
 def _walk(steps: Sequence[Any], estimator: Any, inputs: Inputs, method: str) -> Tuple[List[Step], Any]:
     """What is done before the estimator, and the estimator."""
     everything = list(range(len(inputs)))
-    if steps and _name(steps[0]) == "ColumnTransformer":
-        made: List[Step] = [_beside(steps[0], inputs)] + [_numeric(step) for step in steps[1:]]
+    of_texts = _texts(steps, inputs)
+    if of_texts is not None:
+        made = of_texts
+    elif steps and _name(steps[0]) == "ColumnTransformer":
+        made = [_beside(steps[0], inputs)] + [_numeric(step) for step in steps[1:]]
     else:
         made = _chain(steps, everything, inputs)
     last = estimators.plan(estimator, method)
@@ -85,6 +88,24 @@ def _walk(steps: Sequence[Any], estimator: Any, inputs: Inputs, method: str) -> 
     if len(made) == 1 and isinstance(made[0], columns.Beside):
         made[0].narrow, made[0].columnwise = last.narrow, last.columnwise
     return made, last
+
+
+def _texts(steps: Sequence[Any], inputs: Inputs) -> Optional[List[Step]]:
+    """The steps of a pipeline that begins with texts; None for another."""
+    if not steps:
+        return None
+    found = None
+    if texts.is_vectorizer(steps[0]) and len(inputs) == 1:
+        found = 0, list(steps)
+    elif _name(steps[0]) == "ColumnTransformer":
+        part = texts.alone(steps[0])
+        if part is not None:
+            found = positions(steps[0], part[0], inputs)[0], [*flat(part[1]), *steps[1:]]
+    if found is None:
+        return None
+    if not all(_libraries(step) and hasattr(step, "transform") for step in found[1]):
+        raise NotPlanned("a transformer of texts that is no library's")
+    return texts.chain(found[1], found[0], inputs)
 
 
 def _beside(transformer: Any, inputs: Inputs) -> columns.Beside:

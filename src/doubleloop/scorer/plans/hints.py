@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, List, Sequence
 
-from . import building
+from . import building, texts
 from .probes import Known
 from .steps import Inputs
 
@@ -29,6 +29,8 @@ def of(model: Any, inputs: Inputs) -> Known:
 
 def _note(known: Known, steps: Sequence[Any], positions: List[int]) -> None:
     for step in steps:
+        if texts.is_vectorizer(step) and len(positions) == 1:
+            known.categories.setdefault(positions[0], []).extend(texts.known(step))
         for values, attribute in ((known.categories, "categories_"), (known.numbers, "statistics_")):
             _keep(values, getattr(step, attribute, None), positions)
         for attribute in ("mean_", "center_", "data_min_", "data_max_"):
