@@ -25,7 +25,12 @@ def test_features_that_matter_otherwise_than_in_training_are_found(watch: Watch)
     a, b, c = (RANDOM.normal(size=600) for _ in range(3))
     watch.training(pl.DataFrame({"a": a, "b": b, "c": c, "y": 3 * a + 1.5 * b + 0.1 * c}))
     watch.answered({"a": a.tolist(), "b": b.tolist(), "c": c.tolist()}, (3 * a + 1.5 * b).tolist())
-    watch.put("order:\n  type: feature_attribution_drift" + REFERENCE)
+    # Azure's files list inputs and answers apart; only the second says which column is the prediction.
+    parts = (
+        "  production_data:\n    - {data_context: model_inputs, data_column_names: {correlation_id: id}}\n"
+        "    - {data_context: model_outputs, data_column_names: {prediction: prediction, correlation_id: id}}\n"
+    )
+    watch.put("order:\n  type: feature_attribution_drift" + REFERENCE + parts)
     metric = "normalized_discounted_cumulative_gain"
     assert watch.value(watch.run(), "order", metric) == pytest.approx(1.0)
 

@@ -36,7 +36,7 @@ _DEFAULT_TEXT: dict[str, dict[str, float | None]] = {
 
 def attributions(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     """How the features' order by what they explain of the target (reference) and of the answers (production) differ."""
-    first = (signal.production_data or [None])[0]
+    first = _naming_answers(signal.production_data)
     window = rules.production_window(first, task.schedule.trigger, task.run.as_of)
     current, reference, target = windows.log(task, window), signal.reference_data, ""
     if reference is not None and reference.input_data is not None and windows.is_asset(reference):
@@ -334,6 +334,13 @@ def _nothing(name: str, signal: Any, reference: pl.DataFrame, current: pl.DataFr
     return model.SignalResult(
         name, signal.type, "not_checked", f"the {side} window has no rows", reference.height, current.height
     )
+
+
+def _naming_answers(production: Any) -> Any:
+    """Of inputs and outputs, which Azure's files list apart, the part that says which column is the answer."""
+    parts = production or [None]
+    named = [each for each in parts if each and each.data_column_names and each.data_column_names.prediction]
+    return (named or parts)[0]
 
 
 def _probability(production: Any) -> str:

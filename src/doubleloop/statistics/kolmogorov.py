@@ -14,6 +14,7 @@ Soc. B 38, 1976; R. Simard, P. L'Ecuyer, J. Stat. Softw. 39(11), 2011.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -28,6 +29,7 @@ _SERIES_FROM = 100_000
 _ONE_SIDED_FROM = 2.2
 _ONE_SIDED_FROM_SMALL = 4.0
 _NEVER_FROM = 370.0
+_KEPT = 1_000_000  # logarithms of factorials that are worth their 8 MB from one column to the next
 
 
 def statistic(reference: columns.Floats, current: columns.Floats) -> int:
@@ -133,12 +135,17 @@ def _one_sided_survival(distance: float, size: int) -> float:
     j = np.arange(math.floor(size * (1.0 - distance)) + 1, dtype=np.float64)
     rest = 1.0 - distance - j / size
     j, rest = j[rest > 0], rest[rest > 0]
-    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, size + 1, dtype=np.float64)))])
-    whole = j.astype(np.int64)
-    choose = logs[size] - logs[whole] - logs[size - whole]
+    logs = _log_factorials(size) if size <= _KEPT else _log_factorials.__wrapped__(size)
+    choose = logs[size] - logs[: len(j)] - logs[size - len(j) + 1 :][::-1]
     terms = choose + (j - 1) * np.log(distance + j / size) + (size - j) * np.log(rest)
     top = float(terms.max())
     return math.exp(math.log(distance) + top) * float(np.exp(terms - top).sum())
+
+
+@functools.lru_cache(maxsize=1)
+def _log_factorials(most: int) -> columns.Floats:
+    """ln 0! … ln most!; all columns of a table have about the same size."""
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, most + 1, dtype=np.float64)))])
 
 
 def _matrix_power(distance: float, size: int) -> float:
