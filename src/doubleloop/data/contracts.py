@@ -106,12 +106,13 @@ def look(
 ) -> model.Judged | None:  # fmt: skip
     """How content that is to become a version of ``name`` keeps the contract; None when there is none.
 
-    Raises InvalidInput with the reasons when it is refused, which is on record then.
+    Raises NotPermitted, and InvalidInput with the reasons when it is refused, which is on record then.
     """
     with contexts.read(actor, workspace) as ctx:
         contract = store.contract(ctx, workspace, name)
-    if contract is None:
-        return None
+        if contract is None:
+            return None
+        identity.permit(ctx, Action.DATA_WRITE, resource=f"data/{name}")
     judged = _judge(contexts.port(storage.Blobs), contract, reference, contexts.now())
     if judged.broken and contract.refuses:
         with contexts.write(actor, workspace) as ctx:

@@ -110,8 +110,9 @@ def _of(table: sa.Table, workspace: str, name: str) -> sa.ColumnElement[bool]:
     return sa.and_(table.c.workspace == workspace, column == name)
 
 
-def monitor(ctx: Ctx, workspace: str, name: str) -> model.Monitor | None:
-    row = ctx.tx.execute(sa.select(MONITORS).where(_of(MONITORS, workspace, name))).one_or_none()
+def monitor(ctx: Ctx, workspace: str, name: str, *, lock: bool = False) -> model.Monitor | None:
+    query = sa.select(MONITORS).where(_of(MONITORS, workspace, name))
+    row = ctx.tx.execute(query.with_for_update() if lock else query).one_or_none()
     return model.Monitor(**_read(row)) if row else None
 
 

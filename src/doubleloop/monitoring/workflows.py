@@ -110,7 +110,8 @@ def record(contexts: Contexts, id_: str, found: dict[str, Any]) -> None:
         if not store.end_run(ctx, id_, status, results, error):
             return
         store.insert_values(ctx, [row for result in results for row in _rows(run_, result)])
-        monitor = store.monitor(ctx, run_.workspace, run_.monitor)
+        # Two runs that end at once come one after the other, so that a metric has one alert.
+        monitor = store.monitor(ctx, run_.workspace, run_.monitor, lock=True)
         if monitor is not None and found.get("sample"):
             store.put_sample(ctx, run_.workspace, run_.monitor, found["sample"])
         for result in results:
