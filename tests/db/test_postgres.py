@@ -30,7 +30,12 @@ from doubleloop.events import archives, checkpoints, commands, guards, model, qu
 from doubleloop.identity import commands as identity
 from doubleloop.identity import model as identities
 from doubleloop.main import home as homes
+from doubleloop.monitoring import alerts
+from doubleloop.monitoring import commands as monitoring
+from doubleloop.monitoring import queries as monitors
+from doubleloop.monitoring import workflows as watching
 from doubleloop.settings.model import Settings
+from doubleloop.specs import documents
 from doubleloop.workspaces import commands as workspaces
 from doubleloop.workspaces import model as places
 
@@ -105,6 +110,50 @@ def meddled(site: Contexts, *statements: str) -> model.ChainReport:
 
 
 class _Undone(Exception): ...
+
+
+MONITOR = """
+name: watch
+trigger: {type: recurrence, frequency: day, interval: 1}
+create_monitor:
+  alert_policy: {windows: 1, of: 2}
+  monitoring_signals: {machine: {type: compute_health}}
+"""
+
+
+def test_runs_of_a_monitor_that_end_at_once_open_one_alert(site: Contexts) -> None:
+    metric = {
+        "metric": "memory_utilization",
+        "column": "",
+        "value": 0.99,
+        "threshold": 0.9,
+        "alert": True,
+        "reason": "",
+    }
+    found = {"signal": "machine", "type": "compute_health", "status": "alert", "reason": "", "reference_rows": 0,
+             "production_rows": 0, "metrics": [metric], "moved": []}  # fmt: skip
+    with site.write(SETUP, "prod") as ctx:
+        monitoring.put(ctx, documents.parse(MONITOR, "m.yml", "/", kind="schedule"))
+        runs = [monitoring.run_now(ctx, "watch").id for _ in range(4)]
+    wrong: list[Any] = []
+
+    def end(run: str) -> None:
+        try:
+            watching.record(site, run, {"signals": [found], "sample": {"at": run}})
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=end, args=(run,)) for run in runs]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    assert wrong == []
+    with site.write(SETUP, "prod") as ctx:
+        (alert,) = monitors.alerts(ctx)
+        alerts.silence(ctx, alert.id, length=timedelta(hours=1))
+        assert alerts.resolve(ctx, alert.id).state == "resolved"
+        assert len(queries.facts(ctx, types=["monitor.alert"])) == 1
 
 
 def test_two_at_once_make_one_chain_and_who_looks_meanwhile_finds_it_whole(site: Contexts) -> None:
