@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 import pytest
@@ -17,7 +19,7 @@ from monitoring_watch import Watch
 from doubleloop.base import clock, errors
 from doubleloop.endpoints import ports
 from doubleloop.environments import commands as environments
-from doubleloop.gateway import histogram, paths, protocol
+from doubleloop.gateway import histogram, metrics, paths, prometheus, protocol
 from doubleloop.jobs import commands as jobs
 from doubleloop.jobs import model as job_model
 from doubleloop.jobs import store as job_store
@@ -51,7 +53,7 @@ class Gateway:
         self._serving = serving
         self.deployments: dict[str, protocol.DeploymentStatus] = {}
         self.objectives: tuple[protocol.Objective, ...] = ()
-        self.away = False
+        self.away, self.address = False, ""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._serving, name)
@@ -60,7 +62,7 @@ class Gateway:
         if self.away:
             raise errors.Unavailable("The gateway does not answer")
         here = protocol.EndpointStatus({}, self.deployments, self.objectives)
-        return protocol.Status(1, True, endpoints={"prod/bikes": here})
+        return protocol.Status(1, True, address=self.address, endpoints={"prod/bikes": here})
 
     def says(self, name: str = "blue", id_: str = "blue-1", **counters: Any) -> None:
         state = {key: counters.pop(key) for key in ("instances", "ready_instances", "restarts") if key in counters}
@@ -129,6 +131,46 @@ def test_rates_and_latencies_are_those_of_the_time_between_two_runs(site: Site) 
     (alert,) = site.watch.alerts()
     assert (alert.metric, alert.columns, alert.kind) == ("server_error_rate", ["blue"], "infrastructure")
     assert alert.details["tell"] == ["platform_support"]
+
+
+class Metrics(http.server.BaseHTTPRequestHandler):
+    """A gateway's ``/metrics``, written by its own writer."""
+
+    waited: ClassVar[tuple[int, ...]] = ()
+
+    def do_GET(self) -> None:
+        labels = {"endpoint": "prod/bikes", "deployment": "blue", "deployment_id": "blue-1"}
+        bounds = tuple(each / 1000 for each in histogram.BOUNDS_MS)
+        family = metrics.Family("doubleloop_queue_seconds", "histogram", "s", "From the queue to a scorer.")
+        family.points.append(metrics.Point(labels, metrics.Buckets(bounds, self.waited, 1.0)))
+        other = metrics.Family("doubleloop_queued", "gauge", "{request}", "")
+        other.points.append(metrics.Point(labels, 3))
+        self.send_response(200 if self.path == "/metrics" else 404)
+        self.end_headers()
+        self.wfile.write(prometheus.render([other, family]).encode())
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+def test_the_time_in_the_queue_comes_from_the_gateways_metrics(site: Site) -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Metrics)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        site.put("{type: endpoint_health, metric_thresholds: {queue_time_p99_ms: 500}}")
+        site.gateway.address = f"http://127.0.0.1:{server.server_port}"
+        site.gateway.says()
+        Metrics.waited = latency(ms_10000=50)
+        site.run()
+        Metrics.waited = latency(ms_10000=50, ms_10=990, ms_1000=10)
+        calm = site.run()
+        assert calm["status"] == "ok" and 7.9 < site.values(calm)["queue_time_p99_ms"] <= 10  # 990 of 1000
+        Metrics.waited = latency(ms_10000=50, ms_10=990, ms_1000=110)
+        long = site.run()
+        assert long["status"] == "alert" and 794 < site.values(long)["queue_time_p99_ms"] <= 1000
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert "tells no time in the queue" in site.run()["metrics"][0]["reason"]
 
 
 def test_counters_that_began_again_count_from_there(site: Site) -> None:

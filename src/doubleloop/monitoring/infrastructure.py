@@ -151,6 +151,11 @@ def _since(
             sampling.grown_counts(now, before, "latency"), {"p50": 0.5, "p99": 0.99}[metric[8:11]]
         )
         return found, "" if found is not None else _NO_REQUESTS
+    if metric == "queue_time_p99_ms":
+        if not now.get("queue"):
+            return None, "the gateway's /metrics tells no time in the queue"
+        waited = histogram.quantile(sampling.grown_counts(now, before, "queue"), 0.99)
+        return waited, "" if waited is not None else _NO_REQUESTS
     counter = {"throttled_rate": "throttled", "client_error_rate": "client_errors",
                "server_error_rate": "server_errors"}[metric]  # fmt: skip
     return (sampling.grown(now, before, counter) / requests, "") if requests else (None, _NO_REQUESTS)

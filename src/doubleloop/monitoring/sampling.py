@@ -7,10 +7,13 @@ there, so that a window after a restart tells what happened since.
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from doubleloop.base import clock, errors
 from doubleloop.db.context import Contexts
@@ -20,6 +23,10 @@ from doubleloop.monitoring import model, rules
 from doubleloop.settings.model import Settings
 
 _PROC = Path("/proc")
+_QUEUE = "doubleloop_queue_seconds_bucket"
+# Names of workspaces, endpoints and deployments need no escapes.
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+TIMEOUT_S = 5.0
 
 
 def take(contexts: Contexts, monitor: model.Monitor) -> dict[str, Any]:
@@ -33,11 +40,14 @@ def take(contexts: Contexts, monitor: model.Monitor) -> dict[str, Any]:
     except errors.Unavailable as error:
         return {**found, "deployments": {}, "objectives": [], "silent": error.what}
     here = status.endpoints.get(f"{monitor.workspace}/{monitor.endpoint}") or protocol.EndpointStatus()
-    used = scorers(home)
+    used, queued = scorers(home), queues(status.address)
     return {
         **found,
         "deployments": {
-            name: _deployment(each, used.get(each.serving_id or each.id, []))
+            name: {
+                **_deployment(each, used.get(each.serving_id or each.id, [])),
+                "queue": queued.get((f"{monitor.workspace}/{monitor.endpoint}", name), []),
+            }
             for name, each in here.deployments.items() if rules.watches(monitor.deployment, name)
         },
         "objectives": [{"kind": each.kind, "burn_rates": dict(each.burn_rates)} for each in here.objectives],
@@ -53,6 +63,28 @@ def _deployment(status: protocol.DeploymentStatus, used: list[usage.Usage]) -> d
         "throttled": counters.throttled, "latency": list(counters.latency),
         "cpu_s": sum(each.cpu for each in used), "memory": sum(each.memory for each in used),
     }  # fmt: skip
+
+
+def queues(address: str) -> dict[tuple[str, str], list[int]]:
+    """How many requests of each endpoint and deployment waited how long for a scorer, per bucket of
+    ``gateway.histogram``, from the gateway's Prometheus text. Empty when it cannot be had."""
+    if not address:
+        return {}
+    try:
+        answer = httpx.get(f"{address}/metrics", timeout=TIMEOUT_S)
+        answer.raise_for_status()
+    except httpx.HTTPError:
+        return {}
+    cumulated: dict[tuple[str, str], list[int]] = {}
+    for line in answer.text.splitlines():
+        if line.startswith(f"{_QUEUE}{{"):
+            labels, _, value = line.removeprefix(_QUEUE).rpartition(" ")
+            found = dict(_LABEL.findall(labels))
+            cumulated.setdefault((found["endpoint"], found["deployment"]), []).append(int(float(value)))
+    return {
+        key: [now - before for before, now in zip([0, *counts], counts, strict=False)]
+        for key, counts in cumulated.items()
+    }
 
 
 def scorers(home: Path) -> dict[str, list[usage.Usage]]:

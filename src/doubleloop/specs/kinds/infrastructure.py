@@ -22,6 +22,7 @@ class EndpointLimits(Spec):
     requests_per_minute_at_most: Limit | None = Field(None, description="Alert above.")
     latency_p50_ms: Limit | None = Field(None, description="Milliseconds, median; alert above.")
     latency_p99_ms: Limit | None = Field(None, description="Milliseconds, 99th percentile; alert above.")
+    queue_time_p99_ms: Limit | None = Field(None, description="Milliseconds before a scorer had it; alert above.")
     throttled_rate: Share | None = Field(None, description="Share of requests answered 429; alert above.")
     client_error_rate: Share | None = Field(None, description="Share answered 4xx; alert above.")
     server_error_rate: Share | None = Field(None, description="Share answered 5xx; alert above.")
