@@ -10,6 +10,7 @@ from typing import Any
 import numpy
 import onnx
 import pytest
+from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.ensemble import (
     ExtraTreesRegressor,
     GradientBoostingClassifier,
@@ -38,6 +39,9 @@ MODELS = {
     "extra trees": (ExtraTreesRegressor(9, **SHALLOW), "predict", False),
     "histograms": (HistGradientBoostingRegressor(max_iter=20, max_depth=5), "predict", True),
     "deep histograms": (HistGradientBoostingRegressor(max_iter=9), "predict", True),
+    "lightgbm": (LGBMRegressor(n_estimators=9, num_leaves=8, max_depth=5, verbose=-1), "predict", True),
+    "deep lightgbm": (LGBMRegressor(n_estimators=9, num_leaves=60, min_child_samples=2, verbose=-1), "predict", False),
+    "classes of lightgbm": (LGBMClassifier(n_estimators=5, max_depth=3, verbose=-1), "predict", True),
     "classes of histograms": (HistGradientBoostingClassifier(max_iter=5, max_depth=3), "predict", True),
 }  # fmt: skip
 

@@ -76,7 +76,7 @@ def forest(estimator: Any, method: str) -> Optional[Answers]:
         return means if method == "predict_proba" else classes.take(means.argmax(axis=1), axis=0)
 
     known = [trees.of_sklearn(each, width=width) for each in grown]
-    return _summed(total, trees.Trees(known, [0] * len(known), numpy.zeros(width), numpy.float32), answer)
+    return _summed(total, trees.Trees(known, [0] * len(known), numpy.zeros(width), numpy.float32, missing=True), answer)
 
 
 def _counts_samples(estimator: Any) -> bool:
@@ -148,7 +148,7 @@ def histograms(estimator: Any, method: str) -> Optional[Answers]:
         def finish(sums: Any) -> Any:
             return loss.link.inverse(sums.ravel())
 
-    return _summed(staged, trees.Trees(known, columns, baseline, numpy.float64), finish)
+    return _summed(staged, trees.Trees(known, columns, baseline, numpy.float64, missing=True), finish)
 
 
 def _decided(classes: Any, bound: float, at: bool) -> Raw:

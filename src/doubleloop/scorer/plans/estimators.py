@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Optional
 
 import numpy
 
-from . import ensembles
+from . import boosters, ensembles, ways
 from .numbers import nameless
 from .steps import NotPlanned, Step
 
@@ -30,7 +30,7 @@ def plan(estimator: Any, method: str) -> Estimator:
     """``method``: predict or predict_proba. Raises NotPlanned for estimators that are not a library's own."""
     root, name = type(estimator).__module__.split(".")[0], type(estimator).__name__
     if root == "lightgbm":
-        return Estimator(_lightgbm(estimator, method))
+        return _lightgbm(estimator, method)
     if root == "xgboost":
         return Estimator(_xgboost(estimator, method))
     if root == "catboost":
@@ -72,15 +72,24 @@ def _logistic(estimator: Any, method: str) -> Optional[Raw]:
     return lambda matrix: classes[(matrix @ coefficients.T + intercept).argmax(axis=1)]
 
 
-def _lightgbm(model: Any, method: str) -> Raw:
+def _lightgbm(model: Any, method: str) -> Estimator:
     booster = getattr(model, "booster_", model)
     if getattr(booster, "pandas_categorical", None):
         raise NotPlanned("LightGBM with categories of a frame")
-    classes = getattr(model, "classes_", None)
+    found = boosters.lightgbm(booster)
 
-    def raw(matrix: Any) -> Any:
+    def asked(matrix: Any) -> Any:
         return booster.predict(matrix, num_threads=1)
 
+    made = Estimator(_lightgbm_answer(model, method, asked if found is None else found[0]))
+    if found is not None:
+        made.told = found[1]
+        made.columnwise = ways.BITS in found[1]["by_rows"].values()
+    return made
+
+
+def _lightgbm_answer(model: Any, method: str, raw: Raw) -> Raw:
+    classes = getattr(model, "classes_", None)
     if classes is None:
         return raw
     if method == "predict" and getattr(model, "_le", None) is None:

@@ -36,11 +36,21 @@ class Trees:
     """Trees whose leaves are added up, in this order, on top of ``first`` (one number a column, float64).
 
     ``columns[number]``: to which column of the scores a tree with one value a leaf adds; a tree with several values
-    adds each to its own. ``dtype``: in which x and the thresholds are compared.
+    adds each to its own. ``dtype``: in which x and the thresholds are compared. ``features``: columns that a matrix
+    must have at least; ``missing``: whether their library answers for NaN.
     """
 
-    def __init__(self, trees: List[Tree], columns: List[int], first: Any, dtype: Any) -> None:
-        self.trees, self.columns, self.dtype = trees, columns, numpy.dtype(dtype)
+    def __init__(
+        self,
+        trees: List[Tree],
+        columns: List[int],
+        first: Any,
+        dtype: Any,
+        features: int = 0,
+        missing: bool = False,
+    ) -> None:
+        self.trees, self.columns, self.dtype, self.missing = trees, columns, numpy.dtype(dtype), missing
+        self._features = features
         self.first = numpy.asarray(first, dtype=numpy.float64).ravel()
 
     @property
@@ -48,8 +58,10 @@ class Trees:
         return len(self.first)
 
     def features(self) -> int:
-        """How many columns of a matrix the trees may look at."""
-        return 1 + max([int(tree.feature[tree.inner()].max(initial=0)) for tree in self.trees], default=0)
+        """How many columns a matrix must have for them."""
+        return max(
+            self._features, 1 + max([int(tree.feature[tree.inner()].max(initial=0)) for tree in self.trees], default=0)
+        )
 
 
 def of_sklearn(tree: Any, times: Optional[float] = None, width: int = 1) -> Tree:

@@ -73,6 +73,8 @@ def _rows(trees: Trees) -> Any:
         near = near[numpy.isfinite(near)]
         if len(near):
             matrix[:, feature] = draw.choice(near, len(matrix))
+    if trees.missing:
+        matrix[draw.random(matrix.shape) < 0.05] = numpy.nan
     return matrix
 
 
