@@ -20,6 +20,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from xgboost import XGBClassifier, XGBRegressor
 
 from doubleloop import scorer
 from doubleloop.scorer import kit
@@ -42,6 +43,8 @@ MODELS = {
     "lightgbm": (LGBMRegressor(n_estimators=9, num_leaves=8, max_depth=5, verbose=-1), "predict", True),
     "deep lightgbm": (LGBMRegressor(n_estimators=9, num_leaves=60, min_child_samples=2, verbose=-1), "predict", False),
     "classes of lightgbm": (LGBMClassifier(n_estimators=5, max_depth=3, verbose=-1), "predict", True),
+    "xgboost": (XGBRegressor(n_estimators=9, max_depth=5, n_jobs=1), "predict", True),
+    "two classes of xgboost": (XGBClassifier(n_estimators=5, max_depth=3, n_jobs=1), "predict", True),
     "classes of histograms": (HistGradientBoostingClassifier(max_iter=5, max_depth=3), "predict", True),
 }  # fmt: skip
 
@@ -57,7 +60,9 @@ def fitted(name: str) -> tuple[Any, str, numpy.ndarray]:
     model, method, missing = MODELS[name]
     seen = table(1, missing)
     target = numpy.nan_to_num(seen[:, 0]) * 2 + numpy.nan_to_num(seen[:, 4]) ** 2
-    model.fit(seen, numpy.digitize(target, [0, 2]) if hasattr(model, "predict_proba") else target)
+    model.fit(
+        seen, numpy.digitize(target, [0] if "two" in name else [0, 2]) if hasattr(model, "predict_proba") else target
+    )
     return model, method, table(2, missing)
 
 

@@ -38,7 +38,7 @@ class Bits:
         for tree in trees.trees:
             asked, leaves = _filled(tree, self._depth, trees.dtype)
             places.append([tests.setdefault(test, len(tests)) for test in asked])
-            self._tables.append(tree.values[leaves])
+            self._tables.append(tree.values[leaves].astype(trees.sums))
         ranked = sorted(tests, key=lambda test: (test[0], test[2], test[1]))
         rank = numpy.empty(len(ranked), dtype=numpy.intp)
         rank[[tests[test] for test in ranked]] = numpy.arange(len(ranked))
@@ -49,10 +49,10 @@ class Bits:
     def scores(self, matrix: Any) -> Any:
         """Rows x columns of the sums. Quickest for a matrix whose columns lie in one piece each."""
         rows = len(matrix)
-        found = numpy.empty((self._trees.width, rows))
+        found = numpy.empty((self._trees.width, rows), dtype=self._trees.sums)
         found[...] = self._trees.first[:, None]
         tests = self._tested(matrix)
-        chosen, taken = numpy.empty(rows, dtype=numpy.intp), numpy.empty(rows)
+        chosen, taken = numpy.empty(rows, dtype=numpy.intp), numpy.empty(rows, dtype=self._trees.sums)
         for number, leaves in self._leaves(tests, rows):
             chosen[...] = leaves
             table = self._tables[number]

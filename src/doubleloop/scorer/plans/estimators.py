@@ -32,7 +32,7 @@ def plan(estimator: Any, method: str) -> Estimator:
     if root == "lightgbm":
         return _lightgbm(estimator, method)
     if root == "xgboost":
-        return Estimator(_xgboost(estimator, method))
+        return _xgboost(estimator, method)
     if root == "catboost":
         return Estimator(_catboost(estimator, method))
     if root != "sklearn":
@@ -76,7 +76,7 @@ def _lightgbm(model: Any, method: str) -> Estimator:
     booster = getattr(model, "booster_", model)
     if getattr(booster, "pandas_categorical", None):
         raise NotPlanned("LightGBM with categories of a frame")
-    found = boosters.lightgbm(booster)
+    found = _found(boosters.lightgbm, booster)
 
     def asked(matrix: Any) -> Any:
         return booster.predict(matrix, num_threads=1)
@@ -105,13 +105,32 @@ def _two(positive: Any) -> Any:
     return numpy.vstack((1.0 - positive, positive)).transpose()
 
 
-def _xgboost(model: Any, method: str) -> Raw:
+def _found(read: Callable[[Any], Any], model: Any) -> Any:
+    """None as well where another version of the library writes its trees otherwise."""
+    try:
+        return read(model)
+    except Exception:
+        return None
+
+
+def _xgboost(model: Any, method: str) -> Estimator:
     if not hasattr(model, "get_booster"):
         raise NotPlanned("a bare XGBoost Booster")
     bound = getattr(model, method)
     if getattr(model, "feature_types", None) and "c" in model.feature_types:
         raise NotPlanned("XGBoost with categories of a frame")
-    return lambda matrix: bound(matrix, validate_features=False)
+    classes = getattr(model, "classes_", None)
+    plain = method == "predict" and (classes is None or len(classes) == 2)
+    found = _found(boosters.xgboost, model) if plain else None
+    if found is None:
+        return Estimator(lambda matrix: bound(matrix, validate_features=False))
+    margins, told = found
+    made = Estimator(margins)
+    if classes is not None:
+        made = Estimator(lambda matrix: classes.take((margins(matrix) > 0).astype(numpy.intp)))
+    made.told, made.narrow = told, True
+    made.columnwise = ways.BITS in told["by_rows"].values()
+    return made
 
 
 def _catboost(model: Any, method: str) -> Raw:

@@ -23,11 +23,12 @@ INT, TENSOR, INTS = 2, 4, 7
 
 
 def model(trees: Trees) -> bytes:
-    """A graph from ``X`` (rows x features: the trees' dtype, widened to float64) to ``Y`` (rows x columns, float64)."""
+    """A graph from ``X`` (rows x features) to ``Y`` (rows x columns), both of the type that is added up in."""
     attributes = b"".join(_field(5, _attribute(name, value)) for name, value in _attributes(trees))
     node = _text(1, INPUT) + _text(2, OUTPUT) + _text(4, "TreeEnsemble") + attributes + _text(7, "ai.onnx.ml")
-    graph = _field(1, node) + _text(2, "trees") + _field(11, _value(INPUT, "rows", "features"))
-    graph += _field(12, _value(OUTPUT, "rows", "columns"))
+    kind = TYPES[trees.sums.name]
+    graph = _field(1, node) + _text(2, "trees") + _field(11, _value(INPUT, kind, "rows", "features"))
+    graph += _field(12, _value(OUTPUT, kind, "rows", "columns"))
     opsets = _field(8, _text(1, "") + _number(2, OPSET)) + _field(8, _text(1, "ai.onnx.ml") + _number(2, ML_OPSET))
     return _number(1, IR_VERSION) + _text(2, "doubleloop") + _field(7, graph) + opsets
 
@@ -47,12 +48,13 @@ def _attributes(trees: Trees) -> List[Tuple[str, Any]]:
     node_at, leaf_at = numpy.repeat(roots, sizes), numpy.repeat(leaves, sizes)
     return [
         ("n_targets", trees.width), ("aggregate_function", SUM), ("post_transform", 0), ("tree_roots", roots),
-        ("nodes_featureids", feature), ("nodes_modes", numpy.zeros(len(feature), numpy.uint8)), ("nodes_splits", split),
+        ("nodes_featureids", feature), ("nodes_modes", numpy.zeros(len(feature), numpy.uint8)),
+        ("nodes_splits", split.astype(trees.sums)),
         ("nodes_missing_value_tracks_true", missing),
         ("nodes_truenodeids", yes + numpy.where(yes_leaf, leaf_at, node_at)), ("nodes_trueleafs", yes_leaf),
         ("nodes_falsenodeids", no + numpy.where(no_leaf, leaf_at, node_at)), ("nodes_falseleafs", no_leaf),
         ("leaf_targetids", numpy.concatenate([each[7] for each in made])),
-        ("leaf_weights", numpy.concatenate([each[8] for each in made])),
+        ("leaf_weights", numpy.concatenate([each[8] for each in made]).astype(trees.sums)),
     ]  # fmt: skip
 
 
@@ -92,9 +94,9 @@ def _tensor(values: Any) -> bytes:
     return _number(1, len(values)) + _number(2, TYPES[values.dtype.name]) + _field(9, little.tobytes())
 
 
-def _value(name: str, *axes: str) -> bytes:
+def _value(name: str, kind: int, *axes: str) -> bytes:
     shape = b"".join(_field(1, _text(2, axis)) for axis in axes)
-    tensor = _number(1, TYPES["float64"]) + _field(2, shape)
+    tensor = _number(1, kind) + _field(2, shape)
     return _text(1, name) + _field(2, _field(1, tensor))
 
 

@@ -40,16 +40,16 @@ def session(model: Any, threads: int = 1) -> Any:
 
 
 class TreeSession:
-    """The sums of trees, as ``trees.Trees`` has them, in float64. Raises NotPlanned."""
+    """The sums of trees, as ``trees.Trees`` has them. Raises NotPlanned."""
 
     def __init__(self, trees: Trees) -> None:
         nodes = sum(len(tree.left) * tree.values.shape[1] for tree in trees.trees)
         if nodes > MOST_NODES:
             raise NotPlanned("trees of %d nodes" % nodes)
-        self._session = session(onnx_file.model(trees))
+        self._session, self._kind = session(onnx_file.model(trees)), trees.sums
 
     def scores(self, matrix: Any) -> Any:
         """Rows x columns of the sums."""
-        wide = numpy.ascontiguousarray(matrix, dtype=numpy.float64)
+        wide = numpy.ascontiguousarray(matrix, dtype=self._kind)
         found: Tuple[Any, ...] = self._session.run([onnx_file.OUTPUT], {onnx_file.INPUT: wide})
         return found[0]

@@ -33,11 +33,11 @@ class Tree:
 
 
 class Trees:
-    """Trees whose leaves are added up, in this order, on top of ``first`` (one number a column, float64).
+    """Trees whose leaves are added up, in this order, on top of ``first`` (one number a column).
 
     ``columns[number]``: to which column of the scores a tree with one value a leaf adds; a tree with several values
     adds each to its own. ``dtype``: in which x and the thresholds are compared. ``features``: columns that a matrix
-    must have at least; ``missing``: whether their library answers for NaN.
+    must have at least; ``missing``: whether their library answers for NaN; ``sums``: the type that is added up in.
     """
 
     def __init__(
@@ -48,8 +48,10 @@ class Trees:
         dtype: Any,
         features: int = 0,
         missing: bool = False,
+        sums: Any = numpy.float64,
     ) -> None:
         self.trees, self.columns, self.dtype, self.missing = trees, columns, numpy.dtype(dtype), missing
+        self.sums = numpy.dtype(sums)
         self._features = features
         self.first = numpy.asarray(first, dtype=numpy.float64).ravel()
 
