@@ -134,6 +134,42 @@ def test_a_segment_without_a_readable_header_is_set_aside_not_deleted(tmp_path: 
     assert wal.leftovers(paths.inference(tmp_path)) == []
 
 
+@pytest.mark.parametrize("written", [b"", b'{"workspace": "sho'])
+def test_a_segment_that_was_never_begun_is_removed(tmp_path: Path, written: bytes) -> None:
+    """Killed between making the file and writing its header: there is no record in it."""
+    segment = write_segment(tmp_path, [record(1)])
+    segment.write_bytes(written)
+    result = segments.convert(segment)
+    assert (result.parquet, result.rows, result.torn, result.skipped) == (None, 0, 0, False)
+    assert not list(segment.parent.iterdir())
+
+
+def test_a_segment_that_another_process_takes_for_a_leftover_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between making the file and locking it, a process that clears up may remove it, or hold its lock."""
+    real, seen = wal.fcntl.flock, []
+
+    def flock(descriptor: int, how: int) -> None:
+        if not seen:
+            seen.append(descriptor)
+            recover(tmp_path)
+        elif len(seen) == 1:
+            seen.append(descriptor)
+            raise BlockingIOError
+        real(descriptor, how)
+
+    folder = paths.deployment_log(tmp_path, "shop", "bikes", "blue") / "wal"
+    journal = wal.Log(folder, records.encode_header(HEADER), limits.Limits(), lambda path: None)
+    monkeypatch.setattr(wal.fcntl, "flock", flock)
+    journal.append(record(1))
+    monkeypatch.undo()
+    journal.rotate()
+    segments.convert(max(folder.iterdir()))
+    recover(tmp_path)
+    assert log.read(tmp_path, "shop", "bikes")["request_id"].to_list() == ["request-1"] * 2
+
+
 def test_a_segment_that_is_still_written_is_left_alone(tmp_path: Path) -> None:
     folder = paths.deployment_log(tmp_path, "shop", "bikes", "blue") / "wal"
     segment = wal.Segment(folder, records.encode_header(HEADER))

@@ -58,6 +58,9 @@ def _convert(segment: Path) -> Result:
         _delete(segment)
         return Result(str(segment), str(target))
     header, lines, torn = read(segment)
+    if header is None and not _begun(segment):
+        _delete(segment)
+        return Result(str(segment), None)
     if header is None:
         segment.rename(segment.with_name(segment.name + BAD))
         return Result(str(segment), None, torn=torn)
@@ -68,6 +71,14 @@ def _convert(segment: Path) -> Result:
     write(table, target)
     _delete(segment)
     return Result(str(segment), str(target), table.num_rows, torn)
+
+
+def _begun(segment: Path) -> bool:
+    """Whether it may hold more than a part of its header, which is written before any record. Zeros, which a power loss
+    leaves in place of what was written, may stand for records."""
+    with open(segment, "rb") as file:
+        first = file.readline()
+    return first.endswith(b"\n") or b"\0" in first
 
 
 def target_of(segment: Path) -> Path:

@@ -202,8 +202,9 @@ class Supervisor:
         """What all processes have counted is counted here when it returns."""
         await self.fronts.gather()
 
-    def families(self) -> list[metrics.Family]:
-        """What is measured, as last gathered."""
+    async def families(self) -> list[metrics.Family]:
+        """What is measured, by all processes."""
+        await self.gather()
         return metrics.collect(
             metrics.Measured(
                 key, route, {name: item for (owner, name), item in self._current.items() if owner == key},
@@ -213,8 +214,7 @@ class Supervisor:
         )  # fmt: skip
 
     async def metrics(self) -> str:
-        await self.gather()
-        return prometheus.render(self.families())
+        return prometheus.render(await self.families())
 
     def _wants(self, place: Place) -> bool:
         endpoint = self._desired.endpoints.get(place[0])

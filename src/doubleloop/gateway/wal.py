@@ -32,10 +32,7 @@ class Segment:
 
     def __init__(self, folder: Path, header: bytes) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        stamp = datetime.now(UTC).strftime(STAMP)
-        self.path = folder / f"{stamp}-{secrets.token_hex(4)}{SUFFIX}"
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.path, self._fd = _created(folder)
         self.size = 0
         self.records = 0
         self.opened = time.monotonic()
@@ -77,6 +74,22 @@ class Segment:
     def _finish(self) -> None:
         self.sync()
         os.close(self._fd)
+
+
+def _created(folder: Path) -> tuple[Path, int]:
+    """A new file, locked. Another process that clears up after a dead one may find it before the lock is taken, and
+    remove it as a segment that was never begun: then the next one is ours."""
+    while True:
+        stamp = datetime.now(UTC).strftime(STAMP)
+        path = folder / f"{stamp}-{secrets.token_hex(4)}{SUFFIX}"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_nlink:
+                return path, fd
+        except BlockingIOError:
+            pass
+        os.close(fd)
 
 
 class Log:
