@@ -35,7 +35,6 @@ create_monitor:
     it: {signal}
 """
 TARGET = 'monitoring_target: {endpoint_deployment_id: "azureml:bikes:blue"}'
-BEGIN = clock.now()
 
 
 def latency(**counts: int) -> tuple[int, ...]:
@@ -74,6 +73,7 @@ class Gateway:
 class Site:
     def __init__(self, watch: Watch) -> None:
         self.watch, self.house, self.hour = watch, watch.house, 0
+        self.moment = self.begin = clock.now()
         self.gateway = self.house.ports[ports.Serving] = Gateway(watch.serving)
 
     def put(self, signal: str, target: str = TARGET) -> None:
@@ -84,8 +84,7 @@ class Site:
     def run(self, minutes: float = 60, as_of: Any = None) -> dict[str, Any]:
         """A run so long after the one before; its one signal."""
         self.hour += 1
-        moment = getattr(self, "moment", BEGIN) + timedelta(minutes=minutes)
-        self.moment = moment
+        moment = self.moment = self.moment + timedelta(minutes=minutes)
         contexts = replace(self.house.contexts, now=lambda: moment)
         with contexts.write(self.house.actor("linus"), "prod") as ctx:
             run = commands.run_now(ctx, "watch", as_of)
@@ -265,7 +264,7 @@ def test_failed_jobs_of_the_window_and_how_long_jobs_wait(site: Site) -> None:
         environments.create(ctx, "base", "1", body)
     site.put("{type: jobs_health, metric_thresholds: {failed_jobs: 1, failure_rate: 0.9, queue_time_p95_s: 100}}", "")
     job = "$schema: x/commandJob.schema.json\ncommand: echo hi\nenvironment: azureml:base@latest\n"
-    begun = BEGIN + timedelta(minutes=30)
+    begun = site.begin + timedelta(minutes=30)
     for number, (status, waited, ended) in enumerate(
         [("failed", 10, 1), ("failed", 20, 2), ("completed", 30, 3), ("failed", 40, -1800)]
     ):
@@ -297,7 +296,7 @@ def test_files_of_a_datastore_have_an_age_too(site: Site) -> None:
     folder.mkdir(parents=True)
     for name, hours in (("a.csv", 90), ("b.csv", 30)):
         (folder / name).write_text("x\n")
-        at = (BEGIN - timedelta(hours=hours)).timestamp()
+        at = (site.begin - timedelta(hours=hours)).timestamp()
         os.utime(folder / name, (at, at))
     site.put('{type: data_freshness, data: "azureml://datastores/workspaceblobstore/paths/rides"}', "")
     found = site.run()
@@ -306,7 +305,7 @@ def test_files_of_a_datastore_have_an_age_too(site: Site) -> None:
 
 def test_the_past_cannot_be_asked_for_counters(site: Site) -> None:
     site.put("{type: compute_health}", "")
-    found = site.run(as_of=BEGIN - timedelta(days=3))
+    found = site.run(as_of=site.begin - timedelta(days=3))
     assert found["status"] == "not_checked" and "is not known" in found["reason"]
 
 
