@@ -53,7 +53,8 @@ ACTING = {
     "jobs/finishing.py": "batch", "jobs/preparing.py": "jobs", "main/home.py": "setup",
     "models/commands.py": "tracking",
     "automation/delivering.py": "automation", "automation/rehearsing.py": "automation",
-    "automation/telling.py": "automation", "monitoring/infrastructure.py": "monitor", "monitoring/windows.py": "monitor", "releases/loading.py": "releases", "releases/measuring.py": "releases",
+    "automation/telling.py": "automation", "monitoring/infrastructure.py": "monitor", "monitoring/windows.py": "monitor",
+    "releases/loading.py": "releases", "releases/measuring.py": "releases",
     "releases/scanning.py": "releases", "releases/stages.py": "releases", "releases/tables.py": "releases",
     "releases/testing.py": "releases",
 }  # fmt: skip
