@@ -189,6 +189,15 @@ create_monitor:
   compute: {instance_type: standard_e4s_v3, runtime_version: "3.4"}
   monitoring_target: {ml_task: regression, endpoint_deployment_id: azureml:thing:blue}
 """
+LABELING = """
+$schema: doubleloop/labeling
+name: thing
+task: text_classification
+labels: [one, two]
+data: azureml:thing:1
+column: x
+output: thing-labelled
+"""
 RULE = "{$schema: doubleloop/rule, name: thing, on: monitor.alert, do: [{notify: {to: [a@example.org]}}]}"
 RELEASE = """
 $schema: doubleloop/release
@@ -221,6 +230,7 @@ def inhabit(served: Served) -> dict[str, str]:
     post(f"{ws}/data", {"document": wire(DATA % f"tree:sha256:{tree}/thing.csv")})
     contract = "{$schema: doubleloop/contract, data: thing, columns: {x: integer}}"
     post(f"{ws}/contracts", {"document": wire(contract)})
+    post(f"{ws}/labeling-projects", {"document": wire(LABELING)})
     post(f"{ws}/components", {"document": wire(COMPONENT)})
     post("/principals", {"name": "thing"})
     with served.contexts.write(actors.Actor("admin"), places.REGISTRY) as ctx:
@@ -251,5 +261,5 @@ def inhabit(served: Served) -> dict[str, str]:
     bundle = bundles.pack(served.contexts, actors.service("releases"), described)
     step = admin.get(f"/api/v1{ws}/jobs/thing-1/steps").json()["items"][0]["name"]
     return {"ws": "dev", "name": "thing", "version": "1", "id": "thing-1", "label": "newest", "step": step,
-            "deployment": "blue", "job": "thing-b", "alert": alert["id"],
+            "deployment": "blue", "job": "thing-b", "number": "1", "alert": alert["id"],
             "blob": sha256, "tree": tree, "digest": bundle.digest}  # fmt: skip

@@ -58,6 +58,11 @@ FIELDS = {
     "/silence": ("comment", "until", "for"),
     "/resolve": ("comment",),
     "/reopen": ("comment",),
+    "/labeling-projects": ("document",),
+    "/labeling-projects/{name}/export": ("format", "partial"),
+    "/undo": ("item",),
+    "/label": ("value",),
+    "/review": ("value", "leave_out"),
     "/rules": ("document",),
     "/dry-run": ("since", "document"),
     "/release-definitions": ("document",),
@@ -123,7 +128,7 @@ def test_every_route_that_takes_fields_is_known_here() -> None:
     without = {route.path for _, route in writing() if known(route.path) is None}
     assert {path.rpartition("/")[2] for path in without} == {
         "logout", "{sha256}", "archive", "restore", "build", "cancel", "retry", "invoke", "enable", "disable", "end",
-        "renew", "export", "device", "archives", "checkpoints", "verify",
+        "renew", "export", "device", "archives", "checkpoints", "verify", "next", "skip", "close",
     }  # fmt: skip
 
 

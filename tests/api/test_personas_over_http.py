@@ -70,6 +70,7 @@ def granted(role: str, kind: str) -> set[str]:
         "AcrPush": every, "KVA": every, "KVR": {"secret.read"}, "MC": every, "MR": {"monitor.read"},
         "LAR": {"log.read"}, "LAC": every - {"audit.write"}, "DOPCA": every - {"release.approve"},
         "EU": {"endpoint.invoke"}, "APR": {"release.approve", "release.read"}, "AUD": {"audit.read"},
+        "LAB": {"labeling.label", "labeling.read"},
     }  # fmt: skip
     return found[role] & every
 

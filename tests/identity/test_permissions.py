@@ -17,7 +17,8 @@ from doubleloop.identity.model import Persona, WorkspaceKind
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KINDS = {
     "workspace": "compute.read compute.write data.read data.write endpoint.invoke endpoint.keys endpoint.read "
-    "endpoint.write identity.read identity.write job.cancel job.read job.submit model.read model.write "
+    "endpoint.write identity.read identity.write job.cancel job.read job.submit labeling.label labeling.read "
+    "labeling.review labeling.write model.read model.write "
     "monitor.write schedule.read schedule.write tracking.read tracking.write workspace.read workspace.write",
     "secrets": "secret.get secret.read secret.write",
     "images": "environment.read environment.write",
@@ -33,7 +34,8 @@ NEVER = {
     "C": "audit.write release.approve secret.get secret.write identity.write",
 }
 ADS = "compute.write workspace.write identity.read identity.write"
-OURS = {"EU": "endpoint.invoke", "APR": "release.read release.approve", "AUD": "audit.read"}
+OURS = {"EU": "endpoint.invoke", "APR": "release.read release.approve", "AUD": "audit.read",
+        "LAB": "labeling.label labeling.read"}  # fmt: skip
 
 
 def may(role: str, kind: str) -> set[str]:
@@ -57,7 +59,7 @@ def may(role: str, kind: str) -> set[str]:
 # packages, logs, metrics. Our own choices, where they are silent, stand after a plus sign.
 TABLE = """
 preproduction data_scientist       ADS | R KVA | C | C | C | C | LAC | MC
-preproduction data_analyst         R | | | C | | | LAR | MC
+preproduction data_analyst         R +LAB | | | C | | | LAR | MC
 preproduction model_tester         R +EU | R KVR | R | R | R | R | LAR | MR
 preproduction business_stakeholder R | | R | R | R | R | |
 preproduction project_lead         C | C KVA | C | C | C +APR | C | LAC | MC
@@ -97,7 +99,7 @@ def _cells() -> dict[tuple[str, str], set[str]]:
 
 CELLS = _cells()
 LOOK = (
-    "compute.read data.read endpoint.read environment.read job.read log.read model.read monitor.read "
+    "compute.read data.read endpoint.read environment.read job.read labeling.read log.read model.read monitor.read "
     "release.read rule.read schedule.read storage.read tracking.read workspace.read"
 )
 SERVICES = {
@@ -106,8 +108,8 @@ SERVICES = {
     "model.write monitor.write release.start release.write secret.get secret.read tracking.write",
     "service:batch": "data.write",
     "service:monitor": f"{LOOK} data.write monitor.run",
-    "service:automation": f"{LOOK} data.write endpoint.write job.submit monitor.run release.start secret.get "
-    "secret.read",
+    "service:automation": f"{LOOK} data.write endpoint.write job.submit labeling.write monitor.run release.start "
+    "secret.get secret.read",
     "service:tracking": "model.read model.write release.read",
     "service:durable": "",
     "service:audit": "",

@@ -55,6 +55,7 @@ FILES: dict[str, str] = {
     "registry": "name: r\nlocation: westeurope\nreplication_locations: [{location: westeurope}]\n",
     "rule": "name: r\non: monitor.alert\ndo: [{retrain: {release: r}}]\n",
     "contract": "columns: {a: {type: number}}\n",
+    "labeling": "name: l\ntask: text_classification\nlabels: [a, b]\ndata: azureml:d:1\ncolumn: x\noutput: o\n",
 }
 SCHEMAS = {
     "data": "data", "environment": "environment", "model": "model", "command_job": "commandJob",
@@ -157,7 +158,7 @@ def test_a_file_of_no_known_shape_asks_for_a_schema() -> None:
         ("name: d\ntype: mltable\nsource: {type: database}\npath: azureml://datastores/x\n", "data imports"),
         (f"$schema: {HOSTS[0].format('kubernetesOnlineDeployment')}\nname: k\n", "Kubernetes"),
         (f"{FILES['online_deployment']}type: kubernetes\n", "Kubernetes"),
-        ("$schema: doubleloop/labeling\nname: l\n", "labeling"),
+        ("$schema: doubleloop/policy\nname: l\n", "policy"),
         ("type: pipeline\njobs: {a: {type: Data_Transfer, task: {}}}\n", "step of type 'data_transfer'"),
         ("type: pipeline\njobs: {a: {type: automl, task: text_ner}}\n", "AutoML on images and texts"),
         ("name: s\ntrigger: {type: cron, expression: '0 3 * * *'}\nimport_data: x.yml\n", "'import_data'"),

@@ -20,6 +20,7 @@ from doubleloop.events import model as events
 from doubleloop.gateway import protocol
 from doubleloop.identity import model as identity
 from doubleloop.jobs import model as jobs
+from doubleloop.labeling import model as labeling
 from doubleloop.models import model as models
 from doubleloop.monitoring import model as monitoring
 from doubleloop.specs import documents
@@ -232,6 +233,29 @@ def contract(value: data.Contract) -> dict[str, Any]:
 
 def contract_check(value: data.ContractCheck) -> dict[str, Any]:
     return {"version": value.version, "outcome": "broken" if value.judged.broken else "kept", **plain(value.judged)}
+
+
+def labeling_project(value: labeling.Project, states: dict[str, int]) -> dict[str, Any]:
+    spec = documents.from_wire(value.document).model
+    return {
+        "name": value.name, "workspace": value.workspace, "task": spec.task, "status": value.status.value,
+        "items": value.items, "states": states, "source": value.source, "output": value.output,
+        "exported": value.exported or None, "opened_by": value.opened_by, "spec": specs.plain(spec),
+        "created_by": value.created_by, "created_at": plain(value.created_at), "closed_at": plain(value.closed_at),
+    }  # fmt: skip
+
+
+def labeling_item(value: labeling.Item) -> dict[str, Any]:
+    """As annotators see it: whether it is a gold question is not told."""
+    return {
+        "number": value.number, "kind": value.kind, "content": value.content if value.kind == "text" else None,
+        "path": value.path or None, "row": value.row, "prelabel": value.prelabel, "score": value.score,
+        "state": value.state.value,
+    }  # fmt: skip
+
+
+def labeling_answer(value: labeling.Answer) -> dict[str, Any]:
+    return {"user": value.user, "said": value.said.value, "value": value.value, "at": plain(value.at)}
 
 
 def alert(value: monitoring.Alert) -> dict[str, Any]:

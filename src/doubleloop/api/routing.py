@@ -93,8 +93,9 @@ def _admit(request: Request, action: str | None, path: str) -> None:
 # The last word of a collection's path, and what one of its members is called where roles and tokens name it.
 COLLECTIONS = {
     "batch-endpoints": "endpoint", "contracts": "data", "data": "data", "datastores": "datastore",
-    "environments": "environment", "jobs": "job", "models": "model", "monitors": "monitor",
-    "online-endpoints": "endpoint", "rules": "rule", "schedules": "schedule", "secrets": "secret",
+    "environments": "environment", "jobs": "job", "labeling-projects": "labeling", "models": "model",
+    "monitors": "monitor", "online-endpoints": "endpoint", "rules": "rule", "schedules": "schedule",
+    "secrets": "secret",
 }  # fmt: skip
 _BELOW_WORKSPACE = re.compile(r"/api/v1/workspaces/\{ws\}/([a-z-]+)(?:/\{(\w+)\}(?:/.*)?)?")
 

@@ -33,12 +33,12 @@ def spread(ctx: Ctx, fact: Fact) -> None:
 
 
 def _asked(ctx: Ctx, fact: Fact) -> set[str]:
-    """Rights that wait for somebody's yes are told to the groups that can say it, alerts to the groups of the
-    personas that they concern, and stopped rules to those of their author, without a rule for it."""
+    """Rights that wait for somebody's yes are told to the groups that can say it, alerts and newly labelled data to the
+    groups of the personas that they concern, and stopped rules to those of their author, without a rule for it."""
     if fact.type == "rule.loop_stopped":
         return identities.told_of(ctx, str(fact.data.get("author")), fact.workspace)
     if (
-        fact.type in ("monitor.alert", "alert.reopened", "contract.broken", "contract.refused")
+        fact.type in ("monitor.alert", "alert.reopened", "contract.broken", "contract.refused", "labeling.exported")
         and fact.workspace is not None
     ):
         return identities.told(ctx, fact.data.get("tell") or (), fact.workspace)

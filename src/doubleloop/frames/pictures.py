@@ -44,6 +44,23 @@ def decode(value: Any) -> NDArray[Any]:
     return _pixels(value)
 
 
+def size(content: bytes) -> tuple[int, int]:
+    """Width and height in pixels. Raises InvalidInput."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.size
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise errors.InvalidInput(f"the image cannot be read: {error}", cure=_CURE) from None
+
+
+def media_type(content: bytes) -> str:
+    """``image/png`` and the like, by the first bytes; ``application/octet-stream`` for what no browser should draw."""
+    known = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"BM": "image/bmp"}
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for start, kind in known.items() if content.startswith(start)), "application/octet-stream")
+
+
 def _json(text: str) -> Any:
     try:
         return orjson.loads(text)

@@ -168,6 +168,11 @@ def personas(ctx: Ctx, user: str, workspace: str | None) -> set[model.Persona]:
     }
 
 
+def memberships(ctx: Ctx, user: str) -> set[str]:
+    """The names of the groups that ``user`` is in now."""
+    return {group.name for group in store.groups_of(ctx, user)}
+
+
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 

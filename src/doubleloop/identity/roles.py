@@ -61,7 +61,8 @@ _ROWS = {
 _BY_WORD = {
     "alert": ResourceKind.METRICS, "audit": ResourceKind.LOGS, "compute": ResourceKind.WORKSPACE,
     "data": ResourceKind.WORKSPACE, "endpoint": ResourceKind.WORKSPACE, "environment": ResourceKind.IMAGES,
-    "identity": ResourceKind.WORKSPACE, "job": ResourceKind.WORKSPACE, "log": ResourceKind.LOGS,
+    "identity": ResourceKind.WORKSPACE, "job": ResourceKind.WORKSPACE,
+    "labeling": ResourceKind.WORKSPACE, "log": ResourceKind.LOGS,
     "model": ResourceKind.WORKSPACE, "monitor": ResourceKind.WORKSPACE, "package": ResourceKind.PACKAGES,
     "release": ResourceKind.DELIVERY, "rule": ResourceKind.DELIVERY, "schedule": ResourceKind.WORKSPACE,
     "secret": ResourceKind.SECRETS, "storage": ResourceKind.STORAGE, "tracking": ResourceKind.WORKSPACE,
@@ -124,12 +125,14 @@ ROLES: Mapping[str, Mapping[ResourceKind, frozenset[Action]]] = {
     "APR": _only(ResourceKind.DELIVERY, frozenset({Action.RELEASE_APPROVE, Action.RELEASE_READ})),
     "AUD": _only(ResourceKind.LOGS, frozenset({Action.AUDIT_READ})),
     "EU": _only(ResourceKind.WORKSPACE, frozenset({Action.ENDPOINT_INVOKE})),
+    "LAB": _only(ResourceKind.WORKSPACE, frozenset({Action.LABELING_LABEL, Action.LABELING_READ})),
 }
 NAMES: Mapping[str, str] = {
     **{row["abbreviation"]: row["role"] for row in csv.DictReader((_FOLDER / "rbac_roles.csv").open())},
     "APR": "Release Approver",
     "AUD": "Audit Reader",
     "EU": "Endpoint User",
+    "LAB": "Labeler",
 }
 
 

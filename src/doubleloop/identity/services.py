@@ -14,7 +14,7 @@ ADMIN = frozenset(Action) - {Action.RELEASE_APPROVE, Action.SECRET_GET}
 _READ = frozenset(
     {
         Action.COMPUTE_READ, Action.DATA_READ, Action.ENDPOINT_READ, Action.ENVIRONMENT_READ, Action.JOB_READ,
-        Action.LOG_READ, Action.MODEL_READ, Action.MONITOR_READ, Action.RELEASE_READ,
+        Action.LABELING_READ, Action.LOG_READ, Action.MODEL_READ, Action.MONITOR_READ, Action.RELEASE_READ,
         Action.RULE_READ, Action.SCHEDULE_READ, Action.STORAGE_READ, Action.TRACKING_READ, Action.WORKSPACE_READ,
     }
 )  # fmt: skip
@@ -42,7 +42,8 @@ SERVICES: dict[str, frozenset[Action]] = {
     # What a rule or schedule does is asked of its author; this is for the rules that every installation has.
     "service:automation": _READ
     | {
-        Action.DATA_WRITE, Action.ENDPOINT_WRITE, Action.JOB_SUBMIT, Action.MONITOR_RUN, Action.RELEASE_START,
+        Action.DATA_WRITE, Action.ENDPOINT_WRITE, Action.JOB_SUBMIT, Action.LABELING_WRITE, Action.MONITOR_RUN,
+        Action.RELEASE_START,
         Action.SECRET_GET, Action.SECRET_READ,
     },
     "service:tracking": frozenset({Action.MODEL_READ, Action.MODEL_WRITE, Action.RELEASE_READ}),

@@ -15,6 +15,7 @@ from doubleloop.sdk import (
     endpoints,
     identities,
     jobs,
+    labeling,
     releases,
     routes,
     secrets,
@@ -58,6 +59,7 @@ class Workspace:
         self.schedules = automation.Schedules(link, *base, "schedules")
         self.monitors = automation.Monitors(link, *base, "monitors")
         self.alerts = automation.Alerts(link, *base, "alerts")
+        self.labeling = labeling.Labeling(link, *base, "labeling-projects")
         self.rules = automation.Rules(link, *base, "rules")
 
 

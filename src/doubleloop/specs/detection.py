@@ -15,6 +15,7 @@ from doubleloop.specs.kinds import (
     environment,
     graphs,
     jobs,
+    labeling,
     online,
     parallel,
     places,
@@ -54,6 +55,7 @@ MODELS: dict[str, type[fields.Spec]] = {
     "release": releases.Release,
     "rule": rules.Rule,
     "contract": contracts.Contract,
+    "labeling": labeling.Labeling,
 }
 
 # What a caller may expect: a kind, or one of these families (the nouns of the command line).
@@ -62,8 +64,8 @@ FAMILIES = {
     "component": ("command_component", "pipeline_component", "parallel_component", "spark_component"),
 }
 FOREIGN = {"kind": "foreign"}  # the details of the error about a file that is none of all these
-OWN = ("setup", "release", "rule", "contract")
-LATER = ("labeling", "package-policy", "policy")
+OWN = ("setup", "release", "rule", "contract", "labeling")
+LATER = ("package-policy", "policy")
 
 _SCHEMAS = {
     "commandjob": "job",
@@ -329,6 +331,7 @@ _SHAPES: tuple[tuple[str, Callable[[Data], bool]], ...] = (
     ("environment", lambda data: bool({"image", "conda_file", "build"} & set(data))),
     ("batch_invocation", lambda data: {"inputs"} <= set(data) <= {"inputs", "outputs", "deployment_name", "tags"}),
     ("setup", lambda data: "workspaces" in data),
+    ("labeling", lambda data: "labels" in data and "task" in data),
     ("contract", lambda data: "columns" in data),
     ("workspace", lambda data: bool({"managed_network", "hbi_workspace", "storage_account", "location"} & set(data))),
 )

@@ -1,0 +1,56 @@
+"""Labelling projects: ``client.workspace("dev").labeling.next("tickets")``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doubleloop.sdk import routes
+
+
+class Labeling(routes.Routes):
+    def create(self, document: routes.Body) -> routes.Body:
+        return dict(self._post(body={"document": document}, repeatable=True))
+
+    def list(self, limit: int | None = None) -> routes.Bodies:
+        return self._list(limit=limit)
+
+    def show(self, name: str) -> routes.Body:
+        """With ``states``, ``people``, ``labels`` and ``agreement``."""
+        return dict(self._get(name))
+
+    def close(self, name: str) -> routes.Body:
+        return dict(self._post(name, "close", repeatable=True))
+
+    def delete(self, name: str) -> None:
+        self._delete(name)
+
+    def export(self, name: str, format_: str = "csv", partial: bool = False) -> routes.Body:
+        """The new data version. ``partial``: although items still wait."""
+        return dict(self._post(name, "export", body={"format": format_, "partial": partial}))
+
+    def next(self, name: str) -> routes.Body | None:
+        """The item that is mine now, held for a time; None when nothing is left for me."""
+        found: routes.Body | None = self._post(name, "next", repeatable=True)["item"]
+        return found
+
+    def label(self, name: str, item: int, value: Any) -> routes.Body:
+        """``value``: a label; a list of spans or shapes; the labels in their order."""
+        return dict(self._post(name, "items", str(item), "label", body={"value": value}))
+
+    def skip(self, name: str, item: int) -> routes.Body:
+        return dict(self._post(name, "items", str(item), "skip"))
+
+    def undo(self, name: str, item: int | None = None) -> routes.Body:
+        """Take back what I said last, or of one item; it is mine again."""
+        return dict(self._post(name, "undo", body=routes.given(item=item)))
+
+    def review(self, name: str, item: int, value: Any = None, leave_out: bool = False) -> routes.Body:
+        """``value`` None: what was said is right."""
+        return dict(self._post(name, "items", str(item), "review", body={"value": value, "leave_out": leave_out}))
+
+    def items(self, name: str, state: str | None = None, limit: int | None = None) -> routes.Bodies:
+        return self._list(name, "items", state=state, limit=limit)
+
+    def item(self, name: str, item: int) -> routes.Body:
+        """With all that was ``said`` of it, oldest first."""
+        return dict(self._get(name, "items", str(item)))
