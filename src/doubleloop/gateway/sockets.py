@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 LONGEST = 100
 BACKLOG = 1024
+_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 def connect(path: Path, timeout: float) -> socket.socket:
@@ -48,10 +50,15 @@ def share(host: str, port: int, processes: int) -> list[list[socket.socket]]:
     addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
     taken: list[list[socket.socket]] = [[] for _ in range(processes)]
     try:
-        for family, address in addresses:
-            wanted = (address[0], port, *address[2:])
-            with _bound(family, wanted, shared=False) as alone:
-                port = alone.getsockname()[1]  # the same for every family, also when any would do
+        for number, (family, address) in enumerate(addresses):
+            try:
+                with _bound(family, (address[0], port, *address[2:]), shared=False) as alone:
+                    port = alone.getsockname()[1]  # the same for every family, also when any would do
+            except OSError as error:
+                # A name may stand for an address of a family that this machine does not speak.
+                if error.errno in _NOT_HERE and (taken[0] or number + 1 < len(addresses)):
+                    continue
+                raise
             for each in taken:
                 each.append(_bound(family, (address[0], port, *address[2:]), shared=True))
     except BaseException:
