@@ -78,8 +78,11 @@ def test_people_look_first_where_data_must_be_labelled_or_nothing_trains(
 ) -> None:
     define(house, scenario, retrain)
     (rule,) = found(house)
-    action = documents.from_wire(rule.document).model.do[0]
-    assert (action.verb, action.notify.to) == ("notify", ["persona:data_scientist"])
+    *before, tells = documents.from_wire(rule.document).model.do
+    assert (tells.verb, tells.notify.to) == ("notify", ["persona:data_scientist"])
+    asked = [(each.verb, each.open_labeling.workspace, each.open_labeling.task) for each in before]
+    task = {"vision": "image_classification", "language": "text_classification"}.get(scenario)
+    assert asked == ([("open_labeling", "staging", task)] if task else [])
 
 
 def test_who_writes_a_rule_for_the_release_takes_the_defaults_place(house: Any) -> None:

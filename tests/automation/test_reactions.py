@@ -163,9 +163,18 @@ def test_a_rule_for_everything_does_not_feed_on_its_own_facts(house: Any) -> Non
     assert len(acts(house)) == first + 1
 
 
-def test_labelling_is_refused_with_its_line(house: Any) -> None:
-    text = RULE.replace('do: [{webhook: {url: "http://127.0.0.1:9/hook"}}]', "do: [{open_labeling: {project: p}}]")
-    with pytest.raises(errors.NotSupported) as refused:
+@pytest.mark.parametrize(
+    ("project", "says"),
+    [
+        ("no.yml", "the file 'no.yml' does not exist"),
+        ("'a b'", "neither a file that ends in .yml nor a project's name"),
+    ],
+)
+def test_a_labelling_project_that_cannot_be_is_refused_with_its_line(house: Any, project: str, says: str) -> None:
+    text = RULE.replace(
+        'do: [{webhook: {url: "http://127.0.0.1:9/hook"}}]', f"do: [{{open_labeling: {{project: {project}}}}}]"
+    )
+    with pytest.raises(errors.InvalidInput, match=says) as refused:
         put_rule(house, text)
     assert refused.value.where is not None and refused.value.where.line == 6
 

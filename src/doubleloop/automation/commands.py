@@ -135,12 +135,6 @@ def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
     assert ctx.workspace is not None
     spec = document.model
     for index, action in enumerate(spec.do):
-        if action.verb == "open_labeling":
-            raise errors.NotSupported(
-                "Labelling projects are not there yet", where=document.source.where(f"do.{index}"),
-                cure="Use notify to tell the people who label.",
-            )  # fmt: skip
-    for index, action in enumerate(spec.do):
         permit_action(ctx, action)
         if action.verb == "webhook":
             _check_webhook(ctx, action.webhook, document, f"do.{index}.webhook")
@@ -225,6 +219,10 @@ def permit_action(ctx: Ctx, action: Any) -> None:
     body = getattr(action, action.verb)
     if action.verb == "run_job":
         identity.permit(ctx, Action.JOB_SUBMIT, body.workspace)
+    elif action.verb == "open_labeling":
+        identity.permit(ctx, Action.ENDPOINT_READ)
+        for needed in (Action.LABELING_WRITE, Action.DATA_WRITE):
+            identity.permit(ctx, needed, body.workspace)
     elif action.verb in ("roll_back", "scale"):
         identity.permit(ctx, Action.ENDPOINT_WRITE)
     elif action.verb == "start_release":

@@ -1,9 +1,10 @@
 """The rules that a scenario brings: what an alert leads to when nobody has said anything else.
 
 As in the MLOps v2 article: a classical model is trained again and goes through staging; for vision and language people
-look first, because new data has to be labelled. Alerts about infrastructure go to the platform team by themselves
-(``monitoring.rules.AUDIENCE``). A default rule is the definition's author's; whoever writes a rule that starts the same
-release takes its place, and one that was deleted stays away.
+look first, because new data has to be labelled: a labelling project is opened on what the model was least sure of and
+what moved most, in the release's first workspace, and the data scientists are told. Alerts about infrastructure go to
+the platform team by themselves (``monitoring.rules.AUDIENCE``). A default rule is the definition's author's; whoever
+writes a rule that starts the same release takes its place, and one that was deleted stays away.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from doubleloop.releases import queries as releases
 from doubleloop.specs import documents
 
 COOL_DOWN = "1d"
+# What people are asked where new data has to be labelled.
+TASKS = {"vision": "image_classification", "language": "text_classification"}
 _ASK = (
     "The model behind ${{fact.endpoint}} does not fit its data any more. Nothing is trained by itself: look at what "
-    "moved, have new data labelled, and start the release then."
+    "moved, label the rows of the labelling project, and start the release then."
 )
 
 
@@ -43,7 +46,8 @@ def put(ctx: Ctx, fact: Fact) -> None:
     trains = any(stage.retrain is not None for stage in document.model.stages)
     for stage in document.model.stages:
         if stage.monitor is not None:
-            body = _rule(definition.name, definition.scenario, trains, _monitor(stage.monitor))
+            first = definition.workspaces[0]
+            body = _rule(definition.name, definition.scenario, trains, _monitor(stage.monitor), first)
             _put(ctx.in_workspace(stage.workspace), body, definition.name, definition.created_by)
 
 
@@ -51,17 +55,20 @@ def _monitor(monitor: Any) -> str:
     return str(monitor if isinstance(monitor, str) else monitor.name)
 
 
-def _rule(release: str, scenario: str, trains: bool, monitor: str) -> dict[str, Any]:
+def _rule(release: str, scenario: str, trains: bool, monitor: str, first: str) -> dict[str, Any]:
     if scenario == "classical" and trains:
-        does: dict[str, Any] = {"retrain": {"release": release}}
+        does: list[dict[str, Any]] = [{"retrain": {"release": release}}]
         says = f"Default of the scenario classical: train again and go back to staging, by release {release}."
     else:
         title = "${{fact.monitor}}: people are asked before " + release + " is trained again"
-        does = {"notify": {"to": ["persona:data_scientist"], "title": title, "message": _ASK}}
+        tells = {"notify": {"to": ["persona:data_scientist"], "title": title, "message": _ASK}}
+        task = TASKS.get(scenario)
+        opens = {"open_labeling": {"project": f"{release[:200]}-labels", "task": task, "workspace": first}}
+        does = [opens, tells] if task else [tells]
         says = f"Default of the scenario {scenario}: people look first."
     return {
         "name": name_of(release), "description": says, "on": "monitor.alert",
-        "where": {"monitor": monitor, "kind": "model"}, "do": [does], "cool_down": COOL_DOWN,
+        "where": {"monitor": monitor, "kind": "model"}, "do": does, "cool_down": COOL_DOWN,
     }  # fmt: skip
 
 

@@ -135,6 +135,12 @@ def _scale(body: Any, fact: Fact) -> str:
     return f"{messages.fill(body.endpoint, fact)} {number} instances"
 
 
+def _open_labeling(body: Any, fact: Fact) -> str:
+    like = body.project if isinstance(body.project, str) else body.project.name
+    by = " and ".join(body.sample.by)
+    return f"a project like {like} in {body.workspace or 'its workspace'}, at most {body.sample.count} items by {by}"
+
+
 _DESCRIBE: dict[str, Any] = {
     "retrain": _retrain,
     "start_release": lambda body, fact: " ".join(
@@ -145,5 +151,5 @@ _DESCRIBE: dict[str, Any] = {
     "run_job": lambda body, fact: f"in {body.workspace or 'its workspace'}",
     "notify": lambda body, fact: f"{', '.join(body.to)}: {messages.fill(body.title_ or fact.type, fact)}",
     "webhook": lambda body, fact: body.url,
-    "open_labeling": lambda body, fact: body.project,
+    "open_labeling": _open_labeling,
 }

@@ -24,6 +24,7 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import commands as jobs
 from doubleloop.jobs import queries as past_jobs
+from doubleloop.labeling import opening
 from doubleloop.monitoring import commands as monitoring
 from doubleloop.releases import commands as releases
 from doubleloop.specs import documents
@@ -224,6 +225,22 @@ def _others(ctx: Ctx, fact: Fact) -> list[Fact]:
     return [each for each in commands.occasion(ctx, fact) if each.seq != fact.seq]
 
 
+def _open_labeling(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
+    """A project on what the endpoint saw in the alert's window. Nothing is trained of it by itself."""
+    workspace, actor = body.workspace or argument["workspace"], _acting(ACTOR, fact)
+    like = opening.template(contexts, actor, workspace, body.project, body.task, body.assign_to)
+    until = _as_of(fact)
+    wanted = opening.Wanted(
+        argument["workspace"], str(fact.data.get("endpoint")), until - clock.duration(body.window), until,
+        body.sample.count, tuple(body.sample.by), tuple(body.sample.probabilities), tuple(body.sample.columns),
+        seed=fact.seq,
+    )  # fmt: skip
+    opened_by = {key: argument[key] for key in ("rule", "fact", "author")} | {"monitor": fact.data.get("monitor")}
+    name = f"{like.name[:200]}-{fact.seq}"
+    made = opening.open_project(contexts, actor, workspace, like, wanted, name, opened_by)
+    return f"labelling project {made.name} in {workspace}, {made.items} items"
+
+
 def _webhook(contexts: Contexts, argument: dict[str, Any], fact: Fact, body: Any, key: str) -> str:
     with contexts.read(ACTOR, argument["workspace"]) as ctx:
         others = _others(ctx, fact)
@@ -241,6 +258,7 @@ _VERBS = {
     "run_job": _run_job,
     "notify": _notify,
     "webhook": _webhook,
+    "open_labeling": _open_labeling,
 }
 
 

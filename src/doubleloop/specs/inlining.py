@@ -163,6 +163,13 @@ class Inliner:
     def rule(self, at: pointers.Pointer) -> None:
         for action in self._each(at, "do"):
             self._job((*action, "run_job", "job"))
+            self._labeling((*action, "open_labeling", "project"))
+
+    def _labeling(self, at: pointers.Pointer) -> None:
+        """A name without an ending is that of a project that there is, or will be."""
+        value = pointers.get(self.data, at)
+        if not isinstance(value, str) or value.strip().lower().endswith((".yml", ".yaml", ".json")):
+            self._maybe(at, "labeling")
 
     def setup(self, at: pointers.Pointer) -> None:
         for rule in self._each(at, "rules"):

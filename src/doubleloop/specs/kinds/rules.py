@@ -8,8 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from doubleloop.base import ids
 from doubleloop.specs import support
-from doubleloop.specs.fields import Duration, Flag, Fold, Int, LooseText, Many, Name, Number, Scalar, Share, Spec, Text
+from doubleloop.specs.fields import Duration, Flag, Fold, Int, LooseText, Many, Name, Number, Scalar, Spec, Text
+from doubleloop.specs.kinds.labeling import Labeling, Task
 from doubleloop.specs.kinds.schedules import JobField
 from doubleloop.specs.kinds.values import JobInput
 
@@ -21,6 +23,17 @@ _OURS = {
 }  # fmt: skip
 # What is promised when a process dies, or a connection breaks, between sending and knowing that it was sent.
 Promise = Annotated[Literal["at_most_once", "at_least_once"], Fold]
+
+
+Criterion = Annotated[Literal["uncertainty", "drift", "random"], Fold]
+
+
+def _project_shape(value: Any) -> str:
+    return "<reference>" if isinstance(value, str) else "<inline>"
+
+
+def _sample(value: Any) -> Any:
+    return {"count": value} if isinstance(value, int | str) and not isinstance(value, bool) else value
 
 
 class Condition(Spec):
@@ -143,14 +156,47 @@ class WebhookAction(Spec):
         return self
 
 
+class Sample(Spec):
+    """Which rows of the inference log people are asked about."""
+
+    title: ClassVar[str] = "rule › open_labeling › sample"
+
+    count: Annotated[Int, Field(ge=1, le=100_000)] = Field(200, description="Most items.")
+    by: Annotated[list[Criterion], Many, Field(min_length=1)] = Field(
+        ["uncertainty", "drift"],
+        description="uncertainty, drift, random; of several, each gives its first in turn.",
+    )
+    probabilities: Annotated[list[Text], Many] = Field(
+        default_factory=list, description="Columns of the answers that hold probabilities (default: found by name)."
+    )
+    columns: Annotated[list[Text], Many] = Field(
+        default_factory=list,
+        description="Numbers or vectors of the requests that drift is measured in (default: all, or what is told of "
+        "texts and images).",
+    )
+
+
 class OpenLabelingAction(Spec):
     title: ClassVar[str] = "rule › open_labeling"
 
-    project: Name = Field(description="Labelling project to open or add to.")
+    project: Annotated[
+        Annotated[Text, Tag("<reference>")] | Annotated[Labeling, Tag("<inline>")], Discriminator(_project_shape)
+    ] = Field(description="File of a labelling project, or the name of one: the new project is like it.")
+    task: Task | None = Field(
+        None, description="For a name that no project has: its task; labels are the answers that were seen."
+    )
+    workspace: Name | None = Field(None, description="Where people label (default: the rule's workspace).")
     window: Duration = Field("7d", description="How far back production data is taken from.")
-    sample: Annotated[Int, Field(ge=1)] | None = Field(None, description="Number of items (default: all).")
-    share: Share | None = Field(None, description="Share of items, 0 to 1.")
-    assign_to: list[Name] = Field(default_factory=list, description="Users or groups who label.")
+    sample: Annotated[Sample, BeforeValidator(_sample)] = Field(
+        default_factory=lambda: Sample.model_validate({}), description="Which rows; a number alone is `count`."
+    )
+    assign_to: Annotated[list[Name], Many] = Field(default_factory=list, description="Groups who label.")
+
+    @model_validator(mode="after")
+    def _named(self) -> OpenLabelingAction:
+        if isinstance(self.project, str) and not ids.is_name(self.project):
+            raise ValueError(f"'{self.project}' is neither a file that ends in .yml nor a project's name")
+        return self
 
 
 class Action(Spec):
@@ -263,7 +309,8 @@ SUPPORT: dict[type[Spec], support.Rows] = {
     RollBackAction: support.rows("endpoint deployment"),
     RunJobAction: support.rows("job workspace inputs"),
     WebhookAction: support.rows("url headers secret timeout delivery"),
-    OpenLabelingAction: support.rows("project window sample share assign_to"),
+    Sample: support.rows("count by probabilities columns"),
+    OpenLabelingAction: support.rows("project task workspace window sample assign_to"),
     Action: support.rows("retrain start_release notify roll_back scale run_job webhook open_labeling"),
     RuleLimit: support.rows("count per"),
     Rule: support.rows("$schema name description on where do cool_down limit enabled"),
