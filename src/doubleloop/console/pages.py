@@ -18,6 +18,7 @@ from doubleloop.base import errors
 from doubleloop.console import (
     asks,
     audit,
+    datasets,
     jobs,
     login,
     models,
@@ -41,7 +42,7 @@ STATIC = Path(__file__).parent / "static"
 NOT_OURS = ("/api", "/mlflow")
 
 router = APIRouter(include_in_schema=False)
-for _part in (login, overview, asks, releases, jobs, serving, watching, models, audit):
+for _part in (login, overview, asks, releases, jobs, serving, watching, models, datasets, audit):
     router.include_router(_part.router)
 
 
