@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,6 +11,13 @@ from typing import Any
 
 import pytest
 from console_scene import PASSWORD, Served
+from PIL import Image
+
+from doubleloop.data import commands as data
+from doubleloop.labeling import commands as labeling
+from doubleloop.labeling import queries as projects
+from doubleloop.specs import documents
+from doubleloop.storage import ports as storage
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -172,7 +180,7 @@ def test_the_chain_is_verified_in_place(person: Callable[..., Person]) -> None:
 
 PAGES = [
     "/", "/releases", "/releases/release-one", "/jobs/dev", "/jobs/dev/bikes-training-1", "/endpoints",
-    "/endpoints/prod/bikes", "/monitors", "/monitors/prod/bikes-monitor", "/models/bikes", "/audit",
+    "/endpoints/prod/bikes", "/monitors", "/monitors/prod/bikes-monitor", "/labeling", "/models/bikes", "/audit",
     "/trace?id=release-one",
 ]  # fmt: skip
 # The least contrast (WCAG 2) of any visible text with what stands behind it, and that text.
@@ -239,3 +247,147 @@ def test_who_comes_with_the_keyboard_can_skip_to_the_content(person: Callable[..
     linus.page.keyboard.press("Enter")
     linus.page.keyboard.press("Tab")
     assert linus.page.evaluate("document.activeElement.closest('main') !== null")
+
+
+LABELING = """$schema: doubleloop/labeling
+name: {name}
+task: {task}
+labels: [spam, {{name: ham, key: h}}]
+guidelines: "Money asked for is **spam**.\\n\\n- be quick\\n- be kind"
+data: azureml:{data}:1
+{column}output: {name}-labelled
+{more}"""
+MAILS = ("pay me now", "see you at nine", "cheap pills")
+
+
+def open_project(
+    served: Served, name: str, task: str, data: str, column: str = "column: text\n", more: str = ""
+) -> None:
+    text = LABELING.format(name=name, task=task, data=data, column=column, more=more)
+    house = served.scene.house
+    labeling.create(house.contexts, house.actor("ada"), "dev", documents.parse(text, "project.yml", "/"))
+
+
+def add_data(served: Served, name: str, files: dict[str, bytes]) -> None:
+    house = served.scene.house
+    blobs = house.contexts.port(storage.Blobs)
+    entries = tuple(storage.Entry(path, blobs.put_bytes(each), len(each)) for path, each in sorted(files.items()))
+    tree = f"tree:sha256:{blobs.put_entries(entries).sha256}"
+    single = next(iter(files)) if len(files) == 1 else None
+    with house.write("ada", "dev") as ctx:
+        data.add_version(ctx, name, f"{tree}/{single}" if single else tree, "uri_file" if single else "uri_folder")
+
+
+def said(served: Served, name: str) -> dict[int, list[tuple[str, Any]]]:
+    with served.scene.house.read("ada", "dev") as ctx:
+        return {
+            each.number: [(str(one.said), one.value) for one in projects.said(ctx, name, each.number)]
+            for each in projects.items(ctx, name).items
+        }
+
+
+@pytest.fixture(scope="module")
+def mails(served: Served) -> str:
+    add_data(served, "mails", {"mails.csv": ("text,guess\n" + "".join(f"{each},ham\n" for each in MAILS)).encode()})
+    open_project(served, "mails", "text_classification", "mails", more="prelabels: guess\nreview: required\n")
+    return "mails"
+
+
+def test_texts_are_labelled_by_keys_alone_and_reviewed_by_another(
+    person: Callable[..., Person], served: Served, mails: str
+) -> None:
+    ada = person("ada")
+    ada.go("/labeling")
+    ada.page.get_by_role("link", name=mails).click()
+    ada.sees("0 of 3")
+    ada.sees("be kind")
+    ada.page.get_by_role("button", name="Label", exact=True).press("Enter")
+    item = ada.page.locator("h1")
+    playwright.expect(item).to_have_text("Item 1")
+    ada.sees("pay me now")
+    assert ada.page.get_by_label("ham").is_checked(), "what the model proposes"
+    ada.page.keyboard.press("1")
+    ada.page.keyboard.press("Enter")
+    playwright.expect(item).to_have_text("Item 2")
+    ada.page.keyboard.press("s")
+    playwright.expect(item).to_have_text("Item 3")
+    ada.page.keyboard.press("u")
+    playwright.expect(item).to_have_text("Item 2")
+    ada.page.keyboard.press("h")
+    assert ada.page.get_by_label("ham").is_checked()
+    assert ada.page.evaluate(CONTRAST)[0] >= 4.5
+    ada.page.keyboard.press("Enter")
+    playwright.expect(item).to_have_text("Item 3")
+    ada.page.keyboard.press("1")
+    ada.page.keyboard.press("Enter")
+    ada.sees("all are labelled")
+    assert said(served, mails) == {
+        1: [("label", "spam")], 2: [("skip", None), ("undo", None), ("label", "ham")], 3: [("label", "spam")],
+    }  # fmt: skip
+
+    grace = person("grace")
+    grace.go(f"/labeling/dev/{mails}")
+    grace.page.get_by_role("link", name="Review 3").click()
+    grace.sees("label by ada")
+    for number in (1, 2, 3):
+        playwright.expect(grace.page.locator("h1")).to_have_text(f"Item {number}")
+        grace.page.keyboard.press("Enter")
+    grace.sees("No item waits for your review.")
+    grace.go(f"/labeling/dev/{mails}")
+    assert grace.page.evaluate(CONTRAST)[0] >= 4.5
+    grace.page.get_by_role("button", name="Export to mails-labelled").click()
+    playwright.expect(grace.page.locator(".head .badge").first).to_have_text("exported")
+    grace.sees("mails-labelled:1")
+
+
+def test_spans_are_marked_by_selecting_text(person: Callable[..., Person], served: Served) -> None:
+    add_data(served, "letters", {"letters.csv": "text\n😀 Ada met Babbage\n".encode()})
+    open_project(served, "letters", "entity_spans", "letters")
+    ada = person("ada")
+    ada.go("/labeling/dev/letters")
+    ada.page.get_by_role("button", name="Label", exact=True).click()
+    select = """([start, end]) => {
+      const range = document.createRange();
+      const at = (offset) => {
+        const walk = document.createTreeWalker(document.getElementById("text"), NodeFilter.SHOW_TEXT);
+        while (walk.nextNode()) {
+          if (offset <= walk.currentNode.length) return [walk.currentNode, offset];
+          offset -= walk.currentNode.length;
+        }
+      };
+      range.setStart(...at(start)); range.setEnd(...at(end));
+      getSelection().removeAllRanges(); getSelection().addRange(range);
+    }"""
+    # In halves of characters, as a browser counts: the smile is two of them.
+    for (start, end), key in (((3, 6), "h"), ((11, 18), "1"), ((7, 10), "1")):
+        ada.page.evaluate(select, [start, end])
+        ada.page.keyboard.press(key)
+    ada.page.keyboard.press("Backspace")
+    assert ada.page.locator("mark").all_inner_texts() == ["Ada", "Babbage"]
+    ada.page.keyboard.press("Enter")
+    ada.sees("You hold no item")
+    spans = [{"start": 2, "end": 5, "label": "ham"}, {"start": 10, "end": 17, "label": "spam"}]
+    assert sorted(said(served, "letters")[1][0][1], key=lambda each: each["start"]) == spans
+
+
+def test_images_are_shown_and_labelled_by_keys_on_a_narrow_page_too(
+    person: Callable[..., Person], served: Served
+) -> None:
+    pictures = {}
+    for name, color in (("blue", "blue"), ("red", "red")):
+        buffer = io.BytesIO()
+        Image.new("RGB", (64, 48), color).save(buffer, "PNG")
+        pictures[f"{name}.png"] = buffer.getvalue()
+    add_data(served, "photos", pictures)
+    open_project(served, "photos", "image_classification", "photos", column="")
+    ada = person("ada")
+    ada.page.set_viewport_size({"width": 390, "height": 800})
+    ada.go("/labeling/dev/photos")
+    assert ada.page.evaluate("document.documentElement.scrollWidth") <= 390
+    ada.page.get_by_role("button", name="Label", exact=True).click()
+    ada.page.wait_for_function("document.querySelector('.shown img').naturalWidth === 64")
+    assert ada.page.evaluate("document.documentElement.scrollWidth") <= 390
+    ada.page.keyboard.press("1")
+    ada.page.keyboard.press("Enter")
+    playwright.expect(ada.page.locator("h1")).to_have_text("Item 2")
+    assert said(served, "photos")[1] == [("label", "spam")]

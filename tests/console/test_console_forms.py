@@ -20,7 +20,8 @@ ROUTES = [each for each in routing.api_routes(APP) if isinstance(each, APIRoute)
 FORMS = sorted({each.path for each in ROUTES if (each.methods or set()) - {"GET", "HEAD"}})
 PLACES = {
     "/jobs/{ws}/{id}": {"ws": "dev", "id": "bikes-training-1"}, "/endpoints": {"ws": "prod", "name": "bikes"},
-    "/monitors": {"ws": "prod", "name": "bikes-monitor"}, "/releases": {"id": "release-two"},
+    "/monitors": {"ws": "prod", "name": "bikes-monitor"},
+    "/labeling": {"ws": "dev", "name": "mails"}, "/releases": {"id": "release-two"},
     "/activations": {"id": "activation-1"}, "/alerts": {"ws": "prod", "id": "alert-1"},
 }  # fmt: skip
 FIELDS = {
@@ -59,7 +60,8 @@ def two(scene: Scene) -> tuple[Browser, Browser]:
 
 def test_every_form_is_known_here() -> None:
     assert {path.rpartition("/")[2] for path in FORMS} == {
-        "login", "logout", "cancel", "retry", "decision", "key", "run", "change",
+        "login", "logout", "cancel", "retry", "decision", "key", "run", "change", "take", "say", "review", "export",
+        "close",
     }  # fmt: skip
 
 

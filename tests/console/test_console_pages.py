@@ -38,7 +38,7 @@ from doubleloop.workspaces.queries import Kinds
 PAGES = [
     "/", "/releases", "/releases/release-one", "/releases/release-two", "/jobs/dev", "/jobs/dev/bikes-training-1",
     "/jobs/dev/bikes-training-1?step=train", "/jobs/dev/broken-1", "/endpoints", "/endpoints/prod/bikes", "/monitors",
-    "/monitors/prod/bikes-monitor", "/alerts", "/alerts?all=true",
+    "/monitors/prod/bikes-monitor", "/alerts", "/alerts?all=true", "/labeling",
     "/models/bikes", "/data", "/audit", "/audit/chain", "/trace", "/trace?id=release-one",
     "/trace?id=bikes:1", "/nowhere",
 ]  # fmt: skip

@@ -150,3 +150,11 @@ def test_an_error_with_its_cure_is_one_sentence_after_the_other() -> None:
     data = {"endpoint": "bikes", "error": "exited with code 3\n  Its log says more.\nLook:\n  there"}
     said = telling.sentence("deployment.failed", "deployment:a", data)
     assert said == "a deployment to bikes failed: exited with code 3. Its log says more. Look: there"
+
+
+def test_guidelines_are_markdown_and_nothing_else_of_them_is_markup() -> None:
+    found = words.prose("# How\n\nBe *quick* and **<b>kind</b>**, see `a < b`.\n\n- one\n- <script>two</script>")
+    assert found == (
+        "<p><b>How</b></p><p>Be <i>quick</i> and <b>&lt;b&gt;kind&lt;/b&gt;</b>, see <code>a &lt; b</code>.</p>"
+        "<ul><li>one</li><li>&lt;script&gt;two&lt;/script&gt;</li></ul>"
+    )

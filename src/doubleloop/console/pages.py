@@ -20,6 +20,7 @@ from doubleloop.console import (
     audit,
     datasets,
     jobs,
+    labeling,
     login,
     models,
     overview,
@@ -42,7 +43,7 @@ STATIC = Path(__file__).parent / "static"
 NOT_OURS = ("/api", "/mlflow")
 
 router = APIRouter(include_in_schema=False)
-for _part in (login, overview, asks, releases, jobs, serving, watching, models, datasets, audit):
+for _part in (login, overview, asks, releases, jobs, serving, watching, labeling, models, datasets, audit):
     router.include_router(_part.router)
 
 

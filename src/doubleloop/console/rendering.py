@@ -36,6 +36,7 @@ _TEMPLATES = jinja2.Environment(
 _FILTERS = (
     words.at, words.ago, words.binding, words.compact, words.day, words.iso, words.link,
     words.measured, words.milliseconds, words.name, words.number, words.plain, words.pretty,
+    words.prose,
     words.short, words.span, words.tone, words.usage, telling.fact_tone, telling.is_told, telling.sentence,
 )  # fmt: skip
 _TEMPLATES.filters.update({each.__name__: each for each in _FILTERS})

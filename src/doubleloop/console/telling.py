@@ -57,6 +57,12 @@ _SENTENCES: dict[str, Any] = {
     "approval.closed": lambda d, s: f"the question was answered: {d.get('status', '')}",
     "contract.broken": lambda d, s: f"{d.get('data')}:{d.get('version')} breaks its contract: {_first(d)}",
     "contract.refused": lambda d, s: f"a version of {d.get('data')} was refused by its contract: {_first(d)}",
+    "labeling.created": lambda d, s: f"opened labelling project {words.name(s)} on {d.get('items')} items",
+    "labeling.labelled": lambda d, s: f"all of {words.name(s)} is labelled; some of it waits for a review",
+    "labeling.reviewed": lambda d, s: f"all of {words.name(s)} is labelled and reviewed",
+    "labeling.exported": lambda d, s: f"{words.name(str(d.get('data')))} is labelled: {d.get('labelled')} items",
+    "labeling.closed": lambda d, s: f"closed labelling project {words.name(s)}",
+    "labeling.deleted": lambda d, s: f"deleted labelling project {words.name(s)}",
     "data.created": lambda d, s: f"added data {d.get('name')}:{d.get('version')}",
     "data.labelled": lambda d, s: f"data {words.name(s)} is now @{d.get('label')}",
     "deployment.created": lambda d, s: (

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+import markupsafe
+
 from doubleloop.base import clock
 
 # What a colour says. Every status also says it in words.
 _TONES = {
-    "ok": "completed passed ready approved ok whole enabled succeeded promoted served baked built given resolved",
+    "ok": (
+        "completed exported reviewed passed ready approved ok whole enabled succeeded promoted served baked built "
+        "given resolved"
+    ),
     "bad": "failed rejected expired rolled_back alert broken denied altered refused",
     "warn": (
         "acknowledged silenced reopened waiting not_checked cancelled superseded skipped withdrawn draining disabled "
-        "unknown end_requested"
+        "unknown end_requested conflicting"
     ),
-    "info": "running preparing starting rolling_out open started entered retraining deploying submitted",
+    "info": "labelled running preparing starting rolling_out open started entered retraining deploying submitted",
 }
 _TONE = {word: tone for tone, words in _TONES.items() for word in words.split()}
 
@@ -172,10 +178,36 @@ def link(subject: str, workspace: str | None = None) -> str | None:
         return f"/jobs/{quote(workspace)}/{quote(job)}?step={quote(step)}"
     if kind in ("alert", "endpoint", "monitor"):
         return f"/{kind}s/{quote(rest)}"
+    if kind == "labeling":
+        return f"/labeling/{quote(rest)}"
     if kind == "model":
         name, _, version = rest.rpartition("/")[2].rpartition(":")
         return f"/models/{quote(name)}#v{quote(version)}"
     return trace(rest) if kind == "deployment" else None
+
+
+def prose(text: str) -> markupsafe.Markup:
+    """The Markdown that guidelines need: headings, lists, paragraphs, **bold**, *stressed* and `code`; all else is
+    text, whatever it holds."""
+    blocks = []
+    for block in re.split(r"\n\s*\n", str(text).strip()):
+        lines = block.strip().split("\n")
+        if all(re.match(r"\s*[-*] ", line) for line in lines):
+            items = "".join(f"<li>{_inline(line.strip()[2:])}</li>" for line in lines)
+            blocks.append(f"<ul>{items}</ul>")
+        elif re.match(r"#+ ", lines[0]):
+            blocks.append(f"<p><b>{_inline(lines[0].lstrip('# '))}</b></p>")
+            blocks += [f"<p>{_inline(' '.join(lines[1:]))}</p>"] if lines[1:] else []
+        else:
+            blocks.append(f"<p>{_inline(' '.join(lines))}</p>")
+    return markupsafe.Markup("".join(blocks))
+
+
+def _inline(text: str) -> str:
+    found = str(markupsafe.escape(text))
+    for pattern, tag in ((r"`([^`]+)`", "code"), (r"\*\*(.+?)\*\*", "b"), (r"\*(.+?)\*", "i")):
+        found = re.sub(pattern, rf"<{tag}>\1</{tag}>", found)
+    return found
 
 
 def trace(id_: str) -> str:
@@ -185,7 +217,7 @@ def trace(id_: str) -> str:
 def name(subject: str) -> str:
     """A lineage id as people say it: ``bikes:3`` for ``model:registry/bikes:3``, ``train`` for a step."""
     kind, _, rest = subject.partition(":")
-    if kind in ("alert", "model", "data", "component", "endpoint", "monitor", "step") and "/" in rest:
+    if kind in ("alert", "model", "data", "component", "endpoint", "labeling", "monitor", "step") and "/" in rest:
         return rest.rpartition("/")[2]
     if kind == "environment" and "/" in rest:
         return rest.rpartition("/")[2]

@@ -72,6 +72,21 @@ def item(ctx: Ctx, name: str, number: int) -> model.Item:
     return found
 
 
+def held(ctx: Ctx, name: str) -> model.Item | None:
+    """What the actor was handed and has not answered, while it is theirs. Raises NotFound."""
+    identity.permit(ctx, Action.LABELING_LABEL, resource=f"labeling/{name}")
+    return store.held(ctx, commands.find(ctx, name), ctx.actor.id)
+
+
+def reviewable(ctx: Ctx, name: str) -> list[model.Item]:
+    """Items that wait for a review, and that the actor did not label. Raises NotFound."""
+    project = get(ctx, name)
+    wanted = rules.to_review(commands.spec_of(project))
+    found = store.items(ctx, project, wanted) if wanted else []
+    answers = store.answers(ctx, project) if found else {}
+    return [each for each in found if ctx.actor.id not in rules.standing(answers.get(each.number, []))]
+
+
 def said(ctx: Ctx, name: str, number: int) -> Sequence[model.Answer]:
     """All that was said of an item, oldest first. Raises NotFound."""
     project = get(ctx, name)
