@@ -240,3 +240,48 @@ def test_a_table_is_looked_at_and_compared(terminal: Any, server: Any) -> None:
         "Since data:dev/bikes:1: 100 rows then, 100 now", "new: new column", "0.652  x: mean 49.5 -> 99.5",
     ):  # fmt: skip
         assert words in done.out, done.out
+
+
+def test_labelling_projects_are_opened_worked_in_and_exported(terminal: Any, server: Any) -> None:
+    project = {"name": "mails", "task": "entity_spans", "status": "open", "items": 2, "states": {"queued": 2}}
+    item = {"number": 1, "state": "queued", "content": "pay  me", "path": None, "prelabel": None}
+    sent: dict[str, Any] = {}
+    base = "workspaces/dev/labeling-projects"
+
+    def keeps(name: str, reply: Any) -> Any:
+        def answer(seen: Any) -> Any:
+            sent[name] = seen.json
+            return reply
+
+        return answer
+
+    for verb in ("label", "review"):
+        server.on("POST", f"{base}/mails/items/1/{verb}", keeps(verb, {**item, "state": "labelled"}))
+    server.on("POST", base, keeps("create", project))
+    server.on("GET", base, {"items": [project], "next": None})
+    server.on("GET", f"{base}/mails", project)
+    server.on("GET", f"{base}/mails/items", {"items": [item], "next": None})
+    server.on("POST", f"{base}/mails/next", {"item": None})
+    server.on("POST", f"{base}/mails/undo", keeps("undo", item))
+    server.on("POST", f"{base}/mails/export", keeps("export", {"name": "out", "version": "3"}))
+    server.on("DELETE", f"{base}/mails", {})
+    file = terminal.file(
+        "p.yml",
+        "name: x\ntask: entity_spans\nlabels: [a]\ndata: azureml:d:1\ncolumn: t\noutput: o\n",
+    )
+    assert terminal("labeling", "create", "-f", file, "-n", "mails").json["name"] == "mails"
+    assert sent["create"]["document"]["spec"]["name"] == "mails"
+    assert "2 queued" in terminal("labeling", "list", "-o", "table").out
+    assert "pay me" in terminal("labeling", "items", "mails", "-o", "table").out
+    assert "Nothing of mails is left for you" in terminal("labeling", "next", "mails").err
+    terminal("labeling", "label", "mails", "--item", "1", "--value", '[{"start": 0, "end": 3, "label": "a"}]')
+    assert sent["label"] == {"value": [{"start": 0, "end": 3, "label": "a"}]}
+    wrong = terminal("labeling", "label", "mails", "--item", "1", "--value", "[oops")
+    assert wrong.code == 2 and "--value is not JSON" in wrong.err
+    terminal("labeling", "review", "mails", "--item", "1", "--leave-out")
+    assert sent["review"] == {"value": None, "leave_out": True}
+    terminal("labeling", "undo", "mails")
+    assert sent["undo"] == {}
+    assert "Data out:3 is there" in terminal("labeling", "export", "mails", "--format", "conll", "--partial").err
+    assert sent["export"] == {"format": "conll", "partial": True}
+    assert terminal("labeling", "delete", "mails", "-y").code == 0

@@ -24,7 +24,8 @@ COOL_DOWN = "1d"
 TASKS = {"vision": "image_classification", "language": "text_classification"}
 _ASK = (
     "The model behind ${{fact.endpoint}} does not fit its data any more. Nothing is trained by itself: look at what "
-    "moved, label the rows of the labelling project, and start the release then."
+    "moved, label the rows of the labelling project that was opened on it (if the release's author may read the "
+    "endpoint), and start the release then."
 )
 
 

@@ -236,7 +236,7 @@ def export(
         raise errors.Conflict(f"Nothing of {name} has a label yet")
     kept, type_ = _keep(contexts, actor, spec, project, labelled, format_)
     judged = contracts.look(contexts, actor, workspace, project.output, kept)
-    agreed = rules.agree(spec, {each.number: each for each in items}, answers)
+    agreed = rules.agree(spec, {each.number: each.gold for each in items if each.gold is not None}, answers)
     with contexts.write(actor, workspace) as ctx:
         store.lock(ctx, find(ctx, name))
         _ready(find(ctx, name), partial)

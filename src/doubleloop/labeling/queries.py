@@ -37,15 +37,15 @@ def progress(ctx: Ctx, name: str) -> model.Progress:
     """How far a project is, and how far people agree. Raises NotFound."""
     project = get(ctx, name)
     spec = commands.spec_of(project)
-    items = {each.number: each for each in store.items(ctx, project)}
+    gold = store.gold(ctx, project)
     answers = store.answers(ctx, project)
     people: Counter[str] = Counter()
     labels: Counter[str] = Counter()
     for number, said in answers.items():
-        if items[number].gold is None:
+        if number not in gold:
             people.update(user for user, each in rules.standing(said).items() if each.said is model.Said.LABEL)
             labels.update(rules.names(rules.final(spec, said)))
-    return model.Progress(states(ctx, project), dict(people), dict(labels), rules.agree(spec, items, answers))
+    return model.Progress(states(ctx, project), dict(people), dict(labels), rules.agree(spec, gold, answers))
 
 
 def items(

@@ -182,12 +182,11 @@ def gold_is_due(share: float, asked: int, answered: int) -> bool:
     return asked < math.floor(share * (answered + 1) + 1e-9)
 
 
-def agree(spec: Labeling, items: Mapping[int, Item], answers: Mapping[int, Sequence[Answer]]) -> Agreement:
-    """Among people who labelled the same items, and with the known answers."""
+def agree(spec: Labeling, known: Mapping[int, Any], answers: Mapping[int, Sequence[Answer]]) -> Agreement:
+    """Among people who labelled the same items, and with the answers of gold questions: ``known``, by item."""
     said = {number: _labels(each) for number, each in answers.items()}
-    plain = {number: labels for number, labels in said.items() if number in items and items[number].gold is None}
-    both = {number: labels for number, labels in plain.items() if len(labels) > 1}
-    gold = _gold(spec.task, items, said)
+    both = {number: labels for number, labels in said.items() if number not in known and len(labels) > 1}
+    gold = _gold(spec.task, known, said)
     if spec.task in ("entity_spans", "image_segmentation"):
         shared = [
             overlap(spec.task, one, other)
@@ -217,12 +216,11 @@ def _kappas(named: Mapping[int, Mapping[str, str]]) -> dict[str, dict[str, Any]]
     return found
 
 
-def _gold(task: str, items: Mapping[int, Item], said: Mapping[int, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+def _gold(task: str, known: Mapping[int, Any], said: Mapping[int, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     asked: Counter[str] = Counter()
     right: Counter[str] = Counter()
-    for number, labels in said.items():
-        known = items[number].gold if number in items else None
-        for user, value in labels.items() if known is not None else ():
+    for number, answer in known.items():
+        for user, value in said.get(number, {}).items():
             asked[user] += 1
-            right[user] += alike(task, known, value)
+            right[user] += alike(task, answer, value)
     return {user: {"right": right[user], "asked": asked[user]} for user in sorted(asked)}

@@ -170,6 +170,12 @@ def items(
     return [_item(row) for row in ctx.tx.execute(query.limit(limit) if limit is not None else query)]
 
 
+def gold(ctx: Ctx, project_: model.Project) -> dict[int, Any]:
+    """Number of each gold question → its answer."""
+    query = sa.select(ITEMS.c.number, ITEMS.c.gold).where(_of(ITEMS, project_), ITEMS.c.is_gold)
+    return {row.number: json.loads(row.gold) for row in ctx.tx.execute(query)}
+
+
 def set_state(ctx: Ctx, project_: model.Project, number: int, state: model.State) -> None:
     ctx.tx.execute(ITEMS.update().where(_of(ITEMS, project_), ITEMS.c.number == number).values(state=state.value))
 
