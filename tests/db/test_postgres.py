@@ -23,12 +23,15 @@ from api_server import inhabit, serve
 
 from doubleloop import wiring
 from doubleloop.base import actors
+from doubleloop.data import commands as data
 from doubleloop.db import engine as engines
 from doubleloop.db import migrations
 from doubleloop.db.context import Contexts
 from doubleloop.events import archives, checkpoints, commands, guards, model, queries
 from doubleloop.identity import commands as identity
 from doubleloop.identity import model as identities
+from doubleloop.labeling import commands as labeling
+from doubleloop.labeling import queries as projects
 from doubleloop.main import home as homes
 from doubleloop.monitoring import alerts
 from doubleloop.monitoring import commands as monitoring
@@ -36,6 +39,7 @@ from doubleloop.monitoring import queries as monitors
 from doubleloop.monitoring import workflows as watching
 from doubleloop.settings.model import Settings
 from doubleloop.specs import documents
+from doubleloop.storage import ports as storage
 from doubleloop.workspaces import commands as workspaces
 from doubleloop.workspaces import model as places
 
@@ -154,6 +158,54 @@ def test_runs_of_a_monitor_that_end_at_once_open_one_alert(site: Contexts) -> No
         alerts.silence(ctx, alert.id, length=timedelta(hours=1))
         assert alerts.resolve(ctx, alert.id).state == "resolved"
         assert len(queries.facts(ctx, types=["monitor.alert"])) == 1
+
+
+LABELING = """
+name: mails
+task: text_classification
+labels: [spam, ham]
+data: azureml:mails:1
+column: text
+output: mails-labelled
+"""
+
+
+def test_people_who_ask_at_once_are_handed_an_item_each(site: Contexts) -> None:
+    people = [f"annotator{number}" for number in range(6)]
+    content = "text\n" + "".join(f"mail {number}\n" for number in range(6))
+    reference = data.store_bytes(site.port(storage.Blobs), "mails.csv", content.encode())
+    with site.write(SETUP) as ctx:
+        for name in people:
+            identity.create_user(ctx, name)
+        identity.put_group(ctx, identities.Group("asked", identities.Persona.DATA_SCIENTIST, tuple(people), ()))
+    with site.write(actors.Actor("ada"), "dev") as ctx:
+        data.add_version(ctx, "mails", reference, "uri_file")
+    document = documents.parse(LABELING, "mails.yml", "/", kind="labeling")
+    labeling.create(site, actors.Actor("ada"), "dev", document)
+    handed: list[Any] = []
+
+    def ask(user: str) -> None:
+        try:
+            with site.write(actors.Actor(user), "dev") as ctx:
+                item = labeling.next_item(ctx, "mails")
+            with site.write(actors.Actor(user), "dev") as ctx:
+                labeling.label(ctx, "mails", item.number, "ham")  # type: ignore[union-attr]
+            handed.append(item.number)  # type: ignore[union-attr]
+        except Exception as error:
+            handed.append(error)
+
+    threads = [threading.Thread(target=ask, args=(name,)) for name in people]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    assert sorted(handed) == [1, 2, 3, 4, 5, 6]
+    with site.read(actors.Actor("ada"), "dev") as ctx:
+        found = projects.progress(ctx, "mails")
+        assert (found.states, found.labels) == ({"labelled": 6}, {"ham": 6})
+        assert projects.get(ctx, "mails").status == "reviewed"
+    with site.write(actors.Actor("annotator0"), "dev") as ctx:
+        assert labeling.next_item(ctx, "mails") is None and labeling.undo(ctx, "mails").state == "queued"
 
 
 def test_two_at_once_make_one_chain_and_who_looks_meanwhile_finds_it_whole(site: Contexts) -> None:
