@@ -66,3 +66,33 @@ def test_a_format_that_cannot_hold_the_labels_is_refused() -> None:
         exporting.check(spec("text_classification", ["x", "y"], column="t"), "conll")
     with pytest.raises(errors.InvalidInput, match="'xml' is not a format"):
         exporting.check(spec("text_classification", ["x", "y"], column="t"), "xml")
+
+
+def test_tasks_of_label_studio_have_places_as_shares_of_a_hundred() -> None:
+    words = [exporting.Labelled(item(3, "Ada met"), [{"start": 0, "end": 3, "label": "PER"}])]
+    (task,) = json.loads(
+        exporting.files(spec("entity_spans", ["PER"], column="t"), words, None, "labelstudio")["tasks.json"]
+    )
+    assert (task["id"], task["data"]) == (3, {"text": "Ada met"})
+    (region,) = task["annotations"][0]["result"]
+    assert region == {
+        "from_name": "label", "to_name": "text", "type": "labels",
+        "value": {"start": 0, "end": 3, "text": "Ada", "labels": ["PER"]},
+    }  # fmt: skip
+    of = spec("image_segmentation", ["cat"])
+    shapes = [
+        {"label": "cat", "box": [10.0, 20.0, 40.0, 20.0]},
+        {"label": "cat", "polygon": [[0, 0], [50, 0], [0, 25]]},
+    ]
+    boxes = [exporting.Labelled(item(1, "h", path="a.png"), shapes, (100, 50))]
+    (task,) = json.loads(exporting.files(of, boxes, None, "labelstudio")["tasks.json"])
+    box, polygon = task["annotations"][0]["result"]
+    assert (box["type"], box["original_width"], box["original_height"]) == ("rectanglelabels", 100, 50)
+    assert box["value"] == {"x": 10, "y": 40, "width": 40, "height": 40, "rotation": 0, "rectanglelabels": ["cat"]}
+    assert polygon["value"] == {"points": [[0, 0], [50, 0], [0, 50]], "polygonlabels": ["cat"]}
+    whole = [exporting.Labelled(item(1, "hi"), "x")]
+    of = spec("text_classification", ["x", "y"], column="t")
+    (task,) = json.loads(exporting.files(of, whole, None, "labelstudio")["tasks.json"])
+    assert task["annotations"][0]["result"][0]["value"] == {"choices": ["x"]}
+    with pytest.raises(errors.InvalidInput, match="labelstudio holds no labels of ranking"):
+        exporting.check(spec("ranking", ["x", "y"], column="t"), "labelstudio")

@@ -16,7 +16,7 @@ from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.labeling import exporting, model, rules, sources, store
 from doubleloop.specs import documents
-from doubleloop.specs.kinds.labeling import Labeling
+from doubleloop.specs.kinds.labeling import OF_IMAGES, Labeling
 from doubleloop.storage import ports as storage
 
 
@@ -282,7 +282,7 @@ def _keep(
 ) -> tuple[str, str]:
     """Stored content, and its type."""
     blobs = contexts.port(storage.Blobs)
-    if format_ in ("coco", "yolo"):
+    if spec.task in OF_IMAGES and format_ in ("coco", "yolo", "labelstudio"):
         labelled = [
             exporting.Labelled(each.item, each.value, pictures.size(blobs.read(each.item.content))) for each in labelled
         ]

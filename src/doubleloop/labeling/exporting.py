@@ -1,4 +1,5 @@
-"""What was labelled, as a file: csv and jsonl with the data's columns, CoNLL for spans, COCO and YOLO for boxes."""
+"""What was labelled, as a file: csv and jsonl with the data's columns, CoNLL for spans, COCO and YOLO for boxes,
+and Label Studio's tasks for all of them."""
 
 from __future__ import annotations
 
@@ -13,11 +14,12 @@ import polars as pl
 from doubleloop.base import errors
 from doubleloop.frames import reading as frames
 from doubleloop.labeling import model, rules
-from doubleloop.specs.kinds.labeling import OF_IMAGES, Labeling
+from doubleloop.specs.kinds.labeling import OF_IMAGES, TASKS, Labeling
 
-FORMATS = ("csv", "jsonl", "conll", "coco", "yolo")
+FORMATS = ("csv", "jsonl", "conll", "coco", "yolo", "labelstudio")
 LABEL = "label"
-_ONLY = {"conll": ("entity_spans",), "coco": OF_IMAGES, "yolo": ("image_segmentation",)}
+_ONLY = {"conll": ("entity_spans",), "coco": OF_IMAGES, "yolo": ("image_segmentation",),
+         "labelstudio": tuple(each for each in TASKS if each != "ranking")}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ def files(spec: Labeling, labelled: Sequence[Labelled], table: pl.DataFrame | No
         return {"labels.jsonl": b"".join(line + b"\n" for line in lines)}
     if format_ == "conll":
         return {"labels.conll": "".join(_conll(each) for each in labelled).encode()}
+    if format_ == "labelstudio":
+        return {"tasks.json": orjson.dumps([_task(each) for each in labelled])}
     return {"labels.json": _coco(spec, labelled)} if format_ == "coco" else _yolo(spec, labelled)
 
 
@@ -121,6 +125,32 @@ def _yolo(spec: Labeling, labelled: Sequence[Labelled]) -> dict[str, bytes]:
             lines.append(f"{numbers[shape['label']]} " + " ".join(f"{share:.6f}" for share in shares) + "\n")
         found[f"labels/{_file(each.item).rpartition('.')[0] or each.item.number}.txt"] = "".join(lines).encode()
     return found
+
+
+def _task(each: Labelled) -> dict[str, Any]:
+    """A task of Label Studio's JSON, with its annotation; places in images are shares of 100 there."""
+    kind = "text" if each.item.kind == "text" else "image"
+    shown = each.item.content if kind == "text" else _file(each.item)
+    parts = [{"value": each.value}] if isinstance(each.value, str) else each.value
+    result = [{"from_name": "label", "to_name": kind, **_region(each, part)} for part in parts]
+    return {"id": each.item.number, "data": {kind: shown}, "annotations": [{"result": result}]}
+
+
+def _region(each: Labelled, part: dict[str, Any]) -> dict[str, Any]:
+    if "value" in part:
+        return {"type": "choices", "value": {"choices": [part["value"]]}}
+    label = [part["label"]]
+    if "start" in part:
+        text = each.item.content[part["start"] : part["end"]]
+        return {"type": "labels", "value": {"start": part["start"], "end": part["end"], "text": text, "labels": label}}
+    width, height = each.size or (100, 100)
+    sized = {"original_width": width, "original_height": height}
+    if "polygon" in part:
+        points = [[100 * x / width, 100 * y / height] for x, y in part["polygon"]]
+        return {"type": "polygonlabels", **sized, "value": {"points": points, "polygonlabels": label}}
+    x, y, wide, high = part["box"]
+    box = {"x": 100 * x / width, "y": 100 * y / height, "width": 100 * wide / width, "height": 100 * high / height}
+    return {"type": "rectanglelabels", **sized, "value": {**box, "rotation": 0, "rectanglelabels": label}}
 
 
 def _file(item: model.Item) -> str:

@@ -140,7 +140,7 @@ def review(session: Session, name: str, item: int, value: str | None, leave_out:
 @GROUP.command("export", cls=options.Verb)
 @options.name()
 @click.option(
-    "--format", "format_", type=click.Choice(["csv", "jsonl", "conll", "coco", "yolo"]), default="csv",
+    "--format", "format_", type=click.Choice(["csv", "jsonl", "conll", "coco", "yolo", "labelstudio"]), default="csv",
     help="Form of the file  [default: csv]",
 )  # fmt: skip
 @click.option("--partial", is_flag=True, help="Although items still wait.")
