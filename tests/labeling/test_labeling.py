@@ -172,6 +172,9 @@ def test_a_later_label_stands_over_an_earlier_one_and_both_are_kept(desk: Any) -
 def test_gold_questions_are_asked_among_the_others_and_tell_how_well_people_label(desk: Any) -> None:
     put(desk, "known", pl.DataFrame({"text": ["win a prize", "lunch?"], "label": ["spam", "ham"]}))
     create(desk, PROJECT + "gold: {data: 'azureml:known:1', share: 0.5}\n")
+    with desk.read("ada") as ctx:
+        gold = [number not in {each.number for each in queries.items(ctx, "tickets").items} for number in range(1, 7)]
+    assert sum(gold) == 2 and gold[-2:] != [True, True], "no number tells what is a gold question"
     asked = []
     while (item := next_for(desk, "ada")) is not None:
         asked.append(item.gold is not None)

@@ -84,7 +84,7 @@ def _images(blobs: storage.Blobs, reference: str) -> dict[str, str]:
 def items(
     contexts: Contexts, actor: actors.Actor, workspace: str, document: documents.Document
 ) -> tuple[Read, list[model.Wanted]]:  # fmt: skip
-    """The data version, and its items in the order of the queue with the gold questions behind them.
+    """The data version, and its items in the order of the queue with the gold questions among them.
 
     Raises InvalidInput with the line of the file for a column that is not there, or content that cannot be shown.
     """
@@ -97,7 +97,16 @@ def items(
     )]  # fmt: skip
     if not made:
         raise errors.InvalidInput("There is nothing to label in the data", where=document.source.where("data"))
-    return found, made + (_gold(contexts, actor, workspace, document) if spec.gold is not None else [])
+    gold = _gold(contexts, actor, workspace, document) if spec.gold is not None else []
+    return found, _mixed(made, gold, spec.queue.seed)
+
+
+def _mixed(made: list[model.Wanted], gold: list[model.Wanted], seed: int) -> list[model.Wanted]:
+    """Gold questions at random places, so that no number tells what is one; both keep their order."""
+    places = np.zeros(len(made) + len(gold), dtype=bool)
+    places[np.random.default_rng(seed).choice(len(places), len(gold), replace=False)] = True
+    plain, known = iter(made), iter(gold)
+    return [next(known) if is_gold else next(plain) for is_gold in places]
 
 
 def _read(contexts: Contexts, actor: actors.Actor, workspace: str, document: documents.Document) -> Read:
