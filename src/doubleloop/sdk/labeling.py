@@ -30,7 +30,7 @@ class Labeling(routes.Routes):
 
     def next(self, name: str) -> routes.Body | None:
         """The item that is mine now, held for a time; None when nothing is left for me."""
-        found: routes.Body | None = self._post(name, "next", repeatable=True)["item"]
+        found: routes.Body | None = self._post(name, "next", repeatable=True).get("item")
         return found
 
     def label(self, name: str, item: int, value: Any) -> routes.Body:
