@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import contextlib
 import ctypes
 import gc
 import json
@@ -53,7 +52,6 @@ def main(arguments: List[str]) -> int:
         spec = json.load(file)
     _redirect_output(spec.get("log"))
     _die_with_parent(spec.get("parent_pid"))
-    _yield_to_gateway()
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
     os.environ.update(spec.get("environment_variables") or {})
@@ -255,14 +253,6 @@ def _redirect_output(path: Any) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
-
-
-def _yield_to_gateway() -> None:
-    """Linux: where both share a processor, the gateway takes what has arrived before it is interrupted by a scorer that
-    it has woken: more is scored together, and less time is lost by changing between the two."""
-    if hasattr(os, "SCHED_BATCH"):
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _die_with_parent(parent: Any) -> None:
