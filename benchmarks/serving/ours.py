@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.serving import catalog
-from benchmarks.serving.environments import PYTHON
+from benchmarks.serving.environments import PYTHON, ROOT
 from doubleloop.base import canonical
 from doubleloop.environments import kits
 from doubleloop.gateway import protocol
@@ -54,10 +54,12 @@ def gateway(home: Path, port: int) -> list[str]:
 
 def _served(make: Callable[[Path, Path], protocol.Deployment]) -> Callable[[catalog.Place], list[str]]:
     def command(place: catalog.Place) -> list[str]:
-        # As a deployment does; nothing but uv's own cache is asked after the first time.
-        why = kits.ensure(place.folder, PYTHON, place.bin / "python")
+        why = kits.ensure(ROOT, PYTHON, place.bin / "python")
         if why:
             print(f"  no serving kit: {why}", flush=True)
+        # One kit for every start, as an installation has it from its first deployment on.
+        kits.folder(place.folder).parent.mkdir(parents=True, exist_ok=True)
+        kits.folder(place.folder).symlink_to(kits.folder(ROOT))
         want(place.folder, make(place.bin, place.model))
         return gateway(place.folder, place.port)
 
