@@ -248,3 +248,15 @@ def test_summaries_equal_numpy():
     near = movements.of_profile(KNOWN.columns["temperature"])
     assert near.quantiles == pytest.approx(summary.quantiles, abs=1.0)
     assert movements.summarise([None, float("nan")], "numerical").mean is None
+
+
+def test_a_label_beyond_the_most_frequent_is_told_by_what_its_share_can_be_at_most():
+    kinds = {"c": Kind.CATEGORICAL}
+    before, after = pl.DataFrame({"c": ["x", "y"] * 50}), pl.DataFrame({"c": ["x"] * 20 + ["z"] * 80})
+    (moved,) = movements.most_moved(before, after, kinds)
+    assert str(moved) == "c: z 0.0% -> 80.0%, y 50.0% -> 0.0%, x 50.0% -> 20.0%"
+    hours = [str(number % 24) for number in range(2400)]
+    (moved,) = movements.most_moved(pl.DataFrame({"c": hours}), pl.DataFrame({"c": hours[:-5]}), kinds)
+    assert "4.2% -> under 4.2%" in str(moved) or "under" not in str(moved)
+    many = pl.DataFrame({"c": hours + ["new"] * 1200})
+    assert "new under 4.2% -> 33.3%" in str(movements.most_moved(pl.DataFrame({"c": hours}), many, kinds)[0])

@@ -137,13 +137,31 @@ def _numbers(movement: Movement) -> str:
 
 
 def _categories(movement: Movement) -> str:
+    """The labels that moved most for certain: of one that is not among a side's most frequent, its share there is only
+    known to be no larger than the last of those."""
     one, two = dict(movement.before.top), dict(movement.after.top)
-    labels = sorted(one.keys() | two.keys(), key=lambda label: -abs(two.get(label, 0) - one.get(label, 0)))
+    most = {label: (_bound(one, label), _bound(two, label)) for label in one.keys() | two.keys()}
+
+    def moved(label: str) -> float:
+        if label in one and label in two:
+            return abs(two[label] - one[label])
+        known, bound = (one[label], most[label][1]) if label in one else (two[label], most[label][0])
+        return max(0.0, known - bound)
+
+    labels = sorted(most, key=lambda label: (-moved(label), label))
     return ", ".join(f"{label} {_share(one, label)} -> {_share(two, label)}" for label in labels[:3])
 
 
+def _bound(top: dict[str, float], label: str) -> float:
+    """The largest share that a label can have on a side whose most frequent labels are ``top``."""
+    return top.get(label, min(1 - sum(top.values()), min(top.values(), default=1.0)))
+
+
 def _share(top: dict[str, float], label: str) -> str:
-    return f"{top[label]:.1%}" if label in top else "rare"
+    if label in top:
+        return f"{top[label]:.1%}"
+    bound = _bound(top, label)
+    return "0.0%" if bound < 0.0005 else f"under {bound:.1%}"
 
 
 def _short(number: float | None) -> str:
