@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.judging import Bar
+
 FASTER, MEMORY, GROWTH = 5.0, 1000.0, 1.1
 OURS, PEER = "doubleloop", "pandas"
 
@@ -22,14 +24,6 @@ class Sample:
     cpu: float
     memory: float
     total: float
-
-
-@dataclass(frozen=True)
-class Bar:
-    what: str
-    found: float
-    wanted: str
-    passed: bool
 
 
 def judged(samples: Sequence[Sample]) -> list[Bar]:

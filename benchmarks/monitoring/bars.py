@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.judging import Bar
+
 OURS = "doubleloop"
 DECODE = "decode"
 # Against whom, at which task of ours, and how many times less processor time is wanted.
@@ -30,14 +32,6 @@ class Sample:
     cpu: float
     memory: float
     values: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Bar:
-    what: str
-    found: float
-    wanted: str
-    passed: bool
 
 
 def judged(samples: Sequence[Sample]) -> list[Bar]:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from doubleloop.environments import installer, rules
+from doubleloop.gateway import paths
 from doubleloop.scorer import kit
 
 # A kit that could not be installed is not tried again for so long.
@@ -22,7 +23,7 @@ TIMEOUT_S = 300
 
 
 def folder(home: Path) -> Path:
-    return home / "environments" / "kits"
+    return paths.kits(home)
 
 
 def ensure(

@@ -34,7 +34,6 @@ from doubleloop.gateway import (
     desired,
     links,
     paths,
-    records,
     routing,
     sealing,
     server,
@@ -102,9 +101,7 @@ class Front:
         """Until it is told to stop, or the first process has gone."""
         loop = asyncio.get_running_loop()
         path = paths.front_socket(self.home, self._slot)
-        await loop.create_unix_server(
-            lambda: links.Receiver(self._claim), sock=sockets.listen(path, backlog=128)
-        )  # fmt: skip
+        await loop.create_unix_server(lambda: links.Receiver(self._claim), sock=sockets.listen(path, backlog=128))
         await loop.create_connection(lambda: self._channel, sock=socket.socket(fileno=descriptor))
         beat = asyncio.create_task(self._look())
         gone = asyncio.create_task(self._channel.gone.wait())
@@ -204,9 +201,7 @@ class Front:
         route = self._state.routes.get(key)
         if route is None:
             workspace, _, name = key.partition("/")
-            header = records.Header(workspace, name, "", "", "", "", layout=paths.LABELS)
-            folder = paths.label_log(self.home, workspace, name) / "wal"
-            labels = wal.Log(folder, records.encode_header(header), self._limits, self._closed)
+            labels = routing.label_log(self._place, workspace, name)
             route = routing.Route(workspace, name, endpoint, labels, tallies.Tally(endpoint.slo))
             self._state.routes[key] = route
         elif route.endpoint != endpoint:

@@ -121,9 +121,9 @@ class Fronts:
         """Returns when each front reaches the scorer, or will not."""
         await asyncio.gather(*(self._introduce(front, running, scorer) for front in self._fronts if front.live))
 
-    async def retire(self, number: int, token: str) -> None:
+    async def retire(self, token: str) -> None:
         """Returns when no front uses the scorer any more."""
-        await self._all("retire", running=number, token=token)
+        await self._all("retire", token=token)
 
     async def let_go(self, number: int) -> None:
         """Returns when no front has a request of the deployment any more, and its logs and counts are handed over."""
@@ -230,7 +230,7 @@ class Fronts:
                     name=running.name, deployment=asdict(running.deployment), description=running.description,
                 )  # fmt: skip
                 scorer.join(paths.front_socket(self._home, front.slot))
-                await front.channel.ask("joined", running=running.number, token=scorer.token)
+                await front.channel.ask("joined", token=scorer.token)
         except errors.Unavailable:
             return
         except TimeoutError:

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from doubleloop.base import errors
-from doubleloop.gateway import desired, failures, tally, tokens, wal
-from doubleloop.gateway.answering import Answering
+from doubleloop.gateway import desired, failures, paths, records, tally, tokens, wal
+from doubleloop.gateway.answering import Answering, Place
 
 # Tokens that are remembered as good, so that their signature is checked once.
 TOKENS = 1000
@@ -95,6 +95,13 @@ class Route:
                 "no deployment has traffic", cure="give one traffic, or name it in the header azureml-model-deployment"
             )
         return failures.NotReady("no deployment of this endpoint is ready", cure="look at the endpoint's status")
+
+
+def label_log(place: Place, workspace: str, name: str) -> wal.Log:
+    """Of an endpoint: where true values that come later are kept."""
+    header = records.Header(workspace, name, "", "", "", "", layout=paths.LABELS)
+    folder = paths.label_log(place.home, workspace, name) / "wal"
+    return wal.Log(folder, records.encode_header(header), place.limits, place.closed_segment)
 
 
 def split(

@@ -249,7 +249,7 @@ class Running(answering.Answering):
         # No caller waits for longer than the timeout of a request: then nothing is lost with the process.
         patience = max(self._around.limits.drain_timeout, self.deployment.request_timeout_ms / 1000)
         deadline = time.monotonic() + patience
-        elsewhere = asyncio.create_task(self._around.fronts.retire(self.number, scorer.token))
+        elsewhere = asyncio.create_task(self._around.fronts.retire(scorer.token))
         while (scorer.in_flight or not elsewhere.done()) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         elsewhere.cancel()

@@ -23,7 +23,6 @@ from doubleloop.gateway import (
     paths,
     prometheus,
     protocol,
-    records,
     routing,
     scorers,
     wal,
@@ -115,9 +114,7 @@ class Supervisor:
             self._ledgers[key].follow(endpoint.slo, time.time())
             return
         workspace, _, name = key.partition("/")
-        header = records.Header(workspace, name, "", "", "", "", layout=paths.LABELS)
-        folder = paths.label_log(self._home, workspace, name) / "wal"
-        labels = wal.Log(folder, records.encode_header(header), self._limits, self._closed)
+        labels = routing.label_log(self._around, workspace, name)
         counted = ledger.Ledger(paths.ledger(self._home, workspace, name), endpoint.slo, time.time())
         self._ledgers[key] = counted
         self.routes[key] = routing.Route(workspace, name, endpoint, labels, counted)

@@ -16,14 +16,16 @@ LENGTHS = struct.Struct(">II")
 
 
 def encode(header: dict[str, Any], body: bytes = b"") -> bytes:
-    head = orjson.dumps(header)
-    return LENGTHS.pack(len(head), len(body)) + head + body
+    return _frame(orjson.dumps(header), body)
 
 
 def to_scorer(header: dict[str, Any], body: bytes = b"") -> bytes:
     """The header in the form of ``marshal`` instead of JSON: a scorer has only the standard library, whose JSON is ten
     times slower. Its version 2 is read by every Python 3. It may be trusted, which what a scorer sends may not."""
-    head = marshal.dumps(header, 2)
+    return _frame(marshal.dumps(header, 2), body)
+
+
+def _frame(head: bytes, body: bytes) -> bytes:
     return LENGTHS.pack(len(head), len(body)) + head + body
 
 

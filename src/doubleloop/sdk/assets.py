@@ -62,21 +62,9 @@ class Environments(Assets):
         raise errors.Unavailable("The build's answer broke off", cure="Run the command again; what was built is kept.")
 
 
-class Contracts(routes.Routes):
+class Contracts(routes.Documents):
     """Of data assets, by their name."""
-
-    def put(self, document: routes.Body) -> routes.Body:
-        return dict(self._post(body={"document": document}, repeatable=True))
-
-    def list(self, limit: int | None = None) -> routes.Bodies:
-        return self._list(limit=limit)
-
-    def show(self, name: str) -> routes.Body:
-        return dict(self._get(name))
 
     def checks(self, name: str) -> routes.Bodies:
         """How versions kept it, newest first."""
         return self._list(name, "checks")
-
-    def delete(self, name: str) -> None:
-        self._delete(name)

@@ -7,57 +7,21 @@ from doubleloop.sdk import routes
 ENDED = frozenset({"completed", "failed"})
 
 
-class Schedules(routes.Routes):
-    def put(self, document: routes.Body) -> routes.Body:
-        return dict(self._post(body={"document": document}, repeatable=True))
-
-    def list(self, limit: int | None = None) -> routes.Bodies:
-        return self._list(limit=limit)
-
-    def show(self, name: str) -> routes.Body:
-        return dict(self._get(name))
-
+class Schedules(routes.Documents):
     def enable(self, name: str) -> routes.Body:
         return dict(self._post(name, "enable", repeatable=True))
 
     def disable(self, name: str) -> routes.Body:
         return dict(self._post(name, "disable", repeatable=True))
 
-    def delete(self, name: str) -> None:
-        self._delete(name)
 
-
-class Rules(routes.Routes):
-    def put(self, document: routes.Body) -> routes.Body:
-        return dict(self._post(body={"document": document}, repeatable=True))
-
-    def list(self, limit: int | None = None) -> routes.Bodies:
-        return self._list(limit=limit)
-
-    def show(self, name: str) -> routes.Body:
-        return dict(self._get(name))
-
-    def delete(self, name: str) -> None:
-        self._delete(name)
-
+class Rules(routes.Documents):
     def dry_run(self, name: str, since: str | None = None, document: routes.Body | None = None) -> routes.Body:
         """What the rule (as it is kept, or as the document says) would have done since (``P30D``, or a time)."""
         return dict(self._post(name, "dry-run", body=routes.given(since=since, document=document), repeatable=True))
 
 
-class Monitors(routes.Routes):
-    def put(self, document: routes.Body) -> routes.Body:
-        return dict(self._post(body={"document": document}, repeatable=True))
-
-    def list(self, limit: int | None = None) -> routes.Bodies:
-        return self._list(limit=limit)
-
-    def show(self, name: str) -> routes.Body:
-        return dict(self._get(name))
-
-    def delete(self, name: str) -> None:
-        self._delete(name)
-
+class Monitors(routes.Documents):
     def run_now(self, name: str, as_of: str | None = None, id_: str | None = None) -> routes.Body:
         """Begin a run that looks back from ``as_of`` (default: now); look at it until it has ended."""
         body = {"id": id_ or routes.new_id("monitor-run"), **routes.given(as_of=as_of)}

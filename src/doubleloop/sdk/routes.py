@@ -54,6 +54,23 @@ class Routes:
                 return
 
 
+class Documents(Routes):
+    """Things that a file describes, each kept under its name."""
+
+    def put(self, document: Body) -> Body:
+        """Make it, or make it what the file says."""
+        return dict(self._post(body={"document": document}, repeatable=True))
+
+    def list(self, limit: int | None = None) -> Bodies:
+        return self._list(limit=limit)
+
+    def show(self, name: str) -> Body:
+        return dict(self._get(name))
+
+    def delete(self, name: str) -> None:
+        self._delete(name)
+
+
 def given(**fields: Any) -> Body:
     """The fields that are not None."""
     return {key: value for key, value in fields.items() if value is not None}
