@@ -293,6 +293,12 @@ def mails(served: Served) -> str:
     return "mails"
 
 
+def at_item(person: Person, number: int) -> None:
+    """Wait for the page of an item, until its keys mean something."""
+    playwright.expect(person.page.locator("h1")).to_have_text(f"Item {number}")
+    person.page.wait_for_selector("#desk[data-ready]")
+
+
 def test_texts_are_labelled_by_keys_alone_and_reviewed_by_another(
     person: Callable[..., Person], served: Served, mails: str
 ) -> None:
@@ -302,22 +308,21 @@ def test_texts_are_labelled_by_keys_alone_and_reviewed_by_another(
     ada.sees("0 of 3")
     ada.sees("be kind")
     ada.page.get_by_role("button", name="Label", exact=True).press("Enter")
-    item = ada.page.locator("h1")
-    playwright.expect(item).to_have_text("Item 1")
+    at_item(ada, 1)
     ada.sees("pay me now")
     assert ada.page.get_by_label("ham").is_checked(), "what the model proposes"
     ada.page.keyboard.press("1")
     ada.page.keyboard.press("Enter")
-    playwright.expect(item).to_have_text("Item 2")
+    at_item(ada, 2)
     ada.page.keyboard.press("s")
-    playwright.expect(item).to_have_text("Item 3")
+    at_item(ada, 3)
     ada.page.keyboard.press("u")
-    playwright.expect(item).to_have_text("Item 2")
+    at_item(ada, 2)
     ada.page.keyboard.press("h")
     assert ada.page.get_by_label("ham").is_checked()
     assert ada.page.evaluate(CONTRAST)[0] >= 4.5
     ada.page.keyboard.press("Enter")
-    playwright.expect(item).to_have_text("Item 3")
+    at_item(ada, 3)
     ada.page.keyboard.press("1")
     ada.page.keyboard.press("Enter")
     ada.sees("all are labelled")
@@ -330,7 +335,7 @@ def test_texts_are_labelled_by_keys_alone_and_reviewed_by_another(
     grace.page.get_by_role("link", name="Review 3").click()
     grace.sees("label by ada")
     for number in (1, 2, 3):
-        playwright.expect(grace.page.locator("h1")).to_have_text(f"Item {number}")
+        at_item(grace, number)
         grace.page.keyboard.press("Enter")
     grace.sees("No item waits for your review.")
     grace.go(f"/labeling/dev/{mails}")
@@ -346,6 +351,7 @@ def test_spans_are_marked_by_selecting_text(person: Callable[..., Person], serve
     ada = person("ada")
     ada.go("/labeling/dev/letters")
     ada.page.get_by_role("button", name="Label", exact=True).click()
+    at_item(ada, 1)
     select = """([start, end]) => {
       const range = document.createRange();
       const at = (offset) => {
@@ -385,9 +391,10 @@ def test_images_are_shown_and_labelled_by_keys_on_a_narrow_page_too(
     ada.go("/labeling/dev/photos")
     assert ada.page.evaluate("document.documentElement.scrollWidth") <= 390
     ada.page.get_by_role("button", name="Label", exact=True).click()
+    at_item(ada, 1)
     ada.page.wait_for_function("document.querySelector('.shown img').naturalWidth === 64")
     assert ada.page.evaluate("document.documentElement.scrollWidth") <= 390
     ada.page.keyboard.press("1")
     ada.page.keyboard.press("Enter")
-    playwright.expect(ada.page.locator("h1")).to_have_text("Item 2")
+    at_item(ada, 2)
     assert said(served, "photos")[1] == [("label", "spam")]

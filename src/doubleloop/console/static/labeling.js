@@ -86,4 +86,6 @@
     value.addEventListener("input", draw);
     draw();
   }
+  // The keys mean something from here on.
+  desk.dataset.ready = "";
 })();
