@@ -15,7 +15,7 @@ import contender
 
 from doubleloop.base import canonical
 from doubleloop.frames import reading
-from doubleloop.statistics import metrics, packing, profiles, schema, signals
+from doubleloop.statistics import folding, metrics, packing, profiles, schema, signals
 
 WANTED: dict[schema.Kind | str, list[str]] = {
     kind: [name for name, metric in metrics.BY_NAME.items() if metric.family is metrics.Family.DRIFT
@@ -64,7 +64,7 @@ def merge(packed: str) -> Callable[[], Mapping[str, float]]:
     """Profiles of many small windows, held as bytes, merged."""
     layout = packing.Layout(profiles.from_dict(json.loads(Path(packed + ".json").read_text())))
     held = list(_cut(Path(packed).read_bytes()))
-    return lambda: {"rows": packing.merge(held, layout).rows}
+    return lambda: {"rows": folding.merge(held, layout).rows}
 
 
 def write(reference: str, current: str, packed: str) -> Mapping[str, float]:

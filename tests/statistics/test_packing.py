@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doubleloop.base import errors
-from doubleloop.statistics import merging, packing, profiles
+from doubleloop.statistics import folding, merging, packing, profiles, quantiles
 
 GENERATOR = np.random.default_rng(11)
 REFERENCE = pl.DataFrame(
@@ -49,12 +49,20 @@ def window(found: list[dict]) -> profiles.TableProfile:
 def test_packed_profiles_add_up_to_what_profiles_do(tables):
     parts = [window(table) for table in tables]
     packed = [packing.pack(part, LAYOUT) for part in parts]
-    assert packing.merge(packed[:1], LAYOUT) == parts[0]
-    assert packing.merge(packed, LAYOUT) == merging.tables(parts) == packing.merge(packed[::-1], LAYOUT)
+    assert folding.merge(packed[:1], LAYOUT) == parts[0]
+    assert folding.merge(packed, LAYOUT) == merging.tables(parts) == folding.merge(packed[::-1], LAYOUT)
+
+
+def test_thousands_of_packed_profiles_add_up_likewise():
+    parts = [profiles.window(REFERENCE.slice(start, 100), KNOWN) for start in range(0, 500, 50)] * 120
+    packed = [packing.pack(part, LAYOUT) for part in parts[:10]] * 120
+    found = folding.merge(packed, LAYOUT)
+    assert found == merging.tables(parts) == folding.merge(packed[::-1], LAYOUT)
+    assert len(found.columns["x"].quantiles.values) < 4 * quantiles.SIZE
 
 
 def test_a_reference_may_be_packed_by_its_own_layout():
-    assert packing.merge([packing.pack(KNOWN, LAYOUT)], LAYOUT) == KNOWN
+    assert folding.merge([packing.pack(KNOWN, LAYOUT)], LAYOUT) == KNOWN
 
 
 def test_what_belongs_to_another_reference_is_refused():
@@ -62,11 +70,11 @@ def test_what_belongs_to_another_reference_is_refused():
     with pytest.raises(errors.InvalidInput, match="another reference"):
         packing.pack(profiles.window(REFERENCE, other), LAYOUT)
     with pytest.raises(errors.InvalidInput, match="another reference"):
-        packing.merge([packing.pack(other, packing.Layout(other))], LAYOUT)
+        folding.merge([packing.pack(other, packing.Layout(other))], LAYOUT)
     with pytest.raises(errors.InvalidInput, match="cut off"):
-        packing.merge([packing.pack(KNOWN, LAYOUT)[:-9]], LAYOUT)
+        folding.merge([packing.pack(KNOWN, LAYOUT)[:-9]], LAYOUT)
     with pytest.raises(errors.InvalidInput, match="no profile"):
-        packing.merge([], LAYOUT)
+        folding.merge([], LAYOUT)
 
 
 def test_a_stream_of_pieces_is_profiled_as_their_sum():

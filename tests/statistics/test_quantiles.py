@@ -56,6 +56,17 @@ def test_ranks_are_within_their_bounds_in_one_piece_merged_at_once_and_one_after
     assert at_once.count == in_turn.count == len(values)
 
 
+@pytest.mark.parametrize("name", ["normal", "few values", "seconds"])
+def test_thousands_of_sketches_are_thinned_by_themselves_before_they_become_one(name):
+    values = drawn(name, 400_000)
+    parts = [sketch(part) for part in np.array_split(values, 1_500)]
+    found = quantiles.merged(parts)
+    assert quantiles.tops(np.array([[np.bincount(part.levels, minlength=quantiles.LEVELS)] for part in parts])) > 1
+    assert found == quantiles.merged(parts[::-1])
+    assert found.count == len(values) and len(found.values) <= 4 * quantiles.SIZE
+    assert worst(found, values) <= (2 if name == "few values" else 1) / quantiles.SIZE
+
+
 def test_single_values_added_one_by_one_end_within_the_bounds():
     values = drawn("normal", 5_000)
     found = Quantiles.of(np.empty(0))

@@ -19,7 +19,7 @@ import polars as pl
 from doubleloop.base import canonical, errors, ids
 from doubleloop.endpoints import queries as endpoints
 from doubleloop.monitoring import model, rules, windows
-from doubleloop.statistics import packing, profiles
+from doubleloop.statistics import folding, packing, profiles
 
 _DIGITS = 16
 
@@ -49,7 +49,7 @@ def of_log(
     watched = [file for file in files if rules.watches(task.monitor.deployment, file.deployment)]
     nothing = packing.pack(profiles.window({name: [] for name in known.columns}, known), layout)
     logged = {name for file in watched for name in file.columns()}
-    found = packing.merge([nothing, *(_packed(file, layout) for file in watched)], layout)
+    found = folding.merge([nothing, *(_packed(file, layout) for file in watched)], layout)
     return found, [name for name in known.columns if f"in.{name}" in logged]
 
 
@@ -59,7 +59,7 @@ def _packed(file: Any, layout: packing.Layout) -> bytes:
     kept = file.path.with_name(f"{file.path.name}.{layout.digest[:_DIGITS]}.profile")
     try:
         found = kept.read_bytes()
-        packing.merge([found], layout)  # one that is cut off, or of another version, is made again
+        folding.merge([found], layout)  # one that is cut off, or of another version, is made again
         return bytes(found)
     except (OSError, errors.InvalidInput):
         found = _profile(file, layout)
