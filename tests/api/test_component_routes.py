@@ -129,3 +129,19 @@ def test_a_component_without_a_name_or_with_code_that_was_not_uploaded_is_refuse
     nameless = wire(ADD.format(version="1", more="").replace("name: add\n", ""))
     answer = served.as_("ada").post(f"{BASE}/components", json={"document": nameless})
     assert answer.status_code == 400 and "no name" in answer.text
+
+
+def test_the_catalog_is_listed_shown_and_used_in_a_pipeline(served: Served, prepared: Prepared) -> None:
+    ada = served.as_("ada")
+    listed = {each["name"]: each for each in ada.get(f"{BASE}/components?catalog=true").json()["items"]}
+    shown = ada.get(f"{BASE}/components/binary_classification/versions/@latest?catalog=true").json()
+    assert listed["binary_classification"] == shown and shown["workspace"] == "doubleloop"
+    assert shown["tags"] == {"scenario": "classical", "task": "binary classification"}
+    assert shown["path"].startswith("tree:sha256:") and shown["inputs"]["target"]["type"] == "string"
+    assert "binary_classification" not in {each["name"] for each in ada.get(f"{BASE}/components").json()["items"]}
+    address = "azureml://registries/doubleloop/components/binary_classification/labels/latest"
+    text = f"type: pipeline\njobs: {{learn: {{type: command, component: {address}, inputs: INPUTS}}}}\n"
+    good = text.replace("INPUTS", '{target: y, training_data: {path: "azureml:rows:1", type: uri_folder}}')
+    assert submit(served, good, "jobs/validate").json()["ok"]
+    bad = submit(served, text.replace("INPUTS", "{target: y}"), "jobs/validate").json()
+    assert not bad["ok"] and "training_data" in str(bad["problems"])

@@ -94,6 +94,9 @@ def test_the_inner_loops_nouns(everybody: Any) -> None:
     assert ok(doubleloop("job", "restore", "-n", "first"))["archived"] is False
     ok(doubleloop("job", "cancel", "-n", "first"))
     assert doubleloop("component", "list", "-o", "json").json == []
+    assert "classical" in doubleloop("component", "list", "--catalog").out
+    shown = doubleloop("component", "show", "--catalog", "-n", "binary_classification", "-o", "json").json
+    assert shown["environment"].endswith("recipes-classical/labels/latest")
     assert ok(doubleloop("compute", "list"))[0]["name"] == "local"
 
 

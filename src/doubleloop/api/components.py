@@ -8,7 +8,7 @@ from fastapi import Body, Request
 
 from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import needs
-from doubleloop.catalog import model as catalog
+from doubleloop.catalog import model as assets
 from doubleloop.components import commands, queries
 from doubleloop.identity.actions import Action
 from doubleloop.specs import detection
@@ -20,7 +20,7 @@ KINDS = tuple(kind for kind in detection.MODELS if kind.endswith("_component"))
 _SHOWN = ("display_name", "inputs", "outputs", "command", "environment", "code", "jobs", "is_deterministic")
 
 
-def _component(asset: catalog.Asset) -> dict[str, Any]:
+def _component(asset: assets.Asset) -> dict[str, Any]:
     spec = asset.spec["document"]["spec"]
     shown = {key: spec[key] for key in _SHOWN if spec.get(key) is not None}
     return {**render.asset(asset), "path": spec.get("code"), "spec": spec, **shown}
@@ -39,9 +39,10 @@ def create(request: Request, ws: str, body: dict[str, Any] = Body()) -> dict[str
 
 
 @router.get("", openapi_extra=needs(Action.ENVIRONMENT_READ))
-def list_components(request: Request, ws: str, archived: bool = False) -> dict[str, Any]:
+def list_components(request: Request, ws: str, archived: bool = False, catalog: bool = False) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
-        return requests.listing(queries.names(ctx, archived), _component)
+        found = queries.shipped_ones(ctx) if catalog else queries.names(ctx, archived)
+        return requests.listing(found, _component)
 
 
 @router.get("/{name}/versions", openapi_extra=needs(Action.ENVIRONMENT_READ))
@@ -51,9 +52,10 @@ def versions(request: Request, ws: str, name: str) -> dict[str, Any]:
 
 
 @router.get("/{name}/versions/{version}", openapi_extra=needs(Action.ENVIRONMENT_READ))
-def show(request: Request, ws: str, name: str, version: str) -> dict[str, Any]:
+def show(request: Request, ws: str, name: str, version: str, catalog: bool = False) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
-        return _component(queries.resolve(ctx, _reference(name, version)))
+        find = queries.shipped_one if catalog else queries.resolve
+        return _component(find(ctx, _reference(name, version)))
 
 
 @router.put("/{name}/labels/{label}", openapi_extra=needs(Action.ENVIRONMENT_WRITE))

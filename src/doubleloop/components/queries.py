@@ -5,19 +5,45 @@ from __future__ import annotations
 from doubleloop.base import errors
 from doubleloop.catalog import model as assets
 from doubleloop.catalog import queries as catalog
+from doubleloop.catalog import rules
+from doubleloop.components import shipped
 from doubleloop.db.context import Ctx
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.specs import documents, fields, pointers, references
+from doubleloop.storage import ports as storage
+from doubleloop.workspaces import queries as workspaces
 
 # A component uses components that were settled when it was registered, so one pass is enough; a second finds nothing.
 _FIELDS = ("component", "trial")
 
 
 def resolve(ctx: Ctx, reference: str) -> assets.Asset:
-    """``azureml:name:1``, ``name@latest``, ``azureml://registries/R/components/name/versions/1``. Raises NotFound."""
+    """``azureml:name:1``, ``name@latest``, ``azureml://registries/R/components/name/versions/1``. Raises NotFound.
+
+    The registry ``doubleloop`` is the catalog that is shipped, after one of that name that an installation has itself.
+    """
     identity.permit(ctx, Action.ENVIRONMENT_READ)
-    return catalog.resolve(ctx, "component", reference)
+    if rules.parse(reference).registry != shipped.REGISTRY:
+        return catalog.resolve(ctx, "component", reference)
+    if shipped.REGISTRY in workspaces.registries(ctx):
+        try:
+            return catalog.resolve(ctx, "component", reference)
+        except errors.NotFound:
+            pass  # what is shipped stands behind it
+    return shipped.find(ctx.port(storage.Blobs), reference)
+
+
+def shipped_ones(ctx: Ctx) -> list[assets.Asset]:
+    """The catalog of training components, in alphabetical order."""
+    identity.permit(ctx, Action.ENVIRONMENT_READ)
+    return shipped.listed(ctx.port(storage.Blobs))
+
+
+def shipped_one(ctx: Ctx, reference: str) -> assets.Asset:
+    """``name``, ``name:1`` or ``name@latest`` of the catalog. Raises NotFound."""
+    identity.permit(ctx, Action.ENVIRONMENT_READ)
+    return shipped.find(ctx.port(storage.Blobs), reference)
 
 
 def versions(ctx: Ctx, name: str) -> list[assets.Asset]:

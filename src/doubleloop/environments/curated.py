@@ -1,4 +1,5 @@
-"""Environments that Azure ML ships, by the names that people's files use, and what container images stand for.
+"""Environments that Azure ML ships, by the names that people's files use, and what container images stand for; and
+those that the catalog of training components runs in.
 
 The package lists follow the definitions in Azure/azureml-assets (``assets/training/general/environments``), reduced to
 what training and scoring scripts import: profilers and Azure's own telemetry are left out, CUDA builds become the
@@ -17,10 +18,10 @@ _AZURE = ("azureml-mlflow", "azureml-core", "mlflow-skinny>=2.16,<3")
 _TOOLS = ("ipykernel~=6.0", "matplotlib~=3.5", "psutil", "tensorboard", "tqdm~=4.66")
 _SKLEARN = ("numpy~=1.22", "scipy~=1.10", "joblib~=1.2", "azureml-inference-server-http", *_AZURE, *_TOOLS)
 
-REGISTRY = "azureml://registries/azureml/"
+REGISTRIES = ("azureml://registries/azureml/", "azureml://registries/doubleloop/")
 
 _REFERENCE = re.compile(
-    r"^(?:azureml:)?(?://registries/azureml/environments/|AzureML-)?(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)"
+    r"^(?:azureml:)?(?://registries/(?P<registry>azureml|doubleloop)/environments/|AzureML-)?(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)"
     r"(?:/(?:versions|labels)/[^/]+|[@:][^/]+)?$"
 )
 _IMAGE = re.compile(r"^(?:(?P<host>[^/]+\.[^/]+|localhost)/)?(?P<path>[^:@]+)(?::(?P<tag>[^@]+))?(?:@.+)?$")
@@ -33,17 +34,23 @@ class Curated:
     name: str
     python: str
     requirements: tuple[str, ...]
+    registry: str = "azureml"
 
     @property
     def spec(self) -> model.CondaSpec:
-        file = f"azureml/environments/{self.name}"
+        file = f"{self.registry}/environments/{self.name}"
         lines = (model.Requirement(text, number, file) for number, text in enumerate(self.requirements, 1))
         return model.CondaSpec(self.python, tuple(lines), name=self.name)
 
 
+# What the components of ``recipes`` run in, and the models that they make; no more than each family needs.
+_TABLES = ("scikit-learn~=1.9.0", "pandas~=3.1.0", "numpy~=2.4.0", "scipy~=1.17.0", "pyarrow", "mlflow-skinny==3.17.2")
+RECIPES = (Curated("recipes-classical", "3.11", (*_TABLES, "statsmodels~=0.15.0"), "doubleloop"),)
+
 CATALOGUE = {
     entry.name: entry
     for entry in (
+        *RECIPES,
         Curated("sklearn-1.5", "3.10", ("scikit-learn~=1.5.0", "pandas~=1.5.3", *_SKLEARN)),
         Curated("sklearn-1.1", "3.9", ("scikit-learn~=1.1.0", "pandas~=1.3.0", *_SKLEARN)),
         Curated("sklearn-1.0", "3.8", ("scikit-learn~=1.0.0", "pandas~=1.1", *_SKLEARN)),
@@ -75,16 +82,17 @@ def find(reference: str) -> model.CondaSpec | None:
     """The curated environment that a reference names, or None.
 
     Understands ``azureml://registries/azureml/environments/NAME/labels/latest`` (or ``/versions/N``), the old
-    ``azureml:AzureML-NAME@latest`` and its long forms (``AzureML-sklearn-1.0-ubuntu20.04-py38-cpu``).
+    ``azureml:AzureML-NAME@latest`` and its long forms (``AzureML-sklearn-1.0-ubuntu20.04-py38-cpu``), and the registry
+    ``doubleloop`` for those of the catalog of training components.
     """
-    if reference.startswith("azureml://") and not reference.startswith(REGISTRY):
+    if reference.startswith("azureml://") and not reference.startswith(REGISTRIES):
         return None
     match = _REFERENCE.match(reference)
-    if not match or ("//registries/azureml/" not in reference and "AzureML-" not in reference):
+    if not match or not (match["registry"] or "AzureML-" in reference):
         return None
     name = re.sub(r"-ubuntu[\d.]+|-py\d+|-cpu$|-gpu$", "", match["name"].removeprefix("AzureML-"))
     entry = CATALOGUE.get(name)
-    return entry.spec if entry else None
+    return entry.spec if entry and entry.registry == (match["registry"] or "azureml") else None
 
 
 def names() -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def resolve(ctx: Ctx, environment: str | Mapping[str, Any]) -> EnvironmentSource
     except (errors.NotFound, errors.InvalidInput):
         spec = curated.find(environment)
         if spec is None:
-            if environment.startswith(curated.REGISTRY):
+            if environment.startswith(curated.REGISTRIES):
                 raise errors.NotFound(
                     f"There is no curated environment '{environment}'",
                     cure=f"There are: {', '.join(curated.names())}. Or write the pins as a conda_file.",

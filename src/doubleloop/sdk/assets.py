@@ -38,6 +38,16 @@ class Assets(routes.Routes):
         return dict(self._post(name, "versions", version, "restore", repeatable=True))
 
 
+class Components(Assets):
+    """``catalog``: of the training components that are shipped with the server."""
+
+    def list(self, *, archived: bool = False, limit: int | None = None, catalog: bool = False) -> routes.Bodies:
+        return self._list(archived=archived or None, catalog=catalog or None, limit=limit)
+
+    def show(self, name: str, version: str = "@latest", catalog: bool = False) -> routes.Body:
+        return dict(self._get(name, "versions", version, catalog=catalog or None))
+
+
 class Data(Assets):
     def profile(
         self, name: str, version: str = "@latest", *, target: str | None = None, against: str | None = None

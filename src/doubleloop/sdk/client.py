@@ -50,7 +50,7 @@ class Workspace:
         self.data = assets.Data(link, *base, "data")
         self.contracts = assets.Contracts(link, *base, "contracts")
         self.environments = assets.Environments(link, *base, "environments")
-        self.components = assets.Assets(link, *base, "components")
+        self.components = assets.Components(link, *base, "components")
         self.models = assets.Assets(link, *base, "models")
         self.secrets = secrets.Secrets(link, *base, "secrets")
         self.jobs = jobs.Jobs(link, *base, "jobs")

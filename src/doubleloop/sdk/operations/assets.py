@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=Entity)
 REGISTRY = "registry"
+SHIPPED = "doubleloop"  # the registry of what comes with the server
 
 
 class AssetOperations(Generic[E]):
@@ -83,8 +84,8 @@ class AssetOperations(Generic[E]):
 
     def _address(self, body: routes.Body) -> str:
         """How the version is named where it is used."""
-        if body.get("workspace") == REGISTRY:
-            return f"azureml://registries/{REGISTRY}/{self.plural}/{body['name']}/versions/{body['version']}"
+        if body.get("workspace") in (REGISTRY, SHIPPED):
+            return f"azureml://registries/{body['workspace']}/{self.plural}/{body['name']}/versions/{body['version']}"
         return f"azureml:{body['name']}:{body['version']}"
 
     def _fetch(self, name: str, version: str | None, label: str | None, target: Path | None) -> Path:
@@ -161,6 +162,22 @@ class ComponentOperations(AssetOperations[Component]):
         if isinstance(entity, Step) and found.name is None:
             found.name = entity.name
         return super().create_or_update(found, label=label)
+
+    def get(
+        self, name: str, version: str | None = None, label: str | None = None, *, catalog: bool = False
+    ) -> Component:
+        """As for any asset; ``catalog``: one of the training components that are shipped."""
+        return self._entity(self.place.routes.components.show(name, version or f"@{label or 'latest'}", catalog))
+
+    def list(
+        self, name: str | None = None, *, include_archived: bool = False, max_results: int | None = None,
+        catalog: bool = False,
+    ) -> builtins.list[Component]:  # fmt: skip
+        """As for any asset; ``catalog``: the training components that are shipped."""
+        if not catalog:
+            return super().list(name, include_archived=include_archived, max_results=max_results)
+        found = self.place.routes.components.list(catalog=True, limit=max_results)
+        return [self._entity(body) for body in found if name in (None, body["name"])]
 
     def _entity(self, body: routes.Body) -> Component:
         spec = {key: value for key, value in (body.get("spec") or {}).items() if key != "$schema"}
