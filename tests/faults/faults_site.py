@@ -21,8 +21,8 @@ from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts
 from doubleloop.events import queries as events
 from doubleloop.events.model import Fact
+from doubleloop.main import addresses, processes, starting, supervisor
 from doubleloop.main import home as homes
-from doubleloop.main import processes, supervisor
 from doubleloop.sdk import client, documents, transport
 from doubleloop.settings.model import Settings
 from doubleloop.specs import documents as specs
@@ -66,7 +66,7 @@ class Site:
     # processes
 
     def up(self) -> None:
-        processes.up(self.settings, detach=True, say=lambda _: None)
+        starting.up(self.settings, detach=True, say=lambda _: None)
 
     def down(self) -> None:
         processes.down(self.settings, lambda _: None)
@@ -187,7 +187,7 @@ class Site:
         admin.setup.apply(self.ship(homes.ADMIN, self.project / "setup.yml"))
         for user in (AUTHOR, APPROVER):
             token = admin.create_token("test", user=user)
-            homes.write_private(self.settings.home / f"{user}.json", {"token": token["token"]})
+            addresses.write_private(self.settings.home / f"{user}.json", {"token": token["token"]})
         author = self.client(AUTHOR)
         registry = author.workspace("registry")
         registry.data.create(self.ship(AUTHOR, self.project / "data.yml"), label="production")

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy.exc
 
 from doubleloop.base import errors, sockets
-from doubleloop.main import home, mlflow_server, processes, supervisor
+from doubleloop.main import addresses, home, mlflow_server, processes, starting, supervisor
 from doubleloop.settings import model as settings_model
 
 
@@ -24,17 +24,17 @@ def at(folder: Path, **flags: object) -> settings_model.Settings:
 def started(tmp_path: Path) -> settings_model.Settings:
     settings = at(tmp_path, port=7001, gateway_port=7010)
     home.create(settings)
-    home.write_private(tmp_path / "client.json", {"user": "admin", "token": "t"})
-    home.write_address(settings)
+    addresses.write_private(tmp_path / "client.json", {"user": "admin", "token": "t"})
+    addresses.write_address(settings)
     return settings
 
 
 def test_the_flags_of_up_need_not_be_said_again(started: settings_model.Settings, tmp_path: Path) -> None:
     asked = at(tmp_path)
-    assert (asked.port, home.as_started(asked)) == (8600, started)
+    assert (asked.port, addresses.as_started(asked)) == (8600, started)
     # A login to another server, as the command line stores it: it says nothing of this installation.
-    home.write_private(tmp_path / "client.json", {"url": "https://elsewhere.example", "token": "x"})
-    assert home.address(asked) == {"url": "http://127.0.0.1:7001", "gateway_url": "http://127.0.0.1:7010"}
+    addresses.write_private(tmp_path / "client.json", {"url": "https://elsewhere.example", "token": "x"})
+    assert addresses.address(asked) == {"url": "http://127.0.0.1:7001", "gateway_url": "http://127.0.0.1:7010"}
 
 
 def test_a_status_asks_the_port_that_it_was_started_on(
@@ -46,7 +46,7 @@ def test_a_status_asks_the_port_that_it_was_started_on(
     assert lock.acquire()
     try:
         assert processes.status(at(tmp_path))["parts"] == {"api": True}
-        assert processes.up(at(tmp_path), say=lambda _text: None)["url"] == "http://127.0.0.1:7001"
+        assert starting.up(at(tmp_path), say=lambda _text: None)["url"] == "http://127.0.0.1:7001"
     finally:
         lock.release()
     assert asked == [7001, 7001]
@@ -65,6 +65,12 @@ def test_a_setting_below_zero_is_refused() -> None:
         settings_model.load({"DOUBLELOOP_STEP_QUOTA": "-1"})
 
 
+def test_settings_of_secrets_that_no_process_starts_with_are_told_by_up(tmp_path: Path) -> None:
+    with pytest.raises(errors.InvalidInput, match="DOUBLELOOP_SECRETS_SAFE='attic' is not known"):
+        starting.up(at(tmp_path, port=free_port(), gateway_port=free_port(), secrets_safe="attic"))
+    assert not (tmp_path / "doubleloop.sqlite").exists()
+
+
 @pytest.mark.parametrize(
     "full",
     [OSError(28, "No space left on device"), sqlalchemy.exc.OperationalError("COMMIT", {}, Exception("No space"))],
@@ -77,7 +83,7 @@ def test_a_full_disk_is_said_of_the_home_folder(
 
     monkeypatch.setattr(home, "prepare", prepare)
     with pytest.raises(errors.Unavailable, match=f"{tmp_path} cannot be used: No space") as caught:
-        processes.up(at(tmp_path, port=free_port(), gateway_port=free_port()))
+        starting.up(at(tmp_path, port=free_port(), gateway_port=free_port()))
     assert "Make room" in caught.value.cure
     assert supervisor.Lock(tmp_path).acquire()
 
@@ -98,7 +104,7 @@ def test_nobody_waits_for_a_child_that_ends_each_time(
 
 def test_a_file_that_could_not_be_written_leaves_nothing_beside_it(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
-        home.write_private(tmp_path / "client.json", {"token": object()})
+        addresses.write_private(tmp_path / "client.json", {"token": object()})
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,12 +12,11 @@ import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
-from doubleloop import wiring
 from doubleloop.base import actors, errors
 from doubleloop.events import queries as events
 from doubleloop.secrets.local import FileKeys
 from doubleloop.settings.model import Settings
-from doubleloop.vault import commands, fernet, hashicorp, model, ports, queries, rules, store
+from doubleloop.vault import choosing, commands, fernet, hashicorp, model, ports, queries, rules, store
 
 VALUE = "correct-horse-battery-staple"
 JOBS = actors.service("jobs")
@@ -245,10 +244,10 @@ def test_references_are_the_whole_of_a_variable() -> None:
 
 def test_settings_choose_the_safe_and_say_what_does_not_fit(tmp_path: Path, server: kv_server.Server) -> None:
     keys = FileKeys(tmp_path / "secret.key")
-    assert isinstance(wiring.safe(Settings(home=tmp_path), keys), fernet.SealedSafe)
+    assert isinstance(choosing.safe(Settings(home=tmp_path), keys), fernet.SealedSafe)
     chosen = Settings(home=tmp_path, secrets_safe="vault", vault_url=server.url, vault_token=kv_server.TOKEN)
     place = model.Place("dev", "a")
-    safe = wiring.safe(chosen, keys)
+    safe = choosing.safe(chosen, keys)
     assert safe.open(place, safe.keep(place, VALUE)) == VALUE
     assert list(server.versions) == ["doubleloop/dev/a"]
     assert kv_server.TOKEN not in repr(chosen)
@@ -258,7 +257,7 @@ def test_settings_choose_the_safe_and_say_what_does_not_fit(tmp_path: Path, serv
         (Settings(home=tmp_path, secrets_keys="abc"), "Key 1 of DOUBLELOOP_SECRETS_KEYS"),
     ):
         with pytest.raises(errors.InvalidInput, match=said):
-            wiring.safe(wrong, keys)
+            choosing.safe(wrong, keys)
 
 
 def test_a_value_kept_elsewhere_is_told_apart_from_a_broken_one(at_home: Any, server: kv_server.Server) -> None:

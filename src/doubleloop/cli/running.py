@@ -60,7 +60,7 @@ def up(
 ) -> Any:  # fmt: skip
     """Start the server, the gateway and MLflow; Ctrl-C stops them. What was in flight goes on."""
     settings = _settings(session, home=home, host=host, port=port, gateway_port=gateway_port)
-    found = _part("doubleloop.main.processes", "up")(settings, detach=detach)
+    found = _part("doubleloop.main.starting", "up")(settings, detach=detach)
     return found if detach else None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from doubleloop.base import errors
 from doubleloop.demo import data, replay, state
 from doubleloop.demo.telling import Teller
-from doubleloop.main import home, processes
+from doubleloop.main import addresses, home, processes, starting
 from doubleloop.sdk import client, documents
 from doubleloop.settings.model import Settings
 from doubleloop.specs import documents as specs
@@ -103,7 +103,7 @@ class Play:
             prepared = self._data()
         with self.teller.phase("Start"):
             self._state.save()
-            processes.up(self.settings, detach=True, say=say)
+            starting.up(self.settings, detach=True, say=say)
         with self.teller.phase("Set-up: workspaces, people, data, release, rule"):
             self._set_up(prepared)
         with self.teller.phase("Inner loop: train and register"):
@@ -175,7 +175,7 @@ class Play:
         admin.users.set_password(user, password)
         token = admin.create_token("demo", user=user)["token"]
         url = f"http://{self.settings.host}:{self.settings.port}"
-        home.write_private(file, {"url": url, "token": token, "user": user})
+        addresses.write_private(file, {"url": url, "token": token, "user": user})
         self._state.values[f"password of {user}"] = password
         self._state.save()
 

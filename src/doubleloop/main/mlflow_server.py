@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from doubleloop.base import sockets
+from doubleloop.base import garbage, sockets
 from doubleloop.tracking import mlflow, ports
 
 UNTOLD = "0"
@@ -119,15 +119,23 @@ def _with_own_default(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def main(folder: Path, socket: str) -> None:
-    database = prepare(folder)
+    with garbage.kept():
+        served = app(prepare(folder))
+    import uvicorn
+
+    uvicorn.run(served, uds=sockets.address(Path(socket)), log_level="warning")
+
+
+def app(database: Path) -> Any:
+    """MLflow's own app on this database, with what is otherwise here."""
     url = f"sqlite:///{database}"
     os.environ["_MLFLOW_SERVER_FILE_STORE"] = os.environ["_MLFLOW_SERVER_REGISTRY_STORE"] = url
     os.environ["MLFLOW_ENABLE_WORKSPACES"] = "true"
-    import uvicorn
-
     count_versions_over_all()
     use_own_defaults()
-    uvicorn.run("mlflow.server.fastapi_app:app", uds=sockets.address(Path(socket)), log_level="warning")
+    from mlflow.server import fastapi_app
+
+    return fastapi_app.app
 
 
 if __name__ == "__main__":

@@ -1,110 +1,26 @@
-"""`doubleloop up`, `down` and `status`."""
+"""`doubleloop down` and `status`, and the wait until everything answers."""
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import sqlalchemy.exc
-
 from doubleloop.base import errors
-from doubleloop.main import home, supervisor
+from doubleloop.main import addresses, supervisor
 from doubleloop.settings.model import Settings
 
 # On a machine with much else to do, importing MLflow alone takes a minute.
 START_SECONDS = 600.0
 
 
-def _say(text: str) -> None:
+def tell(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
-
-
-def up(settings: Settings, *, detach: bool = False, say: Callable[[str], None] = _say) -> dict[str, Any]:
-    """Start everything and stay in front (or, with ``detach``, return once it answers).
-
-    Already running: says so and changes nothing. Raises Unavailable (port taken), Conflict (newer home).
-    """
-    with _room_for(settings):
-        return _up(settings, detach, say)
-
-
-@contextlib.contextmanager
-def _room_for(settings: Settings) -> Iterator[None]:
-    """A disk that is full, or cannot be written, is said of the home folder, whoever noticed it first."""
-    try:
-        yield
-    except OSError as error:
-        why = error.strerror or str(error)
-    except sqlalchemy.exc.OperationalError as error:
-        if settings.database_url:
-            raise
-        why = str(error.orig)
-    else:
-        return
-    raise errors.Unavailable(
-        f"The home folder {settings.home} cannot be used: {why}", cure="Make room, or choose another with --home."
-    )
-
-
-def _up(settings: Settings, detach: bool, say: Callable[[str], None]) -> dict[str, Any]:
-    home.create(settings)
-    lock = supervisor.Lock(settings.home)
-    while not lock.acquire():
-        holder = lock.holder()
-        if holder is not None:  # else somebody was just looking
-            found = home.address(settings)
-            say(f"Doubleloop is running already (process {holder}): {found['url']}")
-            wait_until_ready(home.as_started(settings), say)
-            return found
-    try:
-        supervisor.end_leftovers(settings)
-        supervisor.check_port(settings.host, settings.port, "--port")
-        supervisor.check_port(settings.host, settings.gateway, "--gateway-port (default: the port after --port)")
-        home.prepare(settings)
-    except BaseException:
-        lock.release()
-        raise
-    if detach:
-        lock.release()
-        return _detach(settings, say)
-    found = home.write_address(settings)
-    runner = supervisor.Supervisor(settings, say)
-
-    def announce() -> None:
-        wait_until_ready(settings, say)
-        say(f"Doubleloop is ready: {found['url']}  (gateway: {found['gateway_url']}, home: {settings.home})")
-
-    runner.run(announce)
-    say("Doubleloop has stopped.")
-    return found
-
-
-def _detach(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
-    logs = settings.home / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    environment = {
-        **os.environ,
-        "DOUBLELOOP_HOME": str(settings.home),
-        "DOUBLELOOP_HOST": settings.host,
-        "DOUBLELOOP_PORT": str(settings.port),
-        "DOUBLELOOP_GATEWAY_PORT": str(settings.gateway),
-        "DOUBLELOOP_DATABASE_URL": settings.database_url,
-    }
-    with (logs / "supervisor.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "doubleloop.main", "up"], env=environment, stdin=subprocess.DEVNULL, stdout=log,
-            stderr=subprocess.STDOUT, start_new_session=True, cwd=settings.home,
-        )  # fmt: skip
-    wait_until_ready(settings, say, process)
-    return home.address(settings)
 
 
 def wait_until_ready(
@@ -151,7 +67,7 @@ def health(settings: Settings) -> dict[str, bool]:
         connection.close()
 
 
-def down(settings: Settings, say: Callable[[str], None] = _say) -> bool:
+def down(settings: Settings, say: Callable[[str], None] = tell) -> bool:
     """Stop everything; False when nothing ran. Job steps that are running go on and are found again by `up`."""
     holder = supervisor.Lock(settings.home).holder()
     if holder is None:
@@ -165,6 +81,6 @@ def down(settings: Settings, say: Callable[[str], None] = _say) -> bool:
 def status(settings: Settings) -> dict[str, Any]:
     """Whether it runs, where, and which parts answer."""
     holder = supervisor.Lock(settings.home).holder()
-    parts = health(home.as_started(settings)) if holder else {}
-    found = home.address(settings) if holder else {}
+    parts = health(addresses.as_started(settings)) if holder else {}
+    found = addresses.address(settings) if holder else {}
     return {"running": holder is not None, "process": holder, "home": str(settings.home), **found, "parts": parts}

@@ -19,6 +19,7 @@ from doubleloop.endpoints import watching
 from doubleloop.endpoints import workflows as endpoints
 from doubleloop.environments import builder
 from doubleloop.events import archives, checkpoints
+from doubleloop.main import flows
 from doubleloop.models import commands as models
 from doubleloop.settings.model import Settings
 
@@ -47,7 +48,7 @@ def _work(settings: Settings) -> None:
         signal.signal(number, lambda *_: stopping.set())
     contexts = wiring.contexts(settings)
     durable = engine.Engine(
-        contexts, wiring.workflows(), url=settings.durable_url, poll_interval=settings.poll_interval,
+        contexts, flows.workflows(), url=settings.durable_url, poll_interval=settings.poll_interval,
         slots={"compute": settings.slots, "environments": 2},
     )  # fmt: skip
     builder.clean(settings.home)
@@ -80,7 +81,7 @@ def _rescue(durable: engine.Engine, stopping: threading.Event) -> None:
     """What waits for a workflow that died is brought on, at the start and now and then."""
     while True:
         try:
-            rescuing.rescue(durable, wiring.searches())
+            rescuing.rescue(durable, flows.searches())
         except Exception:
             LOG.exception("looking for workflows that died failed; trying again")
         if stopping.wait(RESCUE_SECONDS):
