@@ -1,0 +1,1 @@
+"""Language: classes and tags of texts, entities, phrases, summaries, answers, and texts made ready for all of them."""

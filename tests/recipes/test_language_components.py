@@ -1,0 +1,219 @@
+"""The language components on small data: what they learn, what they leave, and how their models answer."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import pandas
+import pytest
+
+from doubleloop.quarantine import pickles
+from doubleloop.recipes.language import preparing, tagging
+from doubleloop.recipes.shared import run
+
+GOOD, BAD = ("great", "lovely", "fine", "superb"), ("awful", "poor", "sad", "broken")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, chance = tmp_path_factory.mktemp("data"), random.Random(0)
+    moods = []
+    for number in range(120):
+        label = chance.choice(["pos", "pos", "neg"])
+        words = chance.sample(GOOD if label == "pos" else BAD, 2)
+        moods.append(
+            {"text": f"The {chance.choice(['film', 'book'])} {number} was {words[0]}, {words[1]}.", "label": label}
+        )
+    tagged = "".join(
+        f"{chance.choice(['Ada', 'Grace', 'Alan'])}{number % 7} B-PER\nsaw O\n{chance.choice(['New', 'Old'])} B-LOC\n"
+        f"{chance.choice(['York', 'Bergen'])}{number % 5} I-LOC\n. O\n\n"
+        for number in range(80)
+    )
+    parts = [f"Part {number} of the tale is about {chance.choice(GOOD)} weather." for number in range(300)]
+    long = [
+        {"text": " ".join(
+            [*parts[place : place + 4], f"In summary, rivers flood towns {place}.", f"Topic{place}s, topic{place}s."]
+        ), "summary": f"Rivers flood towns {place}.", "phrases": f"topic{place}s; snow"}
+        for place in range(0, 240, 6)
+    ]  # fmt: skip
+    questions = [
+        {"question": f"What floods towns {place}?", "context": each["text"], "answer": each["summary"]}
+        for place, each in zip(range(0, 240, 6), long, strict=True)
+    ]
+    for name, rows in (("moods", moods), ("long", long), ("questions", questions)):
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (folder / "tagged.conll").write_text(tagged)
+    return folder
+
+
+def made(folder: Path, module: str, *words: Any) -> tuple[dict[str, Any], Any]:
+    """metrics.json and the loaded model."""
+    code = run.main([f"language.{module}", *map(str, words), "--model", f"{folder}/m", "--evaluation", f"{folder}/e"])
+    assert code == 0
+    assert pickles.scan(folder / "m") == [], "a release's scan lets it pass"
+    return json.loads((folder / "e" / "metrics.json").read_text()), mlflow.pyfunc.load_model(str(folder / "m"))
+
+
+def answers(model: Any, *texts: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = model.predict(pandas.DataFrame({"text": list(texts)})).to_dict("records")
+    return found
+
+
+@pytest.mark.parametrize("task", ["text-classification", "sentiment", "language-detection"])
+def test_classes_of_texts_are_learnt(data: Path, tmp_path: Path, task: str) -> None:
+    told, model = made(
+        tmp_path, "classifying", "--task", task, "--training-data", data / "moods.jsonl", "--labels", "pos, neg",
+        "--terms", "films: film",
+    )  # fmt: skip
+    assert told["metrics"]["macro_f1"] > 0.95 > 0.6 > told["baseline"]["metrics"]["macro_f1"]
+    assert (
+        set(told["metrics"]) == set(told["baseline"]["metrics"]) == {"accuracy", "macro_f1", "weighted_f1", "log_loss"}
+    )
+    assert sum(told["rows"].values()) == 120
+    slices = pandas.read_csv(tmp_path / "e" / "slices.csv")
+    assert set(slices["column"]) == {"length", "script", "label", "term films"}
+    classes = model.metadata.metadata["classes"]
+    assert model.metadata.metadata["task"] == task and classes == ["neg", "pos"]
+    one, two = answers(model, "A lovely, superb thing", "")
+    assert (
+        one["prediction"] == "pos" and one["probabilities"][1] > 0.6 and sum(two["probabilities"]) == pytest.approx(1)
+    )
+
+
+def test_entities_are_learnt_and_answered_as_spans(data: Path, tmp_path: Path) -> None:
+    told, model = made(
+        tmp_path, "tagging", "--task", "named-entity-recognition", "--training-data", data / "tagged.conll",
+        "--labels", "PER, LOC", "--algorithm", "lbfgs", "--rounds", 20,
+    )  # fmt: skip
+    assert told["metrics"]["entity_f1"] > 0.95
+    text = "Grace3 saw Old York1. Ada2 saw New Bergen4."
+    (found,) = answers(model, text)
+    assert [(each["label"], each["text"]) for each in found["prediction"]] == [
+        ("PER", "Grace3"), ("LOC", "Old York1"), ("PER", "Ada2"), ("LOC", "New Bergen4"),
+    ]  # fmt: skip
+    assert all(text[each["start"] : each["end"]] == each["text"] for each in found["prediction"])
+    assert answers(model, "")[0]["prediction"] == []
+    labels = pandas.read_csv(tmp_path / "e" / "labels.csv")
+    assert set(labels["label"]) == {"PER", "LOC"}
+
+
+def test_an_entity_that_begins_with_i_is_one() -> None:
+    tokens = [("a", 0, 1), ("b", 2, 3), ("c", 4, 5), ("d", 6, 7)]
+    found = tagging.spans("a b c d", tokens, ["I-X", "I-X", "I-Y", "B-Y"])
+    assert [(each["label"], each["text"]) for each in found] == [("X", "a b"), ("Y", "c"), ("Y", "d")]
+
+
+def test_words_are_tagged(data: Path, tmp_path: Path) -> None:
+    told, model = made(
+        tmp_path, "tagging", "--task", "part-of-speech-tagging", "--training-data", data / "tagged.conll",
+    )  # fmt: skip
+    assert told["metrics"]["accuracy"] > 0.95 and "entity_f1" not in told["metrics"]
+    (found,) = answers(model, "Ada0 saw New York0.")
+    assert [each["tag"] for each in found["prediction"]] == ["B-PER", "O", "B-LOC", "I-LOC", "O"]
+
+
+def test_sentences_are_picked_as_the_summaries_teach(data: Path, tmp_path: Path) -> None:
+    told, model = made(
+        tmp_path, "summarising", "--task", "summarization", "--training-data", data / "long.jsonl", "--length", 1,
+    )  # fmt: skip
+    assert told["metrics"]["rougel"] > 0.7 > 0.4 > told["baseline"]["metrics"]["rougel"]
+    text = "It was late. It was long. It was wet. Then all left. In summary, rivers flood towns 7. It ended, ended."
+    assert answers(model, text, "Short.") == [
+        {"prediction": "In summary, rivers flood towns 7."}, {"prediction": "Short."}
+    ]  # fmt: skip
+
+
+def test_phrases_of_a_text_are_those_rare_in_the_corpus(data: Path, tmp_path: Path) -> None:
+    told, model = made(
+        tmp_path, "phrasing", "--task", "key-phrases", "--training-data", data / "long.jsonl", "--label", "phrases",
+    )  # fmt: skip
+    assert told["metrics"]["recall_at_10"] == 1, "snow is in no text, so nobody could find it"
+    (found,) = answers(model, "Sorting networks compare. Sorting networks swap. The weather is fine.")
+    assert found["prediction"][0] == "sorting networks" and found["scores"] == sorted(found["scores"], reverse=True)
+    assert "weather" not in found["prediction"], "it is in most texts, so it is a stop word of this corpus"
+
+
+def test_questions_are_answered_by_the_nearest_sentence(data: Path, tmp_path: Path) -> None:
+    told, model = made(
+        tmp_path, "answering", "--task", "question-answering", "--training-data", data / "questions.jsonl",
+        "--documents", data / "long.jsonl",
+    )  # fmt: skip
+    assert told["metrics"]["sentence_recall"] == 1 > told["baseline"]["metrics"]["sentence_recall"]
+    assert model.metadata.metadata["reader"].startswith("none")
+    asked = pandas.DataFrame({"question": ["What floods towns 42?", "Who ran?"], "context": [None, "It fell. Bo ran."]})
+    assert model.predict(asked)["prediction"].tolist() == ["In summary, rivers flood towns 42.", "Bo ran."]
+
+
+def test_texts_are_made_ready_as_tables_and_as_models(data: Path, tmp_path: Path) -> None:
+    found = {}
+    for step, more in (
+        ("sentence-splitting", []),
+        ("tokenization", ["--lower", "true"]),
+        ("text-embeddings", ["--size", 8]),
+    ):
+        words = ["--task", step, "--training-data", data / "long.jsonl", "--output", tmp_path / step, *more]
+        told, model = made(tmp_path / f"of {step}", "preparing", *words)
+        found[step] = (
+            pandas.read_parquet(tmp_path / step),
+            answers(model, "Rivers flood. Towns!")[0]["prediction"],
+            told,
+        )
+    table, said, told = found["sentence-splitting"]
+    assert list(said) == ["Rivers flood.", "Towns!"] and len(table) == 40 * 6 == told["rows"]["out"]
+    assert table["sentence"].tolist()[:7] == [1, 2, 3, 4, 5, 6, 1] and table["text"][4].startswith("In summary")
+    table, said, told = found["tokenization"]
+    assert list(said) == ["rivers", "flood", ".", "towns", "!"] and list(table["tokens"][0][:2]) == ["part", "0"]
+    table, said, told = found["text-embeddings"]
+    assert len(said) == 8 and sum(each**2 for each in said) == pytest.approx(1) and len(table["embedding"][0]) == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Dr. Who met J. S. Bach at 5.30 p.m. in St. Petersburg. He left!", 2),
+        ("Er kommt z.B. morgen. Wirklich?! „Ja.“ sagte sie.", 3),
+        ("これは文です。これも。", 2),
+        ("no end", 1),
+        ("One... two. Three", 2),
+        ("Heading\n\nA text.", 2),
+        ("  ", 0),
+    ],
+)
+def test_sentences_end_where_readers_would_say(text: str, wanted: int) -> None:
+    found = preparing.sentences(text)
+    assert len(found) == wanted, found
+    assert all(text[start:end] == said for said, start, end in found)
+
+
+def test_normal_forms() -> None:
+    assert preparing.normal("  ﬁne &amp; caf\u0065\u0301\u200b\x07 ") == "fine & café"
+    said = preparing.normal("See https://a.example/x or me@b.example, Ångström", lower=True, mask=True, marks=False)
+    assert said == "see <url> or <mail>, angstrom"
+
+
+def test_bad_data_ends_with_65_and_leaves_nothing(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "--training-data",
+        str(data / "moods.jsonl"),
+        "--model",
+        str(tmp_path / "m"),
+        "--evaluation",
+        str(tmp_path),
+    ]
+    for module, more, told in (
+        ("classifying", ["--task", "sentiment", "--labels", "pos"], "moods.jsonl, row"),
+        ("classifying", ["--task", "sentiment", "--terms", "she, her"], "NAME: term"),
+        ("classifying", ["--task", "sentiment", "--checkpoint", str(data)], "no config.json"),
+        ("tagging", ["--task", "part-of-speech-tagging", "--text", "body"], "no column 'body'"),
+        ("summarising", ["--task", "summarization"], "no column 'summary'"),
+        ("answering", ["--task", "question-answering", "--question", "text"], "nothing to look for answers in"),
+    ):
+        assert run.main([f"language.{module}", *words, *more]) == 65
+        assert told in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
