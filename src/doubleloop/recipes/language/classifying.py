@@ -174,9 +174,7 @@ def _divided(
     return sides
 
 
-def evaluate(
-    answers: Any, test: list[tuple[str, str]], counts: Mapping[str, int], given: argparse.Namespace
-) -> None:
+def evaluate(answers: Any, test: list[tuple[str, str]], counts: Mapping[str, int], given: argparse.Namespace) -> None:
     """Metrics beside those of always answering with the most frequent label; slices, and the labels one by one."""
     texts, truth = [text for text, _ in test], [label for _, label in test]
     shares = answers.shares(texts)
