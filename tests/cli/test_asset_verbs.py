@@ -284,4 +284,7 @@ def test_labelling_projects_are_opened_worked_in_and_exported(terminal: Any, ser
     assert sent["undo"] == {}
     assert "Data out:3 is there" in terminal("labeling", "export", "mails", "--format", "conll", "--partial").err
     assert sent["export"] == {"format": "conll", "partial": True}
+    server.on("POST", f"{base}/mails/train", keeps("train", {"id": "mails-train-1"}))
+    assert "Job mails-train-1 is started" in terminal("labeling", "train", "mails", "--input", "rows").err
+    assert sent["train"] == {"input": "rows"}
     assert terminal("labeling", "delete", "mails", "-y").code == 0

@@ -257,6 +257,9 @@ guidelines: "Money asked for is **spam**.\\n\\n- be quick\\n- be kind"
 data: azureml:{data}:1
 {column}output: {name}-labelled
 {more}"""
+TRAIN = """train: {job: {type: command, command: "echo ${{inputs.rows}}", environment: "azureml:none@latest",
+    inputs: {rows: {type: uri_file, path: "azureml:mails-labelled@latest"}}}}
+"""
 MAILS = ("pay me now", "see you at nine", "cheap pills")
 
 
@@ -289,7 +292,7 @@ def said(served: Served, name: str) -> dict[int, list[tuple[str, Any]]]:
 @pytest.fixture(scope="module")
 def mails(served: Served) -> str:
     add_data(served, "mails", {"mails.csv": ("text,guess\n" + "".join(f"{each},ham\n" for each in MAILS)).encode()})
-    open_project(served, "mails", "text_classification", "mails", more="prelabels: guess\nreview: required\n")
+    open_project(served, "mails", "text_classification", "mails", more="prelabels: guess\nreview: required\n" + TRAIN)
     return "mails"
 
 
@@ -343,6 +346,12 @@ def test_texts_are_labelled_by_keys_alone_and_reviewed_by_another(
     grace.page.get_by_role("button", name="Export to mails-labelled").click()
     playwright.expect(grace.page.locator(".head .badge").first).to_have_text("exported")
     grace.sees("mails-labelled:1")
+    ada.go("/")
+    ada.page.get_by_role("link", name="Training on mails-labelled:1 is proposed").click()
+    ada.sees("nothing starts by itself")
+    ada.sees(f"doubleloop labeling train {mails} -w dev")
+    ada.page.get_by_role("button", name="Start training").click()
+    ada.page.wait_for_url("**/jobs/dev/mails-train-*")
 
 
 def test_spans_are_marked_by_selecting_text(person: Callable[..., Person], served: Served) -> None:

@@ -15,13 +15,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "monitoring"))
 from monitoring_watch import NOW, Watch
 
 from doubleloop.automation import commands as rules
-from doubleloop.automation import loop, telling, workflows
+from doubleloop.automation import labels, loop, telling, workflows
 from doubleloop.base import clock, errors
-from doubleloop.durable import store as outbox
+from doubleloop.catalog import queries as catalog
 from doubleloop.durable.fake import EagerEngine
+from doubleloop.environments import commands as environments
 from doubleloop.events import commands as events
 from doubleloop.events import queries as facts
-from doubleloop.labeling import commands, model, queries, sources
+from doubleloop.identity import commands as identity
+from doubleloop.identity import model as identities
+from doubleloop.labeling import commands, model, queries, sources, training
 from doubleloop.releases import commands as releases
 from doubleloop.specs import documents
 
@@ -73,7 +76,7 @@ def happens(house: Any, monitor: str = "watch", **data: Any) -> list[str]:
     with house.write("service:monitor", "prod") as ctx:
         told = {"endpoint": "bikes", "monitor": monitor, "kind": "model", "as_of": clock.iso(NOW), **data}
         events.record(ctx, "monitor.alert", f"monitor:prod/{monitor}", **told)
-    engine = EagerEngine(house.contexts, {**workflows.WORKFLOWS, **telling.WORKFLOWS})
+    engine = EagerEngine(house.contexts, {**workflows.WORKFLOWS, **telling.WORKFLOWS, **labels.WORKFLOWS})
     for _ in range(2):
         watching = loop.Loop(house.contexts, 0.01)
         while watching.tick():
@@ -120,24 +123,102 @@ def test_an_alert_opens_a_project_like_the_file_on_what_was_least_sure_and_what_
     assert fact.context is not None and fact.context["door"] == "rule"
 
 
-def test_labels_become_data_and_the_inner_loop_is_proposed_but_not_started(watch: Watch, tmp_path: Path) -> None:
-    (tmp_path / "tickets.yml").write_text(PROJECT.replace("annotators: {per_item: 2}\n", ""))
+TRAIN = """train:
+  input: rows
+  job:
+    type: command
+    command: python train.py ${{inputs.rows}} ${{inputs.rate}}
+    environment: azureml:train:1
+    inputs: {rows: {type: uri_file, path: "azureml:tickets-labelled:7"}, rate: 0.1}
+"""
+
+
+def labelled(watch: Watch, tmp_path: Path, project: str) -> model.Project:
+    """A project of an alert, all of it labelled."""
+    (tmp_path / "tickets.yml").write_text(project.replace("annotators: {per_item: 2}\n", ""))
     put(watch.house, "tickets.yml", folder=str(tmp_path))
     happens(watch.house)
     (found,) = projects(watch.house)
     for number in (1, 2):
         with watch.house.write("ada", "dev") as ctx:
             commands.label(ctx, found.name, number, "other")
-    asset = commands.export(watch.house.contexts, watch.house.actor("ada"), "dev", found.name)
-    table = sources.frame(watch.house.contexts, asset.spec["reference"])
+    return found
+
+
+def test_reviewed_labels_are_data_by_themselves_and_the_inner_loop_is_proposed_but_not_started(
+    watch: Watch, tmp_path: Path
+) -> None:
+    house = watch.house
+    with house.write("service:setup", None) as ctx:
+        group = identities.Group("data_scientists", identities.Persona.DATA_SCIENTIST, ("ada",), (), notify="science")
+        identity.put_group(ctx, group)
+    found = labelled(watch, tmp_path, PROJECT + TRAIN)
+    happens(house, "another", kind="infrastructure", endpoint="none")
+    (exported,), (proposed,) = told_of(house, "labeling.exported"), told_of(house, "training.proposed")
+    assert (exported.data["data"], exported.actor) == ("data:dev/tickets-labelled:1", "linus")
+    table = sources.frame(house.contexts, reference(house, "data:dev/tickets-labelled:1"))
     assert table.columns == ["request_id", "row", "time", "text", "prediction", "probability", "label"]
     assert table["label"].to_list() == ["other", "other"] and table["text"][0] == "pay meeting 23"
-    with watch.house.read("service:setup", None) as ctx:
-        before = len(outbox.pending(ctx, 1000))
-    happens(watch.house, "another", kind="infrastructure", endpoint="none")
-    with watch.house.read("service:setup", None) as ctx:
-        assert len(outbox.pending(ctx, 1000)) == before
-    assert not told_of(watch.house, "release.started", "job.submitted")
+    assert (exported.data["tell"], proposed.data["tell"]) == ([], ["data_scientist"])
+    assert proposed.data["start"] == f"doubleloop labeling train {found.name} -w dev"
+    tried = [each for each in told_of(house, "notification.failed") if each.data["fact"] == proposed.seq]
+    assert [each.subject for each in tried] == ["notification:science"], "the group's target, which is no address here"
+    assert not told_of(house, "release.started", "job.submitted")
+
+
+def test_who_may_submit_jobs_starts_what_is_proposed_once(watch: Watch, tmp_path: Path) -> None:
+    house = watch.house
+    found = labelled(watch, tmp_path, PROJECT + TRAIN)
+    with house.write("ada", "dev") as ctx:
+        body = {"name": "train", "conda_file": {"$file": "c.yml", "text": "dependencies: [python=3.11]"}}
+        environments.create(ctx, "train", "1", body)
+    with house.write("ada", "dev") as ctx, pytest.raises(errors.Conflict, match="Nothing of"):
+        training.start(ctx, found.name)
+    commands.export(house.contexts, house.actor("ada"), "dev", found.name)
+    with house.write("eve", "dev") as ctx, pytest.raises(errors.NotPermitted):
+        training.start(ctx, found.name)
+    with house.write("ada", "dev") as ctx:
+        before = training.find(ctx, commands.find(ctx, found.name))
+        assert before is not None and before.job is None
+        with pytest.raises(errors.InvalidInput, match="no input 'row'"):
+            training.start(ctx, found.name, "row")
+        job = training.start(ctx, found.name)
+        assert training.start(ctx, found.name).id == job.id
+        after = training.find(ctx, commands.find(ctx, found.name))
+        assert after is not None and after.job is not None and after.job.created_by == "ada"
+        assert catalog.ancestry(ctx, f"job:{job.id}")[0].source == f"labeling:dev/{found.name}"
+    assert (job.workspace, job.inputs["rows"]) == ("dev", {"type": "uri_file", "path": "azureml:tickets-labelled:1"})
+    assert job.inputs["rate"] == 0.1 and job.purpose["data"] == "data:dev/tickets-labelled:1"
+    assert len(told_of(house, "job.submitted")) == 1
+
+
+def test_without_a_known_job_the_proposal_says_which_data_to_train_on(watch: Watch, tmp_path: Path) -> None:
+    found = labelled(watch, tmp_path, PROJECT)
+    commands.export(watch.house.contexts, watch.house.actor("ada"), "dev", found.name)
+    (proposed,) = told_of(watch.house, "training.proposed")
+    assert "path=azureml:tickets-labelled:1 -w dev" in proposed.data["start"]
+    with watch.house.write("ada", "dev") as ctx, pytest.raises(errors.InvalidInput, match="not known which job"):
+        training.start(ctx, found.name)
+
+
+@pytest.mark.parametrize(
+    ("train", "says"),
+    [
+        ("train: {job: 'azureml:nobodys'}\n", "no job nobodys"),
+        (TRAIN.replace("input: rows", "input: row"), "no input 'row'"),
+        (TRAIN.replace("  input: rows\n", "").replace("labelled:7", "x:1").replace("rate: 0.1", "b: 'azureml:y:1'"),
+         "2 inputs that could get the labels"),
+    ],
+)  # fmt: skip
+def test_a_job_that_cannot_train_on_the_labels_is_refused_with_its_line(house: Any, train: str, says: str) -> None:
+    document = documents.parse(PROJECT + train, "tickets.yml", "/")
+    with pytest.raises(errors.DoubleloopError, match=says) as caught:
+        commands.create(house.contexts, house.actor("ada"), "dev", document)
+    assert caught.value.where is not None and caught.value.where.line >= 10
+
+
+def reference(house: Any, id_: str) -> str:
+    return sources.reference(house.contexts, house.actor("ada"), id_)
 
 
 def test_a_name_of_a_project_is_a_template_and_a_name_of_none_is_refused_in_the_record(watch: Watch) -> None:

@@ -10,7 +10,7 @@ from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import needs
 from doubleloop.base import errors
 from doubleloop.identity.actions import Action
-from doubleloop.labeling import commands, queries
+from doubleloop.labeling import commands, queries, training
 
 router = routing.router("/api/v1/workspaces/{ws}/labeling-projects")
 # The largest number of a row that every database holds.
@@ -49,7 +49,9 @@ def list_projects(request: Request, ws: str) -> dict[str, Any]:
 def show(request: Request, ws: str, name: str) -> dict[str, Any]:
     with requests.reading(request, ws) as ctx:
         found = queries.progress(ctx, name)
-        body = render.labeling_project(queries.get(ctx, name), found.states)
+        project = queries.get(ctx, name)
+        body = render.labeling_project(project, found.states)
+        body["proposed"] = render.labeling_proposal(training.find(ctx, project))
         return {**body, "people": found.people, "labels": found.labels, "agreement": render.plain(found.agreement)}
 
 
@@ -73,6 +75,15 @@ def export(request: Request, ws: str, name: str, body: dict[str, Any] = Body()) 
     format_, partial = requests.text(body, "format", "csv"), bool(requests.value(body, "partial", bool))
     asset = commands.export(requests.contexts(request), requests.actor(request), ws, name, format_, partial=partial)
     return render.asset(asset)
+
+
+@router.post("/{name}/train", openapi_extra=needs(Action.JOB_SUBMIT))
+def train(request: Request, ws: str, name: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    requests.refuse_unknown(body, "input")
+    with requests.writing(request, ws) as ctx:
+        job = training.start(ctx, name, requests.value(body, "input", str))
+    settings = requests.settings(request)
+    return render.job(job, f"http://{settings.host}:{settings.port}")
 
 
 @router.post("/{name}/next", openapi_extra=needs(Action.LABELING_LABEL))

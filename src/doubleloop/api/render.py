@@ -21,6 +21,7 @@ from doubleloop.gateway import protocol
 from doubleloop.identity import model as identity
 from doubleloop.jobs import model as jobs
 from doubleloop.labeling import model as labeling
+from doubleloop.labeling import training
 from doubleloop.models import model as models
 from doubleloop.monitoring import model as monitoring
 from doubleloop.specs import documents
@@ -243,6 +244,14 @@ def labeling_project(value: labeling.Project, states: dict[str, int]) -> dict[st
         "exported": value.exported or None, "opened_by": value.opened_by, "spec": specs.plain(spec),
         "created_by": value.created_by, "created_at": plain(value.created_at), "closed_at": plain(value.closed_at),
     }  # fmt: skip
+
+
+def labeling_proposal(value: training.Proposal | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    job = value.job
+    started = {"id": job.id, "workspace": job.workspace, "status": job.status.value} if job is not None else None
+    return {"data": value.data, "command": value.command, "job": started}
 
 
 def labeling_item(value: labeling.Item) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from doubleloop.automation import causes, commands, defaults, judging, model, store, telling
+from doubleloop.automation import causes, commands, defaults, judging, labels, model, store, telling
 from doubleloop.base import actors, errors
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import commands as durable
@@ -78,6 +78,8 @@ def react(ctx: Ctx, fact: Fact) -> None:
         _release(ctx, fact)
     if fact.type == "release.defined":
         defaults.put(ctx, fact)
+    if fact.type == "labeling.reviewed":
+        labels.spread(ctx, fact)
     telling.spread(ctx, fact)
     for rule in store.rules(ctx):
         spec = documents.from_wire(rule.document).model

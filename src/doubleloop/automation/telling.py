@@ -21,6 +21,11 @@ from doubleloop.workspaces import queries as workspaces
 ACTOR = actors.service("automation")
 ATTEMPTS = 5
 PAUSE_SECONDS = 10.0
+# Facts that name the personas whom they concern.
+CONCERNING = (
+    "monitor.alert", "alert.reopened", "contract.broken", "contract.refused", "labeling.exported",
+    "labeling.not_exported", "training.proposed",
+)  # fmt: skip
 
 
 def spread(ctx: Ctx, fact: Fact) -> None:
@@ -37,10 +42,7 @@ def _asked(ctx: Ctx, fact: Fact) -> set[str]:
     groups of the personas that they concern, and stopped rules to those of their author, without a rule for it."""
     if fact.type == "rule.loop_stopped":
         return identities.told_of(ctx, str(fact.data.get("author")), fact.workspace)
-    if (
-        fact.type in ("monitor.alert", "alert.reopened", "contract.broken", "contract.refused", "labeling.exported")
-        and fact.workspace is not None
-    ):
+    if fact.type in CONCERNING and fact.workspace is not None:
         return identities.told(ctx, fact.data.get("tell") or (), fact.workspace)
     if fact.type != "activation.requested" or not fact.data.get("needs_approval"):
         return set()

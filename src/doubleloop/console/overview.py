@@ -23,6 +23,9 @@ from doubleloop.identity import model as identity_model
 from doubleloop.identity.actions import Action
 from doubleloop.jobs import model as job_model
 from doubleloop.jobs import queries as jobs
+from doubleloop.labeling import model as labeling_model
+from doubleloop.labeling import queries as labeling
+from doubleloop.labeling import training
 from doubleloop.models import model as model_model
 from doubleloop.models import queries as models
 from doubleloop.monitoring import model as monitoring_model
@@ -85,9 +88,22 @@ def show(request: Request) -> Response:
             "lives": lives(ctx) if REGISTRY in requests.places(ctx, Action.MODEL_READ, registries=True) else [],
             "asked": activations.waiting(ctx),
             "waiting": [(each, *gates.may_decide(ctx, each.approval)) for each in releases.waiting(ctx)],
+            "proposed": list(_proposed(ctx)),
             "facts": recent(ctx),
         }
         return rendering.page(request, "overview.html", now=ctx.now, **values)
+
+
+def _proposed(ctx: Ctx) -> Iterable[tuple[labeling_model.Project, training.Proposal]]:
+    """Training that was proposed and that nobody has started, in workspaces where the actor may start it."""
+    for workspace in requests.places(ctx, Action.JOB_SUBMIT):
+        if not requests.allowed(ctx, Action.LABELING_READ, workspace):
+            continue
+        place = ctx.in_workspace(workspace)
+        for project in labeling.projects(place):
+            found = training.find(place, project) if project.status is labeling_model.Status.EXPORTED else None
+            if found is not None and found.job is None:
+                yield project, found
 
 
 def lives(ctx: Ctx) -> list[Life]:

@@ -61,6 +61,10 @@ _SENTENCES: dict[str, Any] = {
     "labeling.labelled": lambda d, s: f"all of {words.name(s)} is labelled; some of it waits for a review",
     "labeling.reviewed": lambda d, s: f"all of {words.name(s)} is labelled and reviewed",
     "labeling.exported": lambda d, s: f"{words.name(str(d.get('data')))} is labelled: {d.get('labelled')} items",
+    "labeling.not_exported": lambda d, s: f"what was labelled in {words.name(s)} is no data yet: {d.get('error', '')}",
+    "training.proposed": lambda d, s: (
+        f"training on {words.name(str(d.get('data')))} is proposed; nothing starts by itself"
+    ),
     "labeling.closed": lambda d, s: f"closed labelling project {words.name(s)}",
     "labeling.deleted": lambda d, s: f"deleted labelling project {words.name(s)}",
     "data.created": lambda d, s: f"added data {d.get('name')}:{d.get('version')}",

@@ -10,11 +10,12 @@ from doubleloop.catalog import model as assets
 from doubleloop.data import commands as data
 from doubleloop.data import contracts
 from doubleloop.db.context import Contexts, Ctx
+from doubleloop.events import commands as events
 from doubleloop.frames import pictures
 from doubleloop.identity import commands as identity
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action
-from doubleloop.labeling import exporting, model, rules, sources, store
+from doubleloop.labeling import exporting, model, proposing, rules, sources, store
 from doubleloop.specs import documents
 from doubleloop.specs.kinds.labeling import OF_IMAGES, Labeling
 from doubleloop.storage import ports as storage
@@ -33,6 +34,8 @@ def create(
     with contexts.read(actor, workspace) as ctx:
         identity.permit(ctx, Action.LABELING_WRITE, resource=_thing(spec.name))
         known = _same(ctx, spec.name, wire)
+        if known is None:
+            proposing.check(ctx, document)
     if known is not None:
         return known
     source, items = sources.items(contexts, actor, workspace, document)
@@ -247,9 +250,20 @@ def export(
         store.set_status(
             ctx, project, model.Status.EXPORTED, data=asset.id, version=asset.version, labelled=len(labelled),
             left_out=project.items - len(labelled), alpha=agreed.alpha, overlap=agreed.overlap, format=format_,
-            opened_by=project.opened_by, tell=["data_scientist"],
+            opened_by=project.opened_by, tell=[] if proposing.command(project, asset.id) else ["data_scientist"],
         )  # fmt: skip
+        _propose(ctx, find(ctx, name), len(labelled))
     return asset
+
+
+def _propose(ctx: Ctx, project: model.Project, labelled: int) -> None:
+    """The data scientists are told that there is something to train on, and how to start it."""
+    start = proposing.command(project, project.exported)
+    if start is not None:
+        events.record(
+            ctx, "training.proposed", project.id, data=project.exported, labelled=labelled, start=start,
+            model=project.opened_by.get("model"), monitor=project.opened_by.get("monitor"), tell=["data_scientist"],
+        )  # fmt: skip
 
 
 def _ready(project: model.Project, partial: bool) -> None:

@@ -18,7 +18,7 @@ from doubleloop.db.context import Contexts
 from doubleloop.endpoints import queries as endpoints
 from doubleloop.frames import pictures
 from doubleloop.frames import reading as frames
-from doubleloop.labeling import commands, model, ordering, store
+from doubleloop.labeling import commands, model, ordering, proposing, store
 from doubleloop.specs import documents
 from doubleloop.specs import model as specs
 from doubleloop.specs.kinds.labeling import OF_IMAGES, Labeling
@@ -103,10 +103,16 @@ def open_project(
     body |= {"data": f"azureml:{asset.name}:{asset.version}", "queue": {"by": "given"}}
     if PREDICTION in _names(rows, "out."):
         body["prelabels"] = PREDICTION
+    body.setdefault("export", "csv")
     if like.groups:
         body["annotators"] = {**body.get("annotators", {}), "groups": list(like.groups)}
     document = documents.from_model("labeling", body, f"rule of {wanted.workspace}")
-    told = {**opened_by, "endpoint": f"{wanted.workspace}/{wanted.endpoint}", "sampled": measured, "rows": rows.height}
+    with contexts.read(actor, wanted.workspace) as ctx:
+        trained = proposing.trained_by(ctx, wanted.endpoint)
+    told = {
+        **opened_by, "endpoint": f"{wanted.workspace}/{wanted.endpoint}", "sampled": measured, "rows": rows.height,
+        **trained,
+    }  # fmt: skip
     return commands.create(contexts, actor, workspace, document, told)
 
 

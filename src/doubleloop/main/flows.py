@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doubleloop.automation import telling
+from doubleloop.automation import labels, telling
 from doubleloop.automation import workflows as automation_workflows
 from doubleloop.durable import ports as durable
 from doubleloop.endpoints import unfinished as unfinished_deployments
@@ -20,6 +20,7 @@ def workflows() -> dict[str, durable.Body]:
     return {
         **automation_workflows.WORKFLOWS,
         **telling.WORKFLOWS,
+        **labels.WORKFLOWS,
         **endpoint_workflows.WORKFLOWS,
         **job_workflows.WORKFLOWS,
         **monitoring_workflows.WORKFLOWS,

@@ -28,6 +28,10 @@ class Labeling(routes.Routes):
         """The new data version. ``partial``: although items still wait."""
         return dict(self._post(name, "export", body={"format": format_, "partial": partial}))
 
+    def train(self, name: str, input_: str | None = None) -> routes.Body:
+        """The job that trains on the newest data version; ``input_``: which of its inputs gets it."""
+        return dict(self._post(name, "train", body=routes.given(input=input_), repeatable=True))
+
     def next(self, name: str) -> routes.Body | None:
         """The item that is mine now, held for a time; None when nothing is left for me."""
         found: routes.Body | None = self._post(name, "next", repeatable=True).get("item")

@@ -171,6 +171,9 @@ class Inliner:
         if not isinstance(value, str) or value.strip().lower().endswith((".yml", ".yaml", ".json")):
             self._maybe(at, "labeling")
 
+    def labeling(self, at: pointers.Pointer) -> None:
+        self._job((*at, "train", "job"))
+
     def setup(self, at: pointers.Pointer) -> None:
         for rule in self._each(at, "rules"):
             self._maybe(rule, "rule")
@@ -233,5 +236,6 @@ _STEPS: dict[str, Callable[[Inliner, pointers.Pointer], None]] = {
     "schedule": Inliner.schedule,
     "release": Inliner.release,
     "rule": Inliner.rule,
+    "labeling": Inliner.labeling,
     "setup": Inliner.setup,
 }

@@ -152,6 +152,17 @@ def export(session: Session, name: str, format_: str, partial: bool) -> Any:
     return found
 
 
+@GROUP.command("train", cls=options.Verb)
+@options.name()
+@click.option("--input", "input_", metavar="NAME", help="Input that gets the labels  [default: the only one of data]")
+@options.shared()
+def train(session: Session, name: str, input_: str | None) -> Any:
+    """Start the job that is proposed: training on what was labelled."""
+    found = session.workspace.labeling.train(name, input_)
+    session.note(f"Job {found['id']} is started.")
+    return found
+
+
 @GROUP.command("close", cls=options.Verb)
 @options.name()
 @options.shared()

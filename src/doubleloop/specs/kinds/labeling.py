@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from doubleloop.specs import fields, support
 from doubleloop.specs.fields import Duration, Fold, Int, LooseText, Many, Name, Share, Spec, Text
+from doubleloop.specs.kinds.schedules import JobField
 
 TASKS = ("image_classification", "text_classification", "entity_spans", "image_segmentation", "ranking")
 OF_IMAGES = ("image_classification", "image_segmentation")
@@ -109,6 +110,15 @@ def _queue(value: Any) -> Any:
     return {"by": value} if isinstance(value, str) else value
 
 
+class Training(Spec):
+    """The job that is proposed when the labels are a data version. It starts when somebody says so."""
+
+    title: ClassVar[str] = "labeling › train"
+
+    job: JobField = Field(description="Job file, inline job, or azureml:name of a job that ran before.")
+    input: Text | None = Field(None, description="Input that gets the new version (default: the only one of data).")
+
+
 class Labeling(Spec):
     title: ClassVar[str] = "labeling"
 
@@ -138,6 +148,14 @@ class Labeling(Spec):
     )
     prelabels: Text | None = Field(None, description="Column of labels that a model proposes.")
     hold: Duration = Field("30m", description="How long an item that was handed out is kept for a person.")
+    export: Annotated[Literal["csv", "jsonl", "conll", "coco", "yolo", "labelstudio"], Fold] | None = Field(
+        None,
+        description="Form of the new version that is made as soon as nothing waits (default: csv where a rule opened "
+        "the project; otherwise somebody exports it).",
+    )
+    train: Training | None = Field(
+        None, description="The job that is proposed when the labels are a data version; nothing starts by itself."
+    )
 
     @model_validator(mode="after")
     def _there_is_a_choice(self) -> Labeling:
@@ -170,8 +188,9 @@ SUPPORT: dict[type[fields.Spec], support.Rows] = {
     Annotators: support.rows("per_item groups"),
     Gold: support.rows("data label share"),
     Queue: support.rows("by columns measure reference seed count"),
+    Training: support.rows("job input"),
     Labeling: support.rows(
         "$schema name description task labels guidelines data column images output annotators review gold queue "
-        "prelabels hold"
+        "prelabels hold export train"
     ),
 }
