@@ -34,7 +34,7 @@ METHODS: dict[str, Callable[[argparse.Namespace], Any]] = {
 
 def options(parser: argparse.ArgumentParser) -> None:
     inputs.options(parser)
-    parser.add_argument("--task", choices=["binary", "multiclass"], required=True)
+    parser.add_argument("--task", choices=["binary", "multiclass", "multilabel"], required=True)
     parser.add_argument("--method", choices=sorted(METHODS), default="logistic_regression")
     parser.add_argument("--positive-label", default="")
     parser.add_argument("--inverse-regularization", type=inputs.positive, default=1.0)

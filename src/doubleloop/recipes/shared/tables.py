@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy
 import pandas
 
 from .problems import BadData, missing
@@ -81,7 +83,7 @@ def complete(values: pandas.Series, where: str) -> pandas.Series:
     gaps = values.isna().to_numpy()
     if gaps.any():
         raise BadData(
-            f"{where} has no value of '{values.name}' in row {int(gaps.argmax()) + 1} "
+            f"{where} has no value of '{values.name}' in row {row(values, gaps)} "
             f"(and {int(gaps.sum()) - 1} more); leave those rows out, or fill them"
         )
     return values
@@ -93,9 +95,14 @@ def numbers(values: pandas.Series, where: str) -> pandas.Series:
     found = pandas.to_numeric(values, errors="coerce").astype("float64")
     bad = ~found.abs().lt(float("inf")).to_numpy()
     if bad.any():
-        row = int(bad.argmax())
-        raise BadData(f"{where}, row {row + 1}: '{values.iloc[row]}' in column '{values.name}' is not a finite number")
+        wrong = values.iloc[int(bad.argmax())]
+        raise BadData(f"{where}, row {row(values, bad)}: '{wrong}' in column '{values.name}' is not a finite number")
     return found
+
+
+def row(values: pandas.Series | pandas.DataFrame, wrong: Any) -> int:
+    """The first row of which ``wrong`` (a mask) is true, as the file counts: from 1, without the header."""
+    return int(values.index[int(numpy.asarray(wrong).argmax())]) + 1
 
 
 def needs_rows(frame: Sequence[object] | pandas.DataFrame, least: int, where: str, why: str) -> None:
