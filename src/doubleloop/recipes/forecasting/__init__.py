@@ -1,0 +1,1 @@
+"""Forecasts of one series, or of several that move together, from their own past: statsmodels, and an LSTM in torch."""
