@@ -174,6 +174,14 @@ def test_uv_and_the_builds_it_starts_do_not_see_our_secrets(
     assert "PATH" in installer._env()
 
 
+def test_torch_is_the_build_for_this_machine_unless_indexes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in installer._INDEXES:
+        monkeypatch.delenv(name, raising=False)
+    assert installer._env()["UV_TORCH_BACKEND"] == "auto"
+    monkeypatch.setenv("UV_FIND_LINKS", "/wheels")
+    assert "UV_TORCH_BACKEND" not in installer._env()
+
+
 def test_every_interpreter_that_is_found_is_what_it_says() -> None:
     import subprocess
 

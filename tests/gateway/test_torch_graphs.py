@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +12,8 @@ import numpy
 import pytest
 import scipy.special
 
-import doubleloop
+import torches
 
-# Only the build without CUDA has this version: where an index does not offer it, nothing of gigabytes is fetched.
-TORCH = "torch==2.13.0+cpu"
 SCRIPT = Path(__file__).with_name("torch_models.py")
 CASES = ["images", "exported images", "words", "sequences", "columns"]
 
@@ -26,16 +23,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What ``torch_models`` printed."""
-    packages, folder = tmp_path_factory.mktemp("torch"), tmp_path_factory.mktemp("models")
-    pip = [getattr(sys, "_base_executable", sys.executable), "-m", "pip", "install", "--quiet", "--no-compile"]
-    done = subprocess.run([*pip, "--target", str(packages), TORCH], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"{TORCH} cannot be had here: {done.stderr.strip()[-300:]}")
-    paths = [str(Path(doubleloop.__file__).parent.parent), str(packages)]
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder), ""], capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    command = [sys.executable, str(SCRIPT), str(tmp_path_factory.mktemp("models")), ""]
+    done = subprocess.run(command, capture_output=True, text=True, env=torches.environment())
     assert done.returncode == 0, done.stderr
     answered: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answered
@@ -59,7 +48,7 @@ def test_a_model_of_torch_answers_as_a_graph(found: dict[str, Any], name: str) -
 
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_exported_once_for_all_scorers_of_a_deployment(found: dict[str, Any], name: str) -> None:
-    assert found[name]["kept"] == ["torch-2.13.0+cpu.onnx"]
+    assert found[name]["kept"] == [f"torch-{torches.VERSION}.onnx"]
     assert found[name]["again"]["used"]
 
 

@@ -23,6 +23,8 @@ _PASSED_ON = (
 )  # fmt: skip
 _PASSED_ON_PREFIXES = ("LC_", "UV_", "XDG_")
 _OURS = ("UV_PYTHON", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_SYSTEM_PYTHON", "UV_PROJECT", "UV_CACHE_DIR")
+# Who names indexes has said where torch comes from.
+_INDEXES = ("UV_TORCH_BACKEND", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 _NO_NETWORK = (
     "error sending request", "client error (Connect)", "dns error", "Failed to fetch", "connection refused",
     "operation timed out", "network was disabled",
@@ -89,8 +91,10 @@ def _listen(running: subprocess.Popen[str], said: list[str], progress: Progress 
 
 
 def _env() -> dict[str, str]:
-    return {
+    """Without another word torch is the build for this machine: that without CUDA where there is no such card."""
+    found = {
         name: value
         for name, value in os.environ.items()
         if (name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)) and name not in _OURS
     }
+    return found if any(name in found for name in _INDEXES) else {**found, "UV_TORCH_BACKEND": "auto"}

@@ -12,6 +12,7 @@ from . import frames, joining, kit
 # schema enforcement (which the gateway has done already, strictly) gives the same numbers.
 # What comes out of a row does not depend on the rows beside it, so requests may be scored together.
 GRAPHS = {"mlflow.onnx": "onnx", "mlflow.pytorch": "torch"}
+TOLD = ("task", "classes", "image")
 DIRECT = ("mlflow.sklearn", "mlflow.lightgbm", "mlflow.xgboost", "mlflow.catboost")
 
 
@@ -55,12 +56,26 @@ class MlflowModel:
             cache = str(spec.get("cache") or "")
             return exported.guard(GRAPHS[loader], self._model, spec["model_dir"], self._inputs, self._native, cache)
         if self._direct is None:
-            return None
+            return self._shown(self._builder, str(spec.get("cache") or "")) if same and self._builder else None
         from .plans import guarded
 
         raw = _raw_model(self._model)
         method = self._model.metadata.flavors.get("python_function", {}).get("predict_fn", "predict")
         return guarded.Guarded(raw, self._inputs, method, self._native)
+
+    def _shown(self, builder: frames.FrameBuilder, cache: str) -> Any:
+        """Of a model of a class of its own that shows its network."""
+        raw = getattr(self._model, "_model_impl", None)
+        if not (hasattr(raw, "torch_module") or hasattr(getattr(raw, "python_model", None), "torch_module")):
+            return None
+        from .plans import exported, shown
+
+        model = shown.shows(raw)
+        if model is None:
+            return None
+        return shown.GuardedNetwork(
+            model, builder, self._inputs, self._native, exported.example(self._model), cache
+        )  # fmt: skip
 
     def _takes_texts(self) -> bool:
         """Whether it wants the texts of its one column, which a frame would hide from it."""
@@ -103,6 +118,7 @@ class MlflowModel:
         count = getattr(raw, "n_features_in_", None)
         return {
             "flavor": self.flavor,
+            "metadata": self._told(),
             "feature_names": [str(name) for name in names] if names is not None else None,
             "n_features": int(count) if count is not None else None,
             "signature": self.signature,
@@ -110,6 +126,11 @@ class MlflowModel:
             "plan": self.plan,
             "together": self.together,
         }
+
+    def _told(self) -> Dict[str, Any]:
+        """What the model's author says of it in the metadata: the task, its classes, the column that takes images."""
+        found = getattr(self._model.metadata, "metadata", None)
+        return {name: found[name] for name in TOLD if name in found} if isinstance(found, dict) else {}
 
     def predict(self, header: Dict[str, Any], body: bytes = b"", native: bool = False) -> Any:
         """``header``: rows, names (unsigned models only), params, input (columns, or a tensor).

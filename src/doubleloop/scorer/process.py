@@ -221,7 +221,7 @@ def _score(model: Any, connection: wire.Connection, header: Dict[str, Any], body
     except (Exception, SystemExit) as error:
         traceback.print_exc()
         answer["ok"], answer["error"] = False, _report(error)
-        answer["caller"] = isinstance(error, script_model.BadRequest)
+        answer["caller"] = isinstance(error, script_model.BadRequest) or bool(getattr(error, "bad_request", False))
     answer["ms"] = (time.perf_counter() - started) * 1000
     return connection, answer, content
 

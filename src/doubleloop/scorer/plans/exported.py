@@ -20,9 +20,9 @@ def guard(
     raw = model._model_impl.get_raw_model() if hasattr(model._model_impl, "get_raw_model") else None
     if kind == "onnx":
         raw = raw or model._model_impl.rt
-        return GuardedGraph(lambda: _of_onnx(raw, model, folder, specs), kind, specs, native, _example(model))
+        return GuardedGraph(lambda: _of_onnx(raw, model, folder, specs), kind, specs, native, example(model))
     raw = raw or model._model_impl.pytorch_model
-    return GuardedGraph(lambda: torch_graph.graph(raw, specs, cache), kind, specs, native, _example(model))
+    return GuardedGraph(lambda: torch_graph.graph(raw, specs, cache), kind, specs, native, example(model))
 
 
 def _of_onnx(known: Any, model: Any, folder: str, specs: Sequence[Dict[str, Any]]) -> graphs.Graph:
@@ -44,7 +44,7 @@ def _is_file(folder: str, name: str) -> bool:
     return os.path.isfile(os.path.join(folder, name))
 
 
-def _example(model: Any) -> Any:
+def example(model: Any) -> Any:
     """What the model was logged with, if that can be had."""
     try:
         return getattr(model, "input_example", None)
