@@ -31,6 +31,12 @@ def test_a_project_is_labelled_reviewed_exported_and_closed(served: Served, prep
     assert ada.post(f"{base}/thing/items/1/review", json={}).status_code == 403, "nobody reviews what they labelled"
     assert post(grace, "/items/1/review", value="one")["state"] == "reviewed"
     version = post(ada, "/export", format="jsonl")
+    data = f"azureml:{version['name']}:{version['version']}"
+    refused = ada.post(f"{base}/thing/import", json={"data": data})
+    assert refused.status_code == 409, "it is reviewed"
+    assert refused.json()["error"]["where"] == {"file": "labels.jsonl", "line": 1, "path": ""}
+    assert post(ada, "/import", data=data, proposals=True) == {"labels": 1, "unchanged": 0, "left": 0}
+    assert grace.post(f"{base}/thing/import", json={"data": "azureml:nobodys:1"}).status_code == 404
     assert (version["name"], version["version"]) == ("thing-labelled", "1")
     found = ada.get(f"{base}/thing").json()
     assert (found["status"], found["states"], found["labels"]) == ("exported", {"reviewed": 1}, {"one": 1})

@@ -284,6 +284,11 @@ def test_labelling_projects_are_opened_worked_in_and_exported(terminal: Any, ser
     assert sent["undo"] == {}
     assert "Data out:3 is there" in terminal("labeling", "export", "mails", "--format", "conll", "--partial").err
     assert sent["export"] == {"format": "conll", "partial": True}
+    numbers = {"labels": 2, "unchanged": 1, "left": 0}
+    server.on("POST", f"{base}/mails/import", keeps("import", numbers))
+    done = terminal("labeling", "import", "mails", "--data", "azureml:spans:1", "--format", "conll", "--proposals")
+    assert "2 new, 1 known before; 0 items are not in it" in done.err
+    assert sent["import"] == {"data": "azureml:spans:1", "format": "conll", "proposals": True}
     server.on("POST", f"{base}/mails/train", keeps("train", {"id": "mails-train-1"}))
     assert "Job mails-train-1 is started" in terminal("labeling", "train", "mails", "--input", "rows").err
     assert sent["train"] == {"input": "rows"}

@@ -9,8 +9,9 @@ from fastapi import Body, Request, Response
 from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import needs
 from doubleloop.base import errors
+from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
-from doubleloop.labeling import commands, queries, training
+from doubleloop.labeling import commands, importing, queries, training
 
 router = routing.router("/api/v1/workspaces/{ws}/labeling-projects")
 # The largest number of a row that every database holds.
@@ -75,6 +76,21 @@ def export(request: Request, ws: str, name: str, body: dict[str, Any] = Body()) 
     format_, partial = requests.text(body, "format", "csv"), bool(requests.value(body, "partial", bool))
     asset = commands.export(requests.contexts(request), requests.actor(request), ws, name, format_, partial=partial)
     return render.asset(asset)
+
+
+@router.post("/{name}/import", openapi_extra=needs(Action.LABELING_WRITE))
+def import_(request: Request, ws: str, name: str, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    """``data``: an uploaded file or folder, or a data asset."""
+    requests.refuse_unknown(body, "data", "format", "annotator", "proposals")
+    contexts, actor = requests.contexts(request), requests.actor(request)
+    with requests.reading(request, ws) as ctx:
+        identity.permit(ctx, Action.LABELING_WRITE, resource=f"labeling/{name}")
+    found = importing.import_(
+        contexts, actor, ws, name, importing.files(contexts, actor, ws, requests.text(body, "data")),
+        requests.value(body, "format", str), requests.value(body, "annotator", str),
+        proposals=bool(requests.value(body, "proposals", bool)),
+    )  # fmt: skip
+    return dict(render.plain(found))
 
 
 @router.post("/{name}/train", openapi_extra=needs(Action.JOB_SUBMIT))

@@ -65,6 +65,7 @@ _SENTENCES: dict[str, Any] = {
     "training.proposed": lambda d, s: (
         f"training on {words.name(str(d.get('data')))} is proposed; nothing starts by itself"
     ),
+    "labeling.imported": lambda d, s: f"imported {d.get('labels')} labels into {words.name(s)}",
     "labeling.closed": lambda d, s: f"closed labelling project {words.name(s)}",
     "labeling.deleted": lambda d, s: f"deleted labelling project {words.name(s)}",
     "data.created": lambda d, s: f"added data {d.get('name')}:{d.get('version')}",

@@ -15,6 +15,11 @@ def users(ctx: Ctx) -> list[model.User]:
     return store.users(ctx)
 
 
+def is_user(ctx: Ctx, name: str) -> bool:
+    """Whether somebody has this user name. The caller permits it."""
+    return any(each.name == name for each in store.users(ctx))
+
+
 def tokens(ctx: Ctx, user: str) -> list[model.Token]:
     """Tokens and sessions, without their secrets. One's own, those of a process one owns, or with identity.read."""
     made = store.principal(ctx, user)

@@ -101,12 +101,13 @@ def _at_work(ctx: Ctx, name: str) -> tuple[model.Project, Labeling]:
         raise errors.NotPermitted(
             f"{name} is labelled by {', '.join(groups)}", cure="Ask for membership of one of these groups."
         )
-    _refuse_closed(project)
+    refuse_closed(project)
     store.lock(ctx, project)
     return find(ctx, name), spec
 
 
-def _refuse_closed(project: model.Project) -> None:
+def refuse_closed(project: model.Project) -> None:
+    """Raises Conflict."""
     if project.status is model.Status.CLOSED:
         raise errors.Conflict(
             f"{project.name} is closed", cure="Open another project with `doubleloop labeling create`."
@@ -181,11 +182,12 @@ def _say(
     if item.gold is None:
         said_of_it = store.answers(ctx, project, item.number)[item.number]
         store.set_state(ctx, project, item.number, rules.state(spec, said_of_it))
-        _settle(ctx, project, spec)
+        settle(ctx, project, spec)
     return _item(ctx, project, item.number)
 
 
-def _settle(ctx: Ctx, project: model.Project, spec: Labeling) -> None:
+def settle(ctx: Ctx, project: model.Project, spec: Labeling) -> None:
+    """The project's status, from the states of its items."""
     states = store.states(ctx, project)
     status = rules.status(spec, states)
     if status is not project.status:
@@ -200,7 +202,7 @@ def review(ctx: Ctx, name: str, number: int, value: Any = None, *, leave_out: bo
     """
     identity.permit(ctx, Action.LABELING_REVIEW, resource=_thing(name))
     project = find(ctx, name)
-    _refuse_closed(project)
+    refuse_closed(project)
     store.lock(ctx, project)
     project, spec, item = find(ctx, name), spec_of(project), _item(ctx, project, number)
     known = store.answers(ctx, project, number).get(number, [])
@@ -267,7 +269,7 @@ def _propose(ctx: Ctx, project: model.Project, labelled: int) -> None:
 
 
 def _ready(project: model.Project, partial: bool) -> None:
-    _refuse_closed(project)
+    refuse_closed(project)
     if not partial and project.status in (model.Status.OPEN, model.Status.LABELLED):
         waiting = "labels" if project.status is model.Status.OPEN else "a review"
         raise errors.Conflict(

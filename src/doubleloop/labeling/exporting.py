@@ -13,7 +13,7 @@ import polars as pl
 
 from doubleloop.base import errors
 from doubleloop.frames import reading as frames
-from doubleloop.labeling import model, rules
+from doubleloop.labeling import model, rules, tasks
 from doubleloop.specs.kinds.labeling import OF_IMAGES, TASKS, Labeling
 
 FORMATS = ("csv", "jsonl", "conll", "coco", "yolo", "labelstudio")
@@ -52,7 +52,7 @@ def files(spec: Labeling, labelled: Sequence[Labelled], table: pl.DataFrame | No
     if format_ == "conll":
         return {"labels.conll": "".join(_conll(each) for each in labelled).encode()}
     if format_ == "labelstudio":
-        return {"tasks.json": orjson.dumps([_task(each) for each in labelled])}
+        return {"tasks.json": orjson.dumps([_task(spec, each) for each in labelled])}
     return {"labels.json": _coco(spec, labelled)} if format_ == "coco" else _yolo(spec, labelled)
 
 
@@ -127,30 +127,12 @@ def _yolo(spec: Labeling, labelled: Sequence[Labelled]) -> dict[str, bytes]:
     return found
 
 
-def _task(each: Labelled) -> dict[str, Any]:
-    """A task of Label Studio's JSON, with its annotation; places in images are shares of 100 there."""
-    kind = "text" if each.item.kind == "text" else "image"
-    shown = each.item.content if kind == "text" else _file(each.item)
-    parts = [{"value": each.value}] if isinstance(each.value, str) else each.value
-    result = [{"from_name": "label", "to_name": kind, **_region(each, part)} for part in parts]
-    return {"id": each.item.number, "data": {kind: shown}, "annotations": [{"result": result}]}
-
-
-def _region(each: Labelled, part: dict[str, Any]) -> dict[str, Any]:
-    if "value" in part:
-        return {"type": "choices", "value": {"choices": [part["value"]]}}
-    label = [part["label"]]
-    if "start" in part:
-        text = each.item.content[part["start"] : part["end"]]
-        return {"type": "labels", "value": {"start": part["start"], "end": part["end"], "text": text, "labels": label}}
-    width, height = each.size or (100, 100)
-    sized = {"original_width": width, "original_height": height}
-    if "polygon" in part:
-        points = [[100 * x / width, 100 * y / height] for x, y in part["polygon"]]
-        return {"type": "polygonlabels", **sized, "value": {"points": points, "polygonlabels": label}}
-    x, y, wide, high = part["box"]
-    box = {"x": 100 * x / width, "y": 100 * y / height, "width": 100 * wide / width, "height": 100 * high / height}
-    return {"type": "rectanglelabels", **sized, "value": {**box, "rotation": 0, "rectanglelabels": label}}
+def _task(spec: Labeling, each: Labelled) -> dict[str, Any]:
+    shown = each.item.content if each.item.kind == "text" else _file(each.item)
+    return {
+        **tasks.task(spec, each.item, shown),
+        "annotations": [{"result": tasks.result(each.item, each.value, each.size)}],
+    }
 
 
 def _file(item: model.Item) -> str:

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from doubleloop.base import errors
+
 
 class Status(StrEnum):
     """Of a project: ``open`` while items wait for labels, ``labelled`` while some wait for a review."""
@@ -100,6 +102,21 @@ class Wanted:
     prelabel: Any = None
     gold: Any = None
     score: float | None = None
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A label that was made elsewhere. ``by`` says what ``key`` names its item by: ``item`` (its number), ``content``
+    (the text), ``words`` (the text without spaces), ``path`` (of an image) or ``stem`` (without its ending). Where
+    ``decimals`` is not None, places are shares of the image's width and height, good for so many decimals of a pixel.
+    ``text``: what stands in each span, where that is told."""
+
+    where: errors.Where
+    by: str
+    key: str
+    value: Any
+    decimals: int | None = None
+    text: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

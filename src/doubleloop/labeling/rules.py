@@ -29,7 +29,21 @@ def checked(spec: Labeling, item: Item, value: Any) -> Any:
             raise errors.InvalidInput("A ranking names every label once", cure=f"Order these: {', '.join(names)}.")
         return [str(each) for each in value]
     part = _span if spec.task == "entity_spans" else _shape
-    return sorted((part(names, item, each) for each in value), key=canonical.dumps)
+    found = sorted((part(names, item, each) for each in value), key=canonical.dumps)
+    if spec.task == "entity_spans":
+        _refuse_overlapping(found)
+    return found
+
+
+def _refuse_overlapping(spans: Sequence[Mapping[str, Any]]) -> None:
+    ordered = sorted(spans, key=lambda each: (each["start"], each["end"]))
+    for one, other in itertools.pairwise(ordered):
+        if other["start"] < one["end"]:
+            raise errors.InvalidInput(
+                f"Two spans overlap: {one['start']} to {one['end']} ({one['label']}) and {other['start']} to "
+                f"{other['end']} ({other['label']})",
+                cure="A character belongs to one span.",
+            )
 
 
 _SHAPES = {

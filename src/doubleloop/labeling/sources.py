@@ -210,7 +210,7 @@ def _of(document: documents.Document, folder: dict[str, str], path: str, row: in
 
 def _image(document: documents.Document, value: Any, row: int) -> bytes:
     try:
-        content = value if isinstance(value, bytes) else base64.b64decode(_bare(str(value)), validate=True)
+        content = value if isinstance(value, bytes) else decoded(str(value))
         pictures.decode(content)
     except (binascii.Error, ValueError, errors.DoubleloopError) as error:
         raise errors.InvalidInput(
@@ -218,6 +218,11 @@ def _image(document: documents.Document, value: Any, row: int) -> bytes:
             where=document.source.where("column"), cure="Give base64 of PNG or JPEG, or `images` and paths.",
         ) from None  # fmt: skip
     return content
+
+
+def decoded(text: str) -> bytes:
+    """An image that is written as base64, with or without ``data:…,``. Raises ValueError."""
+    return base64.b64decode(_bare(text), validate=True)
 
 
 def _bare(text: str) -> str:

@@ -180,6 +180,11 @@ def set_state(ctx: Ctx, project_: model.Project, number: int, state: model.State
     ctx.tx.execute(ITEMS.update().where(_of(ITEMS, project_), ITEMS.c.number == number).values(state=state.value))
 
 
+def set_prelabel(ctx: Ctx, project_: model.Project, number: int, value: Any) -> None:
+    where = sa.and_(_of(ITEMS, project_), ITEMS.c.number == number)
+    ctx.tx.execute(ITEMS.update().where(where).values(prelabel=canonical.dumps(value)))
+
+
 def states(ctx: Ctx, project_: model.Project) -> dict[str, int]:
     """Number of items by state; those that are held now count as assigned."""
     query = (
@@ -277,11 +282,12 @@ def answered(ctx: Ctx, project_: model.Project, user: str) -> tuple[int, int]:
     return found.get(False, 0) + found.get(True, 0), found.get(True, 0)
 
 
-def say(ctx: Ctx, project_: model.Project, number: int, said: model.Said, value: Any) -> None:
+def say(ctx: Ctx, project_: model.Project, number: int, said: model.Said, value: Any, user: str | None = None) -> None:
+    """``user``: whose word it is, where that is not the actor's."""
     ctx.tx.execute(
         ANSWERS.insert().values(
-            workspace=project_.workspace, project=project_.name, item=number, user=ctx.actor.id, said=said.value,
-            value=canonical.dumps(value), at=ctx.now,
+            workspace=project_.workspace, project=project_.name, item=number, user=user or ctx.actor.id,
+            said=said.value, value=canonical.dumps(value), at=ctx.now,
         )
     )  # fmt: skip
 

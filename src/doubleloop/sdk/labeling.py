@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from doubleloop.sdk import routes
+from doubleloop.sdk import blobs, routes, uploads
 
 
 class Labeling(routes.Routes):
@@ -27,6 +28,22 @@ class Labeling(routes.Routes):
     def export(self, name: str, format_: str = "csv", partial: bool = False) -> routes.Body:
         """The new data version. ``partial``: although items still wait."""
         return dict(self._post(name, "export", body={"format": format_, "partial": partial}))
+
+    def import_(
+        self, name: str, data: str | Path, format_: str | None = None, annotator: str | None = None,
+        proposals: bool = False,
+    ) -> routes.Body:  # fmt: skip
+        """Labels of ``data`` (a file or folder, or ``azureml:`` data): all of them, or none and an error.
+
+        As ``annotator``'s labels (default: mine), or as a model's ``proposals``. Returns numbers: ``labels``,
+        ``unchanged``, ``left``.
+        """
+        reference = str(data)
+        if not reference.startswith("azureml:"):
+            (sent,) = uploads.send(blobs.Blobs(self._link), [uploads.Want(Path(data))])
+            reference = sent.reference
+        body = {"data": reference, "proposals": proposals, **routes.given(format=format_, annotator=annotator)}
+        return dict(self._post(name, "import", body=body, repeatable=True))
 
     def train(self, name: str, input_: str | None = None) -> routes.Body:
         """The job that trains on the newest data version; ``input_``: which of its inputs gets it."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from doubleloop.cli.session import Session
 
 ITEM = click.option("--item", "item", type=click.IntRange(1), required=True, metavar="NUMBER", help="Item's number.")
+_FORMATS = ["csv", "jsonl", "conll", "coco", "yolo", "labelstudio"]
 _COLUMNS = (
     output.Column("Name", "name"),
     output.Column("Task", "task"),
@@ -140,7 +141,7 @@ def review(session: Session, name: str, item: int, value: str | None, leave_out:
 @GROUP.command("export", cls=options.Verb)
 @options.name()
 @click.option(
-    "--format", "format_", type=click.Choice(["csv", "jsonl", "conll", "coco", "yolo", "labelstudio"]), default="csv",
+    "--format", "format_", type=click.Choice(_FORMATS), default="csv",
     help="Form of the file  [default: csv]",
 )  # fmt: skip
 @click.option("--partial", is_flag=True, help="Although items still wait.")
@@ -149,6 +150,20 @@ def export(session: Session, name: str, format_: str, partial: bool) -> Any:
     """Make what was labelled a new version of the project's output."""
     found = session.workspace.labeling.export(name, format_, partial)
     session.note(f"Data {found['name']}:{found['version']} is there.")
+    return found
+
+
+@GROUP.command("import", cls=options.Verb)
+@options.name()
+@click.option("--data", required=True, metavar="PATH", help="File or folder with labels, or azureml:NAME:VERSION.")
+@click.option("--format", "format_", type=click.Choice(_FORMATS), help="Form of the files  [default: by their names]")
+@click.option("--annotator", metavar="NAME", help="Whose labels they are  [default: mine]")
+@click.option("--proposals", is_flag=True, help="They are what a model proposes.")
+@options.shared()
+def import_(session: Session, name: str, data: str, format_: str | None, annotator: str | None, proposals: bool) -> Any:
+    """Take in labels that were made elsewhere: all of them, or none and the line that is wrong."""
+    found = session.workspace.labeling.import_(name, data, format_, annotator, proposals)
+    session.note(f"{found['labels']} new, {found['unchanged']} known before; {found['left']} items are not in it.")
     return found
 
 
