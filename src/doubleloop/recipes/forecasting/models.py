@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import mlflow.pyfunc
 import numpy
 import pandas
+from mlflow.pyfunc import PythonModel
 
 from . import series
 from .methods import Bands, Method
@@ -14,7 +14,7 @@ from .methods import Bands, Method
 MOST_STEPS = 10_000  # after the end of the past
 
 
-class Forecaster(mlflow.pyfunc.PythonModel):
+class Forecaster(PythonModel):
     """``predict``: rows with the column ``time`` (ISO 8601 text; a row for each period to forecast, in any order) give
     rows with ``forecast``, ``lower`` and ``upper``; for several series ``forecast_NAME`` and so on. Rows stand alone.
     """
