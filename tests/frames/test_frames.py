@@ -186,3 +186,16 @@ def test_an_mltable_that_makes_no_sense_is_refused(tmp_path: Path, text: str) ->
     write(folder / "MLTable", text)
     with pytest.raises(errors.InvalidInput):
         frames.read(folder)
+
+
+def test_pieces_of_a_parquet_file_are_its_rows_and_few_texts_stay_numbers_of_labels(tmp_path: Path) -> None:
+    few = pl.Series(["autumn", None, "été"] * 100)
+    frame = pl.DataFrame({"few": few, "x": range(300), "all": [f"user {number}" for number in range(300)], "same": few})
+    frame.write_parquet(tmp_path / "t.parquet", row_group_size=128)
+    found = list(frames.pieces(tmp_path / "t.parquet", 100))
+    assert [piece.height for piece in found] == [100, 28, 100, 28, 44]
+    assert found[0].dtypes == [pl.Categorical, pl.Int64, pl.String, pl.Categorical]
+    assert_frame_equal(pl.concat(found).cast({"few": pl.String, "same": pl.String}), frame)
+    (tmp_path / "u.parquet").write_bytes(b"PAR1")
+    with pytest.raises(errors.InvalidInput, match=r"u\.parquet cannot be read"):
+        list(frames.pieces(tmp_path / "u.parquet"))

@@ -273,3 +273,18 @@ def test_integers_of_every_width_are_counted_as_they_are():
         assert columns.counts(column) == {str(low): 200, str(high): 400}
     assert columns.counts(pl.Series([True, None, False, True])) == {"false": 1, "true": 2}
     assert columns.counts(pl.Series([0.0, -0.0, 2.5, 2.0, math.nan])) == {"0": 2, "2": 1, "2.5": 1}
+
+
+def test_texts_held_as_numbers_of_labels_are_counted_as_texts():
+    text = pl.Series(["b", "a", None, "b", "c"] * 3)
+    for dtype in (pl.Categorical, pl.Enum(["c", "a", "z", "b"])):
+        held = pl.concat([text.cast(dtype), text.cast(dtype)])
+        assert columns.counts(held) == {"a": 6, "b": 12, "c": 6}
+        assert columns.counts_without(held, np.array([0, 2, 4, 9, 14, 19, 24, 29])) == {"a": 6, "b": 11}
+
+
+@pytest.mark.parametrize("size", [19_999, 60_000, 460_000])
+@pytest.mark.parametrize("z", [2.3, 7.0, 90.0])
+def test_tails_of_kolmogorov_and_smirnov_equal_scipys_to_the_smallest(size, z):
+    place = math.sqrt(z / size)
+    assert kolmogorov.one_sample_survival(place, size) == pytest.approx(stats.kstwo.sf(place, size), rel=1e-11)

@@ -36,19 +36,38 @@ def read(path: Path) -> pl.DataFrame:
 
 
 def pieces(file: Path, rows: int = PIECE) -> Iterator[pl.DataFrame]:
-    """A Parquet file as frames of at most ``rows`` rows, one row group in memory at a time.
+    """A Parquet file as frames of at most ``rows`` rows, one row group in memory at a time. Texts that the file holds
+    as numbers of labels stay so (categorical), which spares writing each of them out.
 
     Raises InvalidInput naming the file.
     """
     try:
         metadata, start = parquet.read_metadata(file), 0
+        scan, texts = pl.scan_parquet(file, glob=False, parallel="none"), _labelled(metadata)
+        names = scan.collect_schema().names()
+        labels = parquet.ParquetFile(file, read_dictionary=texts, memory_map=True) if texts else None
         for group in range(metadata.num_row_groups):
             count = metadata.row_group(group).num_rows
-            held = pl.scan_parquet(file, glob=False, parallel="none").slice(start, count).collect()
+            held = scan.select(pl.exclude(texts)).slice(start, count).collect()
+            if labels is not None:
+                beside = pl.DataFrame(labels.read_row_group(group, texts, use_threads=False))
+                held = pl.DataFrame([beside[name] if name in texts else held[name] for name in names])
             yield from held.iter_slices(rows)
             start += count
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
         raise errors.InvalidInput(f"{file.name} cannot be read as a table: {error}") from error
+
+
+def _labelled(metadata: parquet.FileMetaData) -> list[str]:
+    """Columns of texts that are written as numbers of labels in every row group: a few bytes for each."""
+    found = []
+    for at in range(metadata.num_columns):
+        kind = metadata.schema.column(at)
+        chunks = [metadata.row_group(group).column(at) for group in range(metadata.num_row_groups)]
+        small = all(each.has_dictionary_page and each.total_uncompressed_size < 4 * each.num_values for each in chunks)
+        if chunks and small and kind.logical_type.type == "STRING" and kind.max_repetition_level == 0:
+            found += [kind.path] if "." not in kind.path else []
+    return found
 
 
 def _files(folder: Path) -> list[Path]:

@@ -69,7 +69,14 @@ def numbers(values: Column) -> Floats:
 
 def ordered(values: Column, without: NDArray[np.int64] | None = None) -> Floats:
     """The same, sorted, ``without`` some rows. Never a view of what was given."""
-    found = _as_floats(series(values)).to_numpy(writable=True)
+    column = series(values)
+    if column.dtype.is_numeric() and column.dtype not in (pl.Decimal, pl.Int128):
+        found, start = np.empty(len(column)), 0
+        for part in column.get_chunks():  # no copy of the whole in between
+            found[start : start + len(part)] = part.to_numpy()  # a null becomes NaN
+            start += len(part)
+    else:
+        found = _as_floats(column).to_numpy(writable=True)
     if without is not None:
         found[without] = math.nan
     found.sort()  # NaN comes last
@@ -153,6 +160,38 @@ def _labels_of_floats(column: pl.Series) -> pl.Series:
 
 def counts(values: Column) -> dict[str, int]:
     """How often each label occurs, in the labels' order."""
+    return counts_without(values, None)
+
+
+def counts_without(values: Column, without: NDArray[np.int64] | None) -> dict[str, int]:
+    """The same ``without`` some rows."""
+    column = series(values)
+    if column.dtype in (pl.Categorical, pl.Enum):
+        return _counts_of_codes(column, without)
+    found = _counts(column)
+    if without is None or not len(without):
+        return found
+    for label, count in _counts(column[without]).items():
+        found[label] -= count
+    return {label: count for label, count in found.items() if count}
+
+
+def _counts_of_codes(column: pl.Series, without: NDArray[np.int64] | None) -> dict[str, int]:
+    """Of texts that are held as numbers of labels: the numbers are counted."""
+    found = np.zeros(0, dtype=np.int64)
+    codes = column.to_physical()
+    parts = [(codes, 1)] if without is None or not len(without) else [(codes, 1), (codes[without], -1)]
+    for held, sign in parts:
+        for part in held.get_chunks():
+            part = part.drop_nulls() if part.null_count() else part
+            some = np.bincount(part.to_numpy(), minlength=len(found))
+            found = np.pad(found, (0, len(some) - len(found))) + sign * some
+    there = np.flatnonzero(found)
+    names = pl.Series(there, dtype=codes.dtype).cat.to(column.dtype).cast(pl.String).to_list()
+    return dict(sorted(zip(names, found[there].tolist(), strict=True)))
+
+
+def _counts(values: pl.Series) -> dict[str, int]:
     column = present(values)
     if not len(column):
         return {}

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from doubleloop.statistics import columns, gamma, kolmogorov, samples, schema
 from doubleloop.statistics.samples import Labels, Numbers, Side
@@ -145,25 +144,38 @@ def _wasserstein(before: Numbers, after: Numbers) -> float:
         return 0.0
     finite_share = len(before.finite) / len(before)
     if len(few) == len(many):
-        moved = sum(
-            float(np.abs(few[start : start + _PIECE] - many[start : start + _PIECE]).sum())
-            for start in range(0, len(few), _PIECE)
-        )
-        return finite_share * moved / len(few)
-    pieces = (np.arange(start, min(start + _PIECE, len(many))) for start in range(0, len(many), _PIECE))
-    return finite_share * sum(_moved(few, many, piece) for piece in pieces) / len(few) / len(many)
+        moved = sum(_apart(few, many, start) for start in range(0, len(many), _PIECE))
+    else:
+        steps = np.arange(min(_PIECE, len(many)), dtype=np.float64) * (len(few) / len(many))
+        moved = sum(_moved(few, many, start, steps) for start in range(0, len(many), _PIECE))
+    return finite_share * moved / len(many)
 
 
-def _moved(few: columns.Floats, many: columns.Floats, piece: NDArray[np.int64]) -> float:
-    """The part of the area under some of the ``many`` values. In units of ``1 / (len(few) * len(many))``, the value at
-    j reaches from ``j * len(few)`` over ``len(few)``, and meets one of the few or two neighbours."""
-    begin = piece * len(few)
-    one = begin // len(many)
-    two = np.minimum(one + 1, len(few) - 1)
-    with_one = np.minimum((one + 1) * len(many) - begin, len(few))
-    value = many[piece[0] : piece[-1] + 1]
-    moved = with_one * np.abs(value - few[one]) + (len(few) - with_one) * np.abs(value - few[two])
-    return float(moved.sum())
+def _apart(one: columns.Floats, two: columns.Floats, start: int) -> float:
+    return float(np.abs(one[start : start + _PIECE] - two[start : start + _PIECE]).sum())
+
+
+def _moved(few: columns.Floats, many: columns.Floats, start: int, steps: columns.Floats) -> float:
+    """The part of the area under a piece of the ``many`` values, times ``len(many)``. In units of ``1 / len(few)`` the
+    value at j reaches from ``j * len(few) / len(many)`` over ``len(few) / len(many)``, and meets one of the few or two
+    neighbours. Where rounding takes the one before, hardly anything of the reach is given to it."""
+    value = many[start : start + _PIECE]
+    first, rest = divmod(start * len(few), len(many))
+    reached = steps[: len(value)] + rest / len(many)
+    place = reached.astype(np.int64)
+    near = few[first : first + int(place[-1]) + 2]
+    if first + place[-1] + 1 >= len(few):
+        near = np.append(near, few[-1])
+    reached -= place
+    np.subtract(1.0, reached, out=reached)
+    reached *= len(many) / len(few)
+    np.minimum(reached, 1.0, out=reached)
+    one, two = near[place], near[1:][place]
+    for side in (one, two):
+        side -= value
+        np.abs(side, out=side)
+    one -= two
+    return float(two.sum() + np.dot(reached, one))
 
 
 def _relative_entropy(p: columns.Floats, q: columns.Floats) -> float:

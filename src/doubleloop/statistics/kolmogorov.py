@@ -14,7 +14,6 @@ Soc. B 38, 1976; R. Simard, P. L'Ecuyer, J. Stat. Softw. 39(11), 2011.
 
 from __future__ import annotations
 
-import functools
 import math
 
 import numpy as np
@@ -29,7 +28,8 @@ _SERIES_FROM = 100_000
 _ONE_SIDED_FROM = 2.2
 _ONE_SIDED_FROM_SMALL = 4.0
 _NEVER_FROM = 370.0
-_KEPT = 1_000_000  # logarithms of factorials that are worth their 8 MB from one column to the next
+_BLOCKS_FROM, _ENDS, _BLOCK = 20_000, 1_000, 32
+_SMALL = 24
 
 
 def statistic(reference: columns.Floats, current: columns.Floats) -> int:
@@ -41,32 +41,44 @@ def statistic(reference: columns.Floats, current: columns.Floats) -> int:
 def statistic_of_sorted(first: columns.Floats, second: columns.Floats) -> int:
     """``statistic`` of samples that are sorted.
 
-    Looks at every ``_STRIDE``-th value first. Between two such places the distance is bounded by the counts at its
-    ends; only where that bound exceeds what was found is every value looked at.
+    Looks at every ``_STRIDE``-th value of one sample first. Between two such places the distance is bounded by the
+    counts at its ends; only where that bound exceeds what was found is every value looked at.
     """
-    ends = first[:1], second[:1], first[-1:], second[-1:]
-    places = np.sort(np.concatenate([first[::_STRIDE], second[::_STRIDE], *ends]))
-    one, two = _counts(first, second, places)
-    found = int(np.abs(one - two).max())
-    most = np.maximum(one[1:] - two[:-1], two[1:] - one[:-1])
-    near = most > found
+    at = np.append(np.arange(0, len(first), _STRIDE), len(first) - 1)
+    places = first[at]
+    upto_first = _upto(first, places, at + 1)
+    upto_second = np.searchsorted(second, places, side="right").astype(np.int64)
+    one, two = upto_first * len(second), upto_second * len(first)
+    under_one, under_two = (
+        _under(first, places, upto_first) * len(second),
+        _under(second, places, upto_second) * len(first),
+    )
+    found = int(max(np.abs(one - two).max(), np.abs(under_one - under_two).max()))
+    near = np.maximum(under_one[1:] - two[:-1], under_two[1:] - one[:-1]) > found
     if not near.any():
         return found
-    places = np.concatenate(
-        [side[below[0] : below[-1]][np.repeat(near, np.diff(below))]
-         for side, below in ((first, one // len(second)), (second, two // len(first)))]
-    )  # fmt: skip
-    one, two = _counts(first, second, places)
-    return max(found, int(np.abs(one - two).max()))
+    inside = [
+        side[upto[0] : upto[-1]][np.repeat(near, np.diff(upto))]
+        for side, upto in ((first, upto_first), (second, upto_second))
+    ]
+    places = np.concatenate(inside)
+    one, two = (np.searchsorted(side, places, side="right").astype(np.int64) for side in (first, second))
+    return max(found, int(np.abs(one * len(second) - two * len(first)).max(initial=0)))
 
 
-def _counts(
-    first: columns.Floats, second: columns.Floats, places: columns.Floats
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Values at or below each place, of either sample, on the common scale ``len(first) * len(second)``."""
-    below_first = np.searchsorted(first, places, side="right").astype(np.int64)
-    below_second = np.searchsorted(second, places, side="right").astype(np.int64)
-    return below_first * len(second), below_second * len(first)
+def _upto(side: columns.Floats, places: columns.Floats, least: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Values at or below each place, of which it is known how many there are at least."""
+    more = (least < len(side)) & (side[np.minimum(least, len(side) - 1)] == places)
+    least[more] = np.searchsorted(side, places[more], side="right")
+    return least
+
+
+def _under(side: columns.Floats, places: columns.Floats, upto: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Values below each place; where at most one is at it, that needs no search."""
+    found = upto - ((upto > 0) & (side[np.maximum(upto - 1, 0)] == places))
+    more = (found > 0) & (found < upto) & (side[np.maximum(found - 1, 0)] == places)
+    found[more] = np.searchsorted(side, places[more], side="left")
+    return found
 
 
 def two_sample_p_value(scaled: int, first: int, second: int) -> float:
@@ -131,21 +143,47 @@ def one_sample_survival(distance: float, size: int) -> float:
 
 
 def _one_sided_survival(distance: float, size: int) -> float:
-    """Smirnov's exact sum ``d sum_j C(n, j) (d + j/n)^(j-1) (1 - d - j/n)^(n-j)``, in logarithms."""
-    j = np.arange(math.floor(size * (1.0 - distance)) + 1, dtype=np.float64)
-    rest = 1.0 - distance - j / size
-    j, rest = j[rest > 0], rest[rest > 0]
-    logs = _log_factorials(size) if size <= _KEPT else _log_factorials.__wrapped__(size)
-    choose = logs[size] - logs[: len(j)] - logs[size - len(j) + 1 :][::-1]
-    terms = choose + (j - 1) * np.log(distance + j / size) + (size - j) * np.log(rest)
-    top = float(terms.max())
-    return math.exp(math.log(distance) + top) * float(np.exp(terms - top).sum())
+    """Smirnov's exact sum ``d sum_j C(n, j) (d + j/n)^(j-1) (1 - d - j/n)^(n-j)``, in logarithms.
+
+    Of many terms, those away from both ends are taken in blocks: two of their places stand for a block, which is exact
+    for cubics (Gauss's rule for a sum over equal steps)."""
+    last = math.ceil(size * (1.0 - distance)) - 1
+    if last < _BLOCKS_FROM:
+        logs = _log_terms(np.arange(last + 1, dtype=np.float64), distance, size)
+        weights = np.ones(len(logs))
+    else:
+        blocks = (last + 1 - 2 * _ENDS) // _BLOCK
+        middles = _ENDS + _BLOCK * np.arange(blocks) + (_BLOCK - 1) / 2
+        apart = math.sqrt((_BLOCK**2 - 1) / 12)
+        ends = np.concatenate([np.arange(_ENDS), np.arange(_ENDS + blocks * _BLOCK, last + 1)]).astype(np.float64)
+        logs = _log_terms(np.concatenate([ends, middles - apart, middles + apart]), distance, size)
+        weights = np.full(len(logs), _BLOCK / 2)
+        weights[: len(ends)] = 1.0
+    top = float(logs.max())
+    return math.exp(math.log(distance) + top) * float((weights * np.exp(logs - top)).sum())
 
 
-@functools.lru_cache(maxsize=1)
-def _log_factorials(most: int) -> columns.Floats:
-    """ln 0! … ln most!; all columns of a table have about the same size."""
-    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, most + 1, dtype=np.float64)))])
+def _log_terms(places: columns.Floats, distance: float, size: int) -> columns.Floats:
+    """``ln(C(n, j) (d + j/n)^(j-1) (1 - d - j/n)^(n-j))`` at ``0 <= j < n (1 - d)``, by Stirling's series: large
+    logarithms of factorials do not have to cancel."""
+    j, rest = places, size - places
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = j * np.log1p(distance * size / j) + rest * np.log1p(-distance * size / rest)
+        found += 0.5 * np.log(size / (2 * math.pi * j * rest)) - np.log(distance + j / size)
+    found += _beyond_stirling(np.array([float(size)]))[0] - _beyond_stirling(j) - _beyond_stirling(rest)
+    found[j == 0] = size * math.log1p(-distance) - math.log(distance)
+    return found
+
+
+def _beyond_stirling(x: columns.Floats) -> columns.Floats:
+    """``ln x! - (x ln x - x + ln(2 pi x) / 2)``, NaN at 0; within 1e-13."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: columns.Floats = (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / x**2) / x**2) / x**2) / x
+    for place in np.flatnonzero((x > 0) & (x < _SMALL)):
+        value = float(x[place])
+        stirling = value * math.log(value) - value + math.log(2 * math.pi * value) / 2
+        found[place] = math.lgamma(value + 1) - stirling
+    return found
 
 
 def _matrix_power(distance: float, size: int) -> float:

@@ -82,12 +82,7 @@ class Labels:
         """``without``: numbers of rows to leave out. Raises InvalidInput for nested values."""
         if isinstance(values, Labels):
             return values
-        found, column = columns.counts(values), columns.series(values)
-        if without is None or not len(without):
-            return Labels(found)
-        for label, count in columns.counts(column[without]).items():
-            found[label] -= count
-        return Labels({label: count for label, count in found.items() if count})
+        return Labels(columns.counts_without(values, without))
 
     def __len__(self) -> int:
         return sum(self.counts.values())

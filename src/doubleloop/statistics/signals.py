@@ -173,7 +173,10 @@ def _incomplete(frame: pl.DataFrame, names: Sequence[str]) -> NDArray[np.int64]:
     missing = np.zeros(frame.height, dtype=np.bool_)
     for column in frame.select(names).iter_columns():
         if column.dtype.is_float():
-            missing |= np.isnan(column.to_numpy())  # nulls have become NaN
+            start = 0
+            for part in column.get_chunks():
+                missing[start : start + len(part)] |= np.isnan(part.to_numpy())  # nulls have become NaN
+                start += len(part)
         elif column.null_count():
             missing |= column.is_null().to_numpy()
     return np.flatnonzero(missing)
