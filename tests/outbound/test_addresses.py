@@ -71,7 +71,7 @@ def test_what_cannot_be_allowed_is_refused(word: str) -> None:
         rules.check([word])
     if word:
         with pytest.raises(errors.InvalidInput):
-            commands.allowances(Settings(private_addresses=word))
+            commands.allowances(word)
 
 
 class Site:

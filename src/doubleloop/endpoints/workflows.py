@@ -22,6 +22,7 @@ from doubleloop.models import rules as model_rules
 from doubleloop.specs import documents
 from doubleloop.specs import model as specs
 from doubleloop.storage import ports as storage
+from doubleloop.workspaces import queries as workspaces
 
 ACTOR = actors.service("releases")
 READY_SECONDS = 180.0
@@ -157,7 +158,7 @@ def desired(ctx: Ctx) -> dict[str, protocol.Endpoint]:
         # In order of creation: a newer one of the same name takes its place, and the gateway swaps when it is ready.
         chosen = {each.name: each for each in live}
         wanted[f"{endpoint.workspace}/{endpoint.name}"] = protocol.Endpoint(
-            deployments={name: _served(each) for name, each in chosen.items()},
+            deployments={name: _served(ctx, each) for name, each in chosen.items()},
             traffic={name: float(share) for name, share in endpoint.traffic.items() if name in chosen},
             mirror_traffic={name: float(share) for name, share in endpoint.mirror_traffic.items() if name in chosen},
             auth="none" if endpoint.auth_mode == model.OPEN else "key",
@@ -168,7 +169,7 @@ def desired(ctx: Ctx) -> dict[str, protocol.Endpoint]:
     return wanted
 
 
-def _served(deployment: model.Deployment) -> protocol.Deployment:
+def _served(ctx: Ctx, deployment: model.Deployment) -> protocol.Deployment:
     spec = documents.from_wire(deployment.spec).model
     limits, collector = spec.request_settings, spec.data_collector
     collections = collector.collections if collector else {}
@@ -191,6 +192,7 @@ def _served(deployment: model.Deployment) -> protocol.Deployment:
         instances=spec.instance_count or 1, scale=_scale(spec.scale_settings), signature=deployment.signature,
         unsigned_reason=None if deployment.signature else "the model was logged without a signature",
         model=deployment.model_name, model_version=deployment.model_version, compile=spec.compile,
+        image_urls=workspaces.reach(ctx, deployment.workspace) if spec.image_urls else None,
         collect=protocol.Collect(
             inputs=inputs.enabled if inputs else True, outputs=outputs.enabled if outputs else True,
             sampling_rate=collector.sampling_rate if collector and collector.sampling_rate is not None else 1.0,

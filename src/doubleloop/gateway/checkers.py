@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.gateway import desired, signatures, tensors
+from doubleloop.gateway import desired, images, signatures, tensors
 
 
 @dataclass(frozen=True)
 class Contract:
-    """``checker`` is None for a scoring script. ``signature`` is the one in force, if any."""
+    """``checker`` is None for a scoring script. ``signature`` is the one in force, if any. ``images``: how requests are
+    read where the model takes an image a row."""
 
     layout: str
     checker: signatures.Checker | None
     signature: dict[str, Any] | None
+    images: images.Images | None = None
 
 
 def contract(deployment: desired.Deployment, description: Mapping[str, Any]) -> Contract:
@@ -36,7 +38,8 @@ def contract(deployment: desired.Deployment, description: Mapping[str, Any]) -> 
     inputs = signature["inputs"]
     if signatures.is_tensor(inputs):
         return Contract("tensor", tensors.TensorChecker(inputs, params), signature)
-    return Contract("columns", signatures.ColumnChecker(inputs, params), signature)
+    taken = images.Images.of(inputs, params, description.get("metadata") or {})
+    return Contract("columns", signatures.ColumnChecker(inputs, params), signature, taken)
 
 
 def normal(signature: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -71,6 +71,8 @@ class Deployment:
     collect: Collect = Collect()
     # Whether a plan may answer in the model's place where the two agree.
     compile: bool = True
+    # Whether images may be sent by their addresses, and what these may lead to beside the internet; None: they may not.
+    image_urls: tuple[str, ...] | None = None
 
     def identity(self) -> tuple[Any, ...]:
         """What needs new processes when it changes; everything else is applied to the running ones."""
@@ -144,6 +146,10 @@ def deployment(name: str, value: Any) -> Deployment:
     return _deployment(name, name, value)
 
 
+def _allowances(given: list[str] | None) -> tuple[str, ...] | None:
+    return None if given is None else tuple(given)
+
+
 def _endpoint(key: str, value: Any) -> Endpoint:
     place = f"endpoints.{key}"
     parts = key.split("/")
@@ -196,6 +202,7 @@ def _deployment(place: str, name: str, value: Any) -> Deployment:
         model_version=reader.take("model_version", _text, ""),
         collect=_collect(f"{place}.collect", reader.take("collect", _mapping, {})),
         compile=reader.take("compile", _flag, True),
+        image_urls=_allowances(reader.take("image_urls", _list_of_text, None)),
     )
     reader.finish()
     if deployment.kind == "script" and not (deployment.code_dir and deployment.scoring_script):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from doubleloop.gateway import image_schemas
 from doubleloop.gateway.answering import Answering
 from doubleloop.gateway.routing import Route
 
@@ -51,6 +52,8 @@ def _describe(route: Route, running: Answering) -> dict[str, Any]:
             **{code: {"description": text} for code, text in ERRORS.items()},
         },
     }  # fmt: skip
+    if running.contract is not None and running.contract.images is not None:
+        image_schemas.describe(operation, running.contract.images)
     document: dict[str, Any] = {
         "openapi": "3.0.3",
         "info": {"title": f"{route.workspace}/{route.name}", "version": running.deployment.model_version or "1"},
@@ -66,7 +69,7 @@ ERRORS = {
     "400": "The request does not fit the model's signature; the error names row and column",
     "401": "No key, or a wrong one",
     "413": "Too many bytes or rows",
-    "415": "Not application/json",
+    "415": "Not application/json, nor another content type that is listed",
     "429": "Too many requests; see Retry-After",
     "500": "The model raised an error",
     "503": "No deployment is ready",

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from doubleloop.base import clock, errors
-from doubleloop.gateway import bodies, failures, messages, payloads, pool, records, request_ids, signatures
+from doubleloop.gateway import bodies, failures, images, messages, payloads, pool, records, request_ids, signatures
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway.answering import Answering
 from doubleloop.gateway.routing import Route
@@ -96,8 +96,12 @@ class _Attempt:
         assert contract is not None
         if self._running.raw:
             response = await self._raw()
+        elif contract.images is not None and contract.images.is_one(self._request):
+            response = await self._images(contract.images, limits)
         elif check_content_type(self._request) and contract.checker is None:
             response = await self._script(limits)
+        elif contract.images is not None:
+            response = await self._images(contract.images, limits)
         else:
             assert contract.checker is not None
             response = await self._model(contract.checker, limits)
@@ -106,7 +110,12 @@ class _Attempt:
 
     async def _model(self, checker: signatures.Checker, limits: limit.Limits) -> messages.Response:
         body = self._request.body
-        checked = checker.straight(body, limits) or checker.check(payloads.parse(body, limits))
+        return await self._checked(checker.straight(body, limits) or checker.check(payloads.parse(body, limits)))
+
+    async def _images(self, taken: images.Images, limits: limit.Limits) -> messages.Response:
+        return await self._checked(await taken.read(self._request, limits, self._running.deployment))
+
+    async def _checked(self, checked: signatures.Checked) -> messages.Response:
         self._rows, self._names = checked.rows, checked.header.get("names")
         if self._running.deployment.collect.inputs:
             self._inputs = orjson.dumps(checked.value)

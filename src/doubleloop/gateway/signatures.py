@@ -72,11 +72,15 @@ class ColumnChecker:
 
     layout = "columns"
 
-    def __init__(self, specs: Sequence[dict[str, Any]], params: Params) -> None:
+    def __init__(
+        self, specs: Sequence[dict[str, Any]], params: Params, checks: Mapping[int, values.Check] | None = None
+    ) -> None:
+        """``checks``: of columns, by their places, that are not checked by their type alone."""
+        self.width = len(specs)
         self._named = all(spec.get("name") is not None for spec in specs)
         self._names = [str(spec.get("name", position)) for position, spec in enumerate(specs)]
         self._positions = {name: position for position, name in enumerate(self._names)}
-        self._checks = [values.checker(spec) for spec in specs]
+        self._checks = [(checks or {}).get(at) or values.checker(spec) for at, spec in enumerate(specs)]
         self._optional = [not spec.get("required", True) for spec in specs]
         self._types = [str(spec["type"]) for spec in specs]
         self._params = params

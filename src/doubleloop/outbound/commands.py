@@ -19,7 +19,6 @@ from typing import Any
 
 from doubleloop.base import errors
 from doubleloop.outbound import rules
-from doubleloop.settings.model import Settings
 
 _CURE = (
     "The administrator can allow it: DOUBLELOOP_PRIVATE_ADDRESSES where the server starts, or private_addresses of the "
@@ -92,9 +91,9 @@ def _listen() -> None:
     sys.addaudithook(_on_event)
 
 
-def allowances(settings: Settings) -> tuple[str, ...]:
-    """Raises InvalidInput for a setting that cannot be."""
-    found = rules.split(settings.private_addresses)
+def allowances(private_addresses: str) -> tuple[str, ...]:
+    """Those of the setting of that name. Raises InvalidInput for one that cannot be."""
+    found = rules.split(private_addresses)
     rules.check(found)
     return found
 

@@ -90,12 +90,13 @@ def substitutions(ctx: Ctx, name: str) -> list[dict[str, str]]:
     return list(found.settings.get("package_substitutions", []))
 
 
-def reach(ctx: Ctx) -> tuple[str, ...]:
-    """What may be connected to from the context's workspace beside the internet: what the installation allows, and
-    what the workspace does."""
-    found = store.get(ctx, ctx.workspace) if ctx.workspace else None
+def reach(ctx: Ctx, workspace: str | None = None) -> tuple[str, ...]:
+    """What may be connected to from a workspace (that of the context, if none is named) beside the internet: what the
+    installation allows, and what the workspace does."""
+    name = workspace or ctx.workspace
+    found = store.get(ctx, name) if name else None
     allowed = found.settings.get("private_addresses", ()) if found else ()
-    return (*outbound.allowances(ctx.port(Settings)), *allowed)
+    return (*outbound.allowances(ctx.port(Settings).private_addresses), *allowed)
 
 
 class Kinds:

@@ -221,6 +221,9 @@ class OnlineDeployment(Spec):
         True,
         description="Whether a plan compiled from the model may answer in its place where both agree (own field).",
     )
+    image_urls: Flag = Field(
+        False, description="Whether requests may name images by their addresses, which the gateway fetches (own field)."
+    )
     app_insights_enabled: Accepted | None = Field(None, description="Telemetry to Application Insights.")
     egress_public_network_access: Accepted | None = Field(None, description="Whether Azure lets it call out.")
     private_network_connection: Accepted | None = Field(None, description="Private network of Azure.")
@@ -256,8 +259,8 @@ SUPPORT: dict[type[fields.Spec], support.Rows] = {
     ),
     OnlineDeployment: support.rows(
         "$schema name endpoint_name type description model code_configuration environment environment_variables "
-        "instance_count scale_settings request_settings liveness_probe readiness_probe data_collector compile tags "
-        "properties",
+        "instance_count scale_settings request_settings liveness_probe readiness_probe data_collector compile "
+        "image_urls tags properties",
         {
             "instance_type": support.SIZE,
             "model_mount_path": "has no effect here: the model is found through AZUREML_MODEL_DIR",
