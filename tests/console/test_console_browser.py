@@ -407,3 +407,83 @@ def test_images_are_shown_and_labelled_by_keys_on_a_narrow_page_too(
     ada.page.keyboard.press("Enter")
     at_item(ada, 2)
     assert said(served, "photos")[1] == [("label", "spam")]
+
+
+def png(width: int, height: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), "gray").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_boxes_and_polygons_are_drawn_by_mouse_and_by_keys_on_what_the_model_proposes(
+    person: Callable[..., Person], served: Served
+) -> None:
+    proposed = '"[{""label"": ""spam"", ""box"": [0, 0, 40, 20]}]"'
+    add_data(served, "maps-folder", {"a.png": png(200, 100), "b.png": png(200, 100)})
+    add_data(served, "maps", {"maps.csv": f"text,guess\na.png,{proposed}\nb.png,[]\n".encode()})
+    more = "images: azureml:maps-folder:1\nprelabels: guess\n"
+    open_project(served, "maps", "image_segmentation", "maps", more=more)
+    ada = person("ada")
+    ada.go("/labeling/dev/maps")
+    ada.page.get_by_role("button", name="Label", exact=True).click()
+    at_item(ada, 1)
+    area = ada.page.locator("#board svg").bounding_box()
+    mouse, keys, scale = ada.page.mouse, ada.page.keyboard, area["width"] / 200
+
+    def go(x: int, y: int) -> None:
+        mouse.move(area["x"] + x * scale, area["y"] + y * scale)
+
+    def click(x: int, y: int) -> None:
+        go(x, y)
+        mouse.down()
+        mouse.up()
+
+    keys.press("h")
+    go(100, 10)
+    mouse.down()
+    go(150, 60)
+    mouse.up()
+    keys.press("1")
+    for place in ((20, 50), (60, 50), (60, 90), (20, 50)):
+        click(*place)
+    click(10, 10)  # what the model proposed, which is another label's and lies lower
+    for key in ("h", "Shift+ArrowDown", "Shift+ArrowDown"):
+        keys.press(key)
+    keys.press("Enter")
+    at_item(ada, 2)
+    assert sorted(said(served, "maps")[1][0][1], key=str) == [
+        {"box": [0.0, 2.0, 40.0, 20.0], "label": "ham"}, {"box": [100.0, 10.0, 50.0, 50.0], "label": "ham"},
+        {"label": "spam", "polygon": [[20.0, 50.0], [60.0, 50.0], [60.0, 90.0]]},
+    ]  # fmt: skip
+
+    # By keys alone, from the middle: a step is 4 pixels here.
+    for key in ("ArrowUp", "Space", "ArrowRight", "ArrowRight", "Shift+ArrowDown", "Space", "Enter"):
+        keys.press(key)
+    for key in ("Space", "ArrowLeft", "Space", "ArrowUp", "Space", "ArrowUp", "Space", "Backspace", "Enter"):
+        keys.press(key)
+    for key in ("ArrowDown", "Space", "Escape", "PageDown", "h", "ArrowLeft", "PageDown", "PageDown", "Escape"):
+        keys.press(key)
+    assert ada.page.locator("#board .shape").count() == 2
+    keys.press("Enter")
+    ada.sees("You hold no item")
+    assert sorted(said(served, "maps")[2][0][1], key=str) == [
+        {"box": [96.0, 50.0, 8.0, 1.0], "label": "ham"},
+        {"label": "spam", "polygon": [[108.0, 51.0], [104.0, 51.0], [104.0, 47.0]]},
+    ]  # fmt: skip
+
+
+def test_generated_texts_are_ranked_by_dragging_and_by_keys(person: Callable[..., Person], served: Served) -> None:
+    add_data(served, "drafts", {"drafts.csv": b"text\nwhich is better?\nand which here?\n"})
+    open_project(served, "drafts", "ranking", "drafts")
+    ada = person("ada")
+    ada.go("/labeling/dev/drafts")
+    ada.page.get_by_role("button", name="Label", exact=True).click()
+    at_item(ada, 1)
+    ada.page.locator("#ranks li", has_text="ham").drag_to(ada.page.locator("#ranks li", has_text="spam").first)
+    assert ada.page.locator("#value").input_value() == '["ham","spam"]'
+    ada.page.keyboard.press("Enter")
+    at_item(ada, 2)
+    for key in ("h", "1", "ArrowUp", "Enter"):
+        ada.page.keyboard.press(key)
+    ada.sees("You hold no item")
+    assert [said(served, "drafts")[number][0][1] for number in (1, 2)] == [["ham", "spam"], ["spam", "ham"]]

@@ -1,4 +1,4 @@
-// The keyboard of the labelling page, and spans by selecting text. Without it the page is a form like any other.
+// The keyboard of the labelling page, and spans by selecting text (drawing.js and ranking.js have the rest). Without it the page is a form like any other.
 "use strict";
 (() => {
   const desk = document.getElementById("desk");
@@ -53,7 +53,10 @@
     draw();
   }
 
-  labels.forEach((each) => each.addEventListener("change", () => spans && keep(each.value)));
+  labels.forEach((each) => each.addEventListener("change", () => {
+    if (spans) keep(each.value);
+    desk.dispatchEvent(new Event("doubleloop:label"));
+  }));
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const inside = event.target.closest("textarea, select, a, button, input:not([type=radio])");
@@ -80,6 +83,7 @@
       event.preventDefault();
       label.checked = true;
       if (spans) keep(label.value);
+      desk.dispatchEvent(new Event("doubleloop:label"));
     }
   });
   if (spans) {
@@ -87,5 +91,5 @@
     draw();
   }
   // The keys mean something from here on.
-  desk.dataset.ready = "";
+  Promise.resolve(desk.doubleloopReady).then(() => { desk.dataset.ready = ""; });
 })();
