@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 from monitoring_watch import NOW, REFERENCE, Watch
+from scipy import stats
 
 from doubleloop.gateway import log, paths
+from doubleloop.monitoring import arrivals, profile_signals
 from doubleloop.statistics import signals
 
 RANDOM = np.random.default_rng(2)
@@ -95,3 +98,58 @@ def test_profiles_of_another_reference_or_that_are_broken_are_made_anew(watch: W
     wanted = signals.evaluate("out_of_bounds_rate", TRAINING["x"] * 0.1, pl.Series(part["x"])).value
     assert watch.value(run, "quality", "out_of_bounds_rate", "x") == wanted
     assert len(profiled(watch)) == 2
+
+
+DRIFT = """drift:
+  type: data_drift
+  {reference}
+  metric_thresholds:
+    numerical: {{normalized_wasserstein_distance: 0.1, jensen_shannon_distance: 0.2, population_stability_index: 9}}
+    categorical: {{jensen_shannon_distance: 0.1, population_stability_index: 9, pearsons_chi_squared_test: 0.01}}
+answers:
+  type: prediction_drift
+  {reference}
+  metric_thresholds: {{numerical: {{normalized_wasserstein_distance: 0.1}}}}
+tests:
+  type: data_drift
+  {reference}
+  metric_thresholds: {{numerical: {{two_sample_kolmogorov_smirnov_test: 0.01}}}}
+""".format(reference=REFERENCE.replace("\n", "\n  ").replace("        ", "    "))
+
+
+def test_drift_of_windows_too_large_to_read_is_that_of_profiles_made_when_the_data_arrived(
+    watch: Watch, reads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = TRAINING.with_columns(y=pl.Series(RANDOM.normal(3, 1, 300)))
+    watch.training(training)
+    parts = [{"x": RANDOM.normal(0.5, 1, 150).tolist(), "kind": ["a"] * 100 + ["b"] * 50} for _ in range(3)]
+    answers = RANDOM.normal(3.5, 1, 150).tolist()
+    for part in parts:
+        watch.answered(part, answers, start=NOW - timedelta(hours=6))
+    watch.put(DRIFT)
+    rows_ = watch.run(id_="rows")
+    assert not profiled(watch), "few rows are read, which gives the very numbers"
+
+    monkeypatch.setattr(profile_signals, "ROWS", 100)
+    later = dataclasses.replace(watch.house.contexts, now=lambda: NOW)
+    assert arrivals.profile(later) == 6, "inputs and answers of three files"
+    assert arrivals.profile(later) == 0
+    reads.clear()
+    found = watch.run(id_="profiles")
+    drift = watch.signal(found, "drift")
+    assert not reads
+    assert "read off profiles" in drift["reason"] and drift["status"] == "alert" and drift["production_rows"] == 450
+    every = pl.concat([pl.DataFrame(part) for part in parts])
+    chi = ("pearsons_chi_squared_test", "kind")
+    counts = [training["kind"].value_counts().sort("kind")["count"], every["kind"].value_counts().sort("kind")["count"]]
+    expected = stats.chisquare(counts[1], counts[0] / counts[0].sum() * 450).pvalue
+    assert watch.value(found, "drift", *chi) == pytest.approx(expected)
+    for metric in ("jensen_shannon_distance", "population_stability_index", "pearsons_chi_squared_test"):
+        assert watch.value(found, "drift", metric, "kind") == watch.value(rows_, "drift", metric, "kind")
+    moved = stats.wasserstein_distance(training["x"], every["x"]) / training["x"].std()
+    assert watch.value(found, "drift", "normalized_wasserstein_distance", "x") == pytest.approx(moved, abs=0.02)
+    assert drift["moved"][0]["column"] in ("x", "kind")
+    told = watch.value(found, "answers", "normalized_wasserstein_distance", "prediction")
+    assert told == pytest.approx(stats.wasserstein_distance(training["y"], answers) / training["y"].std(), abs=0.02)
+    test = ("two_sample_kolmogorov_smirnov_test", "x")
+    assert watch.value(found, "tests", *test) == watch.value(rows_, "tests", *test), "rows are read where needed"

@@ -120,11 +120,14 @@ def inferences(
 
 
 def log_files(
-    contexts: Contexts, workspace: str, endpoint: str, *, since: datetime | None = None, until: datetime | None = None
-) -> list[inference_log.File]:
-    """What ``inferences`` reads, file by file: for windows that are longer than memory. Raises Unavailable."""
+    contexts: Contexts, workspace: str, endpoint: str, *, since: datetime | None = None, until: datetime | None = None,
+    newest: bool = True,
+) -> list[inference_log.File]:  # fmt: skip
+    """What ``inferences`` reads, file by file: for windows that are longer than memory. Without the ``newest`` the
+    gateway is not asked to close the file it writes. Raises Unavailable."""
     serving = contexts.port(ports.Serving)
-    serving.flush()
+    if newest:
+        serving.flush()
     return serving.log_files(workspace, endpoint, since=since, until=until)
 
 

@@ -79,6 +79,10 @@ class File:
     def columns(self) -> list[str]:
         return list(parquet.read_schema(self.path).names)
 
+    def rows(self) -> int:
+        """How many it holds, of the window or not."""
+        return int(parquet.read_metadata(self.path).num_rows)
+
     def read(self) -> polars.DataFrame:
         """Its rows of the window, columns as ``read`` gives them, without copies that were sent to be compared."""
         frame = _read([self.path], COLUMNS, self.since, self.until)

@@ -21,6 +21,7 @@ from doubleloop.environments import builder
 from doubleloop.events import archives, checkpoints
 from doubleloop.main import flows
 from doubleloop.models import commands as models
+from doubleloop.monitoring import arrivals
 from doubleloop.settings.model import Settings
 
 LOG = logging.getLogger("doubleloop.worker")
@@ -31,6 +32,7 @@ RECORD_SECONDS = 1.0
 RESCUE_SECONDS = 60.0
 ARCHIVE_SECONDS = 3600.0
 SERVING_SECONDS = 10.0
+PROFILE_SECONDS = 300.0
 RECORD = actors.service("audit")
 
 
@@ -61,6 +63,7 @@ def _work(settings: Settings) -> None:
         threading.Thread(target=_rescue, args=(durable, stopping), name="rescue", daemon=True),
         threading.Thread(target=_keep_record, args=(contexts, stopping), name="record", daemon=True),
         threading.Thread(target=_watch_serving, args=(contexts, stopping), name="serving", daemon=True),
+        threading.Thread(target=_profile_arrivals, args=(contexts, stopping), name="profiles", daemon=True),
     ]
     for thread in threads:
         thread.start()
@@ -107,6 +110,16 @@ def _watch_serving(contexts: Contexts, stopping: threading.Event) -> None:
             watching.note_quietly(contexts)
         except Exception:
             LOG.exception("looking at the gateway failed; trying again")
+
+
+def _profile_arrivals(contexts: Contexts, stopping: threading.Event) -> None:
+    """Only with processor time that nobody else wants: answering requests comes first."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+    while not stopping.wait(PROFILE_SECONDS):
+        try:
+            arrivals.profile(contexts)
+        except Exception:
+            LOG.exception("profiling what has arrived failed; trying again")
 
 
 def _sync_models(contexts: Contexts, stopping: threading.Event) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 
 from doubleloop.base import errors
 from doubleloop.db.context import Contexts
-from doubleloop.monitoring import model, model_signals, rules, window_profiles, windows
+from doubleloop.monitoring import model, model_signals, profile_signals, rules, windows
 from doubleloop.specs.kinds import monitors as specs
 from doubleloop.statistics import attribution, movements, schema, signals
 
@@ -42,13 +42,15 @@ def _one(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
         return model.SignalResult(name, signal.type, "not_checked", error.what)
 
 
-def _default(kind: str) -> dict[str, dict[str, float | None]]:
+def default(kind: str) -> dict[str, dict[str, float | None]]:
     chosen = next(each for each in specs.DEFAULT_SIGNALS.values() if each["type"] == kind)
     found: dict[str, dict[str, float | None]] = chosen["metric_thresholds"]
     return found
 
 
 def _data_drift(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
+    if profile_signals.serve_drift(task, signal):
+        return profile_signals.drift(task, name, signal, default(signal.type))
     reference, current, columns = windows.pair(task, signal, windows.inputs)
     return _compare(
         name, signal, windows.segment(reference, signal), windows.segment(current, signal), columns, "data_drift"
@@ -56,52 +58,20 @@ def _data_drift(task: windows.Task, name: str, signal: Any) -> model.SignalResul
 
 
 def _data_quality(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
-    reference = signal.reference_data
-    named = reference is not None and reference.input_data is not None and windows.is_asset(reference)
-    production = signal.production_data
-    logged = production is None or production.input_data is None or not windows.is_asset(production)
-    if named and logged and not hasattr(signal.features, "top_n_feature_importance"):
-        return _quality_of_profiles(task, name, signal)
+    if profile_signals.serve(signal):
+        return profile_signals.quality(task, name, signal, default(signal.type))
     before, after, columns = windows.pair(task, signal, windows.inputs)
     return _compare(name, signal, before, after, columns, "data_quality")
 
 
-def _quality_of_profiles(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
-    """Rates are counts, which profiles keep: no row of a file that was profiled before is read again."""
-    known = window_profiles.reference(task, signal.reference_data, signal.feature_type_override)
-    window = rules.production_window(signal.production_data, task.schedule.trigger, task.run.as_of)
-    found, shared = window_profiles.of_log(task, window, known)
-    if not found.rows or not known.rows:
-        side = "reference" if found.rows else "production"
-        return model.SignalResult(name, signal.type, "not_checked", f"the {side} window has no rows", known.rows,
-                                  found.rows)  # fmt: skip
-    limits = rules.thresholds(signal.metric_thresholds, _default("data_quality"))
-    wanted = signal.features if isinstance(signal.features, list) else shared
-    unknown = [each for each in wanted if each not in known.columns]
-    if unknown:
-        raise errors.InvalidInput(f"features names {', '.join(map(repr, unknown))}, which the data does not have")
-    metrics = tuple(
-        rules.measured(signals.evaluate(metric, known.columns[each], found.columns[each]), threshold)
-        for each in wanted
-        for metric, threshold in limits.get(known.columns[each].kind.value, {}).items()
-    )
-    return windows.result(name, signal.type, signal, metrics, known.rows, found.rows, ())
-
-
 def _prediction_drift(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
+    known = windows.kinds_of_answers(task)
+    if profile_signals.serve_drift(task, signal):
+        return profile_signals.drift(task, name, signal, default(signal.type), known)
     reference, current, columns = windows.pair(task, signal, windows.outputs)
     if windows.PREDICTION in current.columns and windows.PREDICTION not in reference.columns:
         # Training data holds no predictions: what the model was trained to say stands for them.
-        source = columns and (columns.prediction or columns.target_column)
-        if not source or source not in reference.columns:
-            raise errors.InvalidInput(
-                "The reference data has no predictions",
-                cure="Name data_column_names.prediction or target_column of the reference data.",
-            )
-        reference = reference.select(pl.col(source).alias(windows.PREDICTION))
-    target = task.schedule.create_monitor.monitoring_target
-    # Counts and prices are whole numbers of few values, yet a regression's answers are numbers, never categories.
-    known = {windows.PREDICTION: "numerical"} if target and target.ml_task == "regression" else {}
+        reference = windows.predicted(reference, profile_signals.answers(columns))
     return _compare(name, signal, reference, current, None, "prediction_drift", known)
 
 
@@ -130,7 +100,7 @@ def _compare(
         side = "production" if current.is_empty() else "reference"
         return model.SignalResult(name, kind, "not_checked", f"the {side} window has no rows", reference.height,
                                   current.height)  # fmt: skip
-    limits = rules.thresholds(signal.metric_thresholds, _default(kind))
+    limits = rules.thresholds(signal.metric_thresholds, default(kind))
     features = _features(signal, reference, current, columns)
     overrides = {**(known or {}), **signal.feature_type_override}
     found = signals.evaluate_table(

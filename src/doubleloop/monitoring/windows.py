@@ -53,6 +53,16 @@ def outputs(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def predicted(reference: pl.DataFrame, source: str) -> pl.DataFrame:
+    """The column that stands for the predictions of reference data, under their name. Raises InvalidInput."""
+    if source not in reference.columns:
+        raise errors.InvalidInput(
+            "The reference data has no predictions",
+            cure="Name data_column_names.prediction or target_column of the reference data.",
+        )
+    return reference.select(pl.col(source).alias(PREDICTION))
+
+
 def table(task: Task, signal_data: Any) -> pl.DataFrame:
     """A data asset that the file names as reference or production data."""
     return read(task, content(task, signal_data))
@@ -125,6 +135,12 @@ def ml_task(task: Task) -> str:
     """What the file says that the model does, regression when it says nothing."""
     target = task.schedule.create_monitor.monitoring_target
     return str(target.ml_task) if target and target.ml_task else "regression"
+
+
+def kinds_of_answers(task: Task) -> dict[str, str]:
+    """Counts and prices are whole numbers of few values, yet a regression's answers are numbers, never categories."""
+    target = task.schedule.create_monitor.monitoring_target
+    return {PREDICTION: "numerical"} if target and target.ml_task == "regression" else {}
 
 
 def result(

@@ -75,6 +75,20 @@ class Quantiles:
         weights = np.exp2(self.levels.astype(np.float64))
         return float(weights[self.values <= place].sum() / weights.sum()) if len(weights) else math.nan
 
+    def apart(self, other: Quantiles) -> float:
+        """The earth mover's distance of what both stand for; neither may be of nothing. Exact where both hold every
+        value; otherwise off by no more than the error of the ranks times the range of the values, on either side."""
+        places = np.sort(np.concatenate([self.values, other.values]))
+        one, two = (side._reached(places[:-1]) for side in (self, other))
+        return float((np.abs(one - two) * np.diff(places)).sum())
+
+    def _reached(self, places: columns.Floats) -> columns.Floats:
+        """Share of all values at or below each of the places."""
+        order = np.argsort(self.values, kind="stable")
+        reached = np.concatenate([[0.0], np.cumsum(np.exp2(self.levels[order].astype(np.float64)))])
+        found: columns.Floats = reached[np.searchsorted(self.values[order], places, side="right")] / reached[-1]
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         return {"values": self.values.tolist(), "levels": self.levels.tolist()}
 
