@@ -3,12 +3,16 @@ the inner loop and starts nothing."""
 
 from __future__ import annotations
 
+import base64
+import io
 import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "monitoring"))
 
@@ -18,6 +22,7 @@ from doubleloop.automation import commands as rules
 from doubleloop.automation import labels, loop, telling, workflows
 from doubleloop.base import clock, errors
 from doubleloop.catalog import queries as catalog
+from doubleloop.data import commands as data
 from doubleloop.durable.fake import EagerEngine
 from doubleloop.environments import commands as environments
 from doubleloop.events import commands as events
@@ -25,6 +30,7 @@ from doubleloop.events import queries as facts
 from doubleloop.identity import commands as identity
 from doubleloop.identity import model as identities
 from doubleloop.labeling import commands, model, queries, sources, training
+from doubleloop.recipes.vision import reading
 from doubleloop.releases import commands as releases
 from doubleloop.specs import documents
 
@@ -273,3 +279,36 @@ def test_the_default_of_language_opens_a_project_in_the_first_workspace(watch: W
         assert opened.startswith(f"labelling project {found.name} in staging")
         assert [each.name for each in commands.spec_of(found).labels] == ["ham", "spam"]
         assert (found.output, found.items) == ("mails-labels-labelled", 25)  # of seven days
+
+
+def test_images_that_were_sent_as_bytes_are_labelled_and_what_is_exported_can_be_trained_on(
+    house: Any, tmp_path: Path
+) -> None:
+    def picture(light: int) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(np.full((9, 9), light, dtype=np.uint8)).save(file, "PNG")
+        return file.getvalue()
+
+    watch, now = Watch(house), [picture(30), picture(31), picture(240)]
+    before = [picture(light) for light in range(20, 40)]
+    watch.answered({"image": before}, ["dark"] * 20, start=NOW - timedelta(hours=40))
+    shares = {"out.probabilities": [[0.9, 0.1], [0.5, 0.5], [0.8, 0.2]]}
+    watch.answered({"image": now}, ["dark", "dark", "dark"], start=NOW - timedelta(hours=2), more=shares)
+    (tmp_path / "lights.yml").write_text(
+        "{$schema: doubleloop/labeling, name: lights, task: image_classification, labels: [dark, light], "
+        "data: 'azureml:lights-seen', output: lights-labelled, export: csv}"
+    )
+    put(house, "lights.yml", folder=str(tmp_path))
+    happens(house)
+    (found,) = projects(house)
+    assert found.opened_by["sampled"] == {"uncertainty": "probabilities", "drift": "what is told of image"}
+    for number in (1, 2):
+        with house.write("ada", "dev") as ctx:
+            commands.label(ctx, found.name, number, "light")
+    happens(house, kind="none")
+    with house.read("ada", "dev") as ctx:
+        reference = catalog.resolve(ctx, "data", "azureml:lights-labelled@latest").spec["reference"]
+    data.materialise(house.contexts, reference, tmp_path / "labels.csv")
+    learnt = reading.examples("", str(tmp_path / "labels.csv"), reading.Columns())
+    assert [each.label for each in learnt] == ["light", "light"]
+    assert {base64.b64decode(each.content) for each in learnt} == {now[1], now[2]}, "least sure, and most moved"

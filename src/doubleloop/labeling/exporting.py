@@ -57,11 +57,13 @@ def files(spec: Labeling, labelled: Sequence[Labelled], table: pl.DataFrame | No
 
 
 def _table(labelled: Sequence[Labelled], table: pl.DataFrame | None, *, as_text: bool) -> pl.DataFrame:
-    """The labelled rows with the columns that the data has, or the paths of images; ``label`` is the last."""
+    """The labelled rows with the columns that the data has (bytes as base64), or the paths of images; ``label`` is the
+    last."""
     if table is None:
         kept = pl.DataFrame({"path": [each.item.path for each in labelled]}, schema={"path": pl.String})
     else:
         kept = table[[each.item.row for each in labelled]].drop(LABEL, strict=False)
+    kept = kept.with_columns(pl.col(pl.Binary).bin.encode("base64"))  # images, as text holds them
     if not as_text:
         return kept
     nested = [name for name, kind in kept.schema.items() if kind.is_nested()]

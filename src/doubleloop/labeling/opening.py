@@ -133,7 +133,7 @@ def _body(like: Template, rows: pl.DataFrame, name: str) -> dict[str, Any]:
             body.pop(left, None)
         body["name"] = name
         if body.get("column") not in _names(rows, "in."):
-            body["column"] = _content_column(rows)
+            body["column"] = _content_column(rows, body["task"])
         return body
     seen = rows[f"out.{PREDICTION}"].cast(pl.String, strict=False).drop_nulls().unique().sort().to_list() if (
         f"out.{PREDICTION}" in rows.columns
@@ -144,17 +144,18 @@ def _body(like: Template, rows: pl.DataFrame, name: str) -> dict[str, Any]:
             cure="Write the labels in a file: `open_labeling: {project: project.yml}`.",
         )
     return {
-        "name": name, "task": like.task, "labels": [{"name": each} for each in seen], "column": _content_column(rows),
+        "name": name, "task": like.task, "labels": [{"name": each} for each in seen], "column": _content_column(rows, str(like.task)),
         "output": f"{like.name}-labelled",
     }  # fmt: skip
 
 
-def _content_column(rows: pl.DataFrame) -> str:
-    """The only column of requests that holds text: a text, or an image as base64."""
-    held = [name for name in _names(rows, "in.") if rows.schema[f"in.{name}"] == pl.String]
+def _content_column(rows: pl.DataFrame, task: str) -> str:
+    """The only column of requests that people can look at: a text, or an image, as bytes or base64."""
+    kinds = (pl.String, pl.Binary) if task in OF_IMAGES else (pl.String,)
+    held = [name for name in _names(rows, "in.") if rows.schema[f"in.{name}"] in kinds]
     if len(held) != 1:
         raise errors.InvalidInput(
-            f"The requests have {len(held)} columns of text ({', '.join(held) or 'none'}), and people look at one",
+            f"The requests have {len(held)} columns of {'images' if task in OF_IMAGES else 'text'} ({', '.join(held) or 'none'}), and people look at one",
             cure="Name it in a file: `open_labeling: {project: project.yml}` with `column`.",
         )
     return held[0]
@@ -166,9 +167,9 @@ def _choose(
     """Numbers of rows, and by criterion what it was measured in, or why it was not."""
     orders: list[list[int]] = []
     told: dict[str, str] = {}
-    fresh = rows.with_row_index("__row").filter(
-        pl.col(f"in.{column}").is_not_null(), pl.col(f"in.{column}").cast(pl.String) != ""
-    ).unique(f"in.{column}", keep="first", maintain_order=True)  # fmt: skip
+    held = pl.col(f"in.{column}")
+    filled = held.bin.size() > 0 if rows.schema[f"in.{column}"] == pl.Binary else held.cast(pl.String) != ""
+    fresh = rows.with_row_index("__row").filter(held.is_not_null(), filled).unique(f"in.{column}", keep="first", maintain_order=True)  # fmt: skip
     numbers = fresh["__row"].to_list()
     for criterion in wanted.by:
         try:

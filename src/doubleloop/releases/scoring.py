@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shlex
 import shutil
@@ -83,6 +84,8 @@ def wire(rows: pl.DataFrame, signature: dict[str, Any] | None) -> dict[str, Any]
 def _plain(value: Any) -> Any:
     if isinstance(value, date | datetime):
         return value.isoformat()
+    if isinstance(value, bytes):  # an image
+        return base64.b64encode(value).decode()
     if isinstance(value, float) and value - value != 0:
         return None
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
