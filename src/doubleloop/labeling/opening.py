@@ -144,8 +144,8 @@ def _body(like: Template, rows: pl.DataFrame, name: str) -> dict[str, Any]:
             cure="Write the labels in a file: `open_labeling: {project: project.yml}`.",
         )
     return {
-        "name": name, "task": like.task, "labels": [{"name": each} for each in seen], "column": _content_column(rows, str(like.task)),
-        "output": f"{like.name}-labelled",
+        "name": name, "task": like.task, "labels": [{"name": each} for each in seen],
+        "column": _content_column(rows, str(like.task)), "output": f"{like.name}-labelled",
     }  # fmt: skip
 
 
@@ -154,8 +154,9 @@ def _content_column(rows: pl.DataFrame, task: str) -> str:
     kinds = (pl.String, pl.Binary) if task in OF_IMAGES else (pl.String,)
     held = [name for name in _names(rows, "in.") if rows.schema[f"in.{name}"] in kinds]
     if len(held) != 1:
+        what = "images" if task in OF_IMAGES else "text"
         raise errors.InvalidInput(
-            f"The requests have {len(held)} columns of {'images' if task in OF_IMAGES else 'text'} ({', '.join(held) or 'none'}), and people look at one",
+            f"The requests have {len(held)} columns of {what} ({', '.join(held) or 'none'}), and people look at one",
             cure="Name it in a file: `open_labeling: {project: project.yml}` with `column`.",
         )
     return held[0]
@@ -169,7 +170,8 @@ def _choose(
     told: dict[str, str] = {}
     held = pl.col(f"in.{column}")
     filled = held.bin.size() > 0 if rows.schema[f"in.{column}"] == pl.Binary else held.cast(pl.String) != ""
-    fresh = rows.with_row_index("__row").filter(held.is_not_null(), filled).unique(f"in.{column}", keep="first", maintain_order=True)  # fmt: skip
+    fresh = rows.with_row_index("__row").filter(held.is_not_null(), filled)
+    fresh = fresh.unique(f"in.{column}", keep="first", maintain_order=True)
     numbers = fresh["__row"].to_list()
     for criterion in wanted.by:
         try:
