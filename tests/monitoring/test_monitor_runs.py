@@ -59,6 +59,9 @@ class Log:
         )  # fmt: skip
         return name
 
+    def log_files(self, workspace: str, endpoint: str, **window: Any) -> list[Any]:
+        return []  # frames, no files: never too many to read
+
     def inferences(self, workspace: str, endpoint: str, **window: Any) -> pl.DataFrame:
         schema = {"request_id": pl.String, "row": pl.Int64, "time": pl.Datetime("us", "UTC"), "deployment": pl.String,
                   "status": pl.Int64, "in.x": pl.Float64, "out.prediction": pl.Float64}  # fmt: skip
