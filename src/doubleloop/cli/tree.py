@@ -32,6 +32,7 @@ ENTRIES: dict[str, Entry] = {
     "down": Entry("Start", "running", "down", "Stop them."),
     "status": Entry("Start", "running", "status", "What runs here, and how it does."),
     "demo": Entry("Start", "running", "demo", "Play a model's whole life on real data."),
+    "init": Entry("Start", "projects", "init", "Write a project that runs as it is."),
     "login": Entry("Start", "access", "login", "Log in to a server and remember it."),
     "logout": Entry("Start", "access", "logout", "Forget the login."),
     "plan": Entry("Set up", "setup", "plan", "Show what a setup file would change."),
