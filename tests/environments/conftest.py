@@ -27,7 +27,10 @@ class Index:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}/simple"
 
-    def add(self, name: str, version: str, needs: tuple[str, ...] = (), python: str = ">=3.7") -> None:
+    def add(
+        self, name: str, version: str, needs: tuple[str, ...] = (), python: str = ">=3.7", modules: tuple[str, ...] = ()
+    ) -> None:
+        """A wheel of the module ``name``, and of further ones; that with an exclamation mark is no Python."""
         info = f"{name}-{version}.dist-info"
         metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Python: {python}\n"
         files = {
@@ -35,6 +38,7 @@ class Index:
             f"{info}/METADATA": metadata + "".join(f"Requires-Dist: {need}\n" for need in needs),
             f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         }
+        files |= {f"{each.rstrip('!')}.py": "x = 1\n" if each[-1] != "!" else "x = = 1\n" for each in modules}
         files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
         with zipfile.ZipFile(self.folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
             for path, text in files.items():

@@ -25,7 +25,7 @@ MINOR = "{}.{}".format(*sys.version_info[:2])
 
 @pytest.fixture
 def lock(index: Any) -> model.Lock:
-    index.add("alpha", "1.0")
+    index.add("alpha", "1.0", modules=("alphas/tested", "alphas/tests/test_alphas", "alphas/broken!"))
     return model.Lock(MINOR, ("alpha==1.0", "pip==25.0", "setuptools==80.9.0"), "linux-x86_64")
 
 
@@ -44,8 +44,10 @@ def python(built: model.Built, code: str) -> str:
 def test_the_environment_has_the_packages_and_the_python_of_its_lock(build: Any, lock: model.Lock) -> None:
     said: list[str] = []
     built = build(lock, said.append)
-    found = list(built.path.glob(f"lib/python*/site-packages/__pycache__/alpha.{sys.implementation.cache_tag}.pyc"))
-    assert len(found) == 1, "its packages are not compiled"
+    (packages,) = built.path.glob("lib/python*/site-packages")
+    compiled = {file.relative_to(packages).parent.parent / file.name.split(".")[0] for file in packages.rglob("*.pyc")}
+    assert {Path("alpha"), Path("alphas/tested")} <= compiled, "its packages are not compiled"
+    assert not any("tests" in file.parts for file in compiled)
     assert python(built, "import alpha, sys; print(alpha.VERSION, *sys.version_info[:2])") == "1.0 " + MINOR.replace(
         ".", " "
     )

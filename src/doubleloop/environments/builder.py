@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from doubleloop.base import errors
-from doubleloop.environments import installer, interpreters, model, rules
+from doubleloop.environments import bytecode, installer, interpreters, model, rules
 
 _MARKER = "doubleloop.json"
 _CHECK_TIMEOUT_S = 120
@@ -129,11 +129,12 @@ def _install(
         (folder / "requirements.txt").write_text(pins)
         make = ["venv", str(path), "--python", str(python.path), "--no-project"]
         fill = ["pip", "sync", "requirements.txt", "--python", str(_python(path))]
-        # Compiled once here: scorers and checks keep no bytecode, and would each compile all they import.
-        fill += ["--index-strategy", "unsafe-best-match", "--allow-empty-requirements", "--compile-bytecode"]
+        fill += ["--index-strategy", "unsafe-best-match", "--allow-empty-requirements"]
         try:
             for arguments in (make, fill):
                 installer.run(arguments, folder=folder, cache=uv_cache, progress=progress, keep_open=[held])
+            for packages in path.glob("lib/python*/site-packages"):
+                bytecode.compile_packages(_python(path), packages, [held])
         except installer.Refused as refused:
             raise _explain(refused, lock) from refused
     _check(path)

@@ -59,7 +59,7 @@ def run(
     if cache:
         argv += ["--cache-dir", str(cache)]
     running = subprocess.Popen(
-        argv, cwd=folder, env=_env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        argv, cwd=folder, env=environ(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, errors="replace", pass_fds=tuple(keep_open),
     )  # fmt: skip
     said: list[str] = []
@@ -90,7 +90,7 @@ def _listen(running: subprocess.Popen[str], said: list[str], progress: Progress 
             progress(line.rstrip())
 
 
-def _env() -> dict[str, str]:
+def environ() -> dict[str, str]:
     """Without another word torch is the build for this machine: that without CUDA where there is no such card."""
     found = {
         name: value

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from doubleloop.environments import installer, rules
+from doubleloop.environments import bytecode, installer, rules
 from doubleloop.gateway import paths
 from doubleloop.scorer import kit
 
@@ -59,8 +59,9 @@ def _install(path: Path, python: Path, progress: installer.Progress, uv_cache: P
     beside = Path(tempfile.mkdtemp(prefix=".new-", dir=path.parent))
     try:
         arguments = ["pip", "install", "--python", str(python), "--target", str(beside), "--no-deps"]
-        arguments += ["--only-binary", ":all:", "--require-hashes", "--requirement", kit.PINS, "--compile-bytecode"]
+        arguments += ["--only-binary", ":all:", "--require-hashes", "--requirement", kit.PINS]
         installer.run(arguments, folder=beside, cache=uv_cache, progress=progress, timeout_s=TIMEOUT_S)
+        bytecode.compile_packages(python, beside)
         beside.chmod(0o755)
         with contextlib.suppress(OSError):  # another was quicker
             os.rename(beside, path)
