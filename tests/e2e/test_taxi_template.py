@@ -123,7 +123,7 @@ def split(template: Path, folder: Path) -> None:
 
 
 def test_the_template_runs_unmodified_from_environment_to_production(
-    installation: Installation, template: Path, tmp_path: Path
+    template: Path, installation: Installation, tmp_path: Path
 ) -> None:
     doubleloop, before = installation, digests(template)
     train, online = template / "mlops/azureml/train", template / "mlops/azureml/deploy/online"

@@ -170,16 +170,16 @@ def test_uv_and_the_builds_it_starts_do_not_see_our_secrets(
     resolve: Resolve, index: Any, conda_file: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOUBLELOOP_DATABASE_URL", "postgresql://user:pw@host/db")
-    assert "DOUBLELOOP_DATABASE_URL" not in installer._env()
-    assert "PATH" in installer._env()
+    assert "DOUBLELOOP_DATABASE_URL" not in installer.environ()
+    assert "PATH" in installer.environ()
 
 
 def test_torch_is_the_build_for_this_machine_unless_indexes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in installer._INDEXES:
         monkeypatch.delenv(name, raising=False)
-    assert installer._env()["UV_TORCH_BACKEND"] == "auto"
+    assert installer.environ()["UV_TORCH_BACKEND"] == "auto"
     monkeypatch.setenv("UV_FIND_LINKS", "/wheels")
-    assert "UV_TORCH_BACKEND" not in installer._env()
+    assert "UV_TORCH_BACKEND" not in installer.environ()
 
 
 def test_every_interpreter_that_is_found_is_what_it_says() -> None:

@@ -34,6 +34,8 @@ ONE_THREAD = (
     "VECLIB_MAXIMUM_THREADS",
 )
 PR_SET_PDEATHSIG = 1
+# What is imported lives for ever: to look for garbage among it as often as usual is a tenth of what loading takes.
+GARBAGE_WHILE_LOADING = 50_000
 # Requests that are scored together at most.
 MOST_REQUESTS = 64
 MOST_ROWS = 1000
@@ -66,6 +68,8 @@ def main(arguments: List[str]) -> int:
 
 def _serve(connection: wire.Connection, spec: Dict[str, Any]) -> int:
     connection.send({"op": "hello", "token": spec.get("token", ""), "pid": os.getpid()})
+    usual = gc.get_threshold()
+    gc.set_threshold(GARBAGE_WHILE_LOADING, *usual[1:])
     try:
         if spec["kind"] == "script":
             collecting.start(spec.get("collections"), os.getcwd(), connection.send)
@@ -79,6 +83,7 @@ def _serve(connection: wire.Connection, spec: Dict[str, Any]) -> int:
     description["python"] = platform.python_version()
     # A collection that walks over all that the model's libraries hold would keep requests waiting.
     gc.freeze()
+    gc.set_threshold(*usual)
     connection.send({"op": "ready", "description": description})
     _answer(connection, model, spec.get("token", ""))
     return 0
