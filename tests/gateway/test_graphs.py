@@ -12,7 +12,7 @@ import pytest
 from gateway_harness import Gateway, deployment, endpoint
 
 from doubleloop.scorer import answers, joining, mlflow_model
-from doubleloop.scorer.plans import graphs, guarded
+from doubleloop.scorer.plans import comparing, graphs
 
 IMAGES = numpy.random.default_rng(5).normal(size=(3, 1, 3, 4)).astype(numpy.float32)
 # How it is saved, what it is asked, and whether its rows stand alone.
@@ -67,8 +67,8 @@ def test_requests_together_get_what_they_get_alone(name: str, tmp_path: Path) ->
     assert found is not None
     for part, each in zip(found, (body, first), strict=True):
         got, expected = (
-            guarded.arrays(part),
-            guarded.arrays(model.predict({"rows": rows(name, each), "input": each}, b"")),
+            comparing.arrays(part),
+            comparing.arrays(model.predict({"rows": rows(name, each), "input": each}, b"")),
         )
         assert got.keys() == expected.keys()
         for output, values in expected.items():

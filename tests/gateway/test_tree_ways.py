@@ -85,7 +85,7 @@ def test_a_way_says_what_scikit_learn_says(name: str, way: str, only: Any) -> No
     assert made.told is not None and ("not_" + way not in made.told or "levels" in made.told["not_bits"])
     expected = getattr(model, method)(rows)
     for given in (rows, numpy.asfortranarray(rows), rows[:1], rows[:13]):
-        numpy.testing.assert_array_equal(made.run(given), expected[: len(given)])
+        numpy.testing.assert_array_equal(made.step.run(given), expected[: len(given)])
 
 
 def grown(name: str) -> trees.Trees:

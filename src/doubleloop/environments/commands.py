@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -118,6 +119,9 @@ def serving_kit(contexts: Contexts, prepared: Prepared, progress: Callable[[str]
     settings = contexts.port(Settings)
     cache = Path(settings.uv_cache) if settings.uv_cache else None
     kits.ensure(settings.home, prepared.lock.python, prepared.python, progress, cache)
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if own != prepared.lock.python:  # the gateway answers by plans of trees itself
+        kits.ensure(settings.home, own, Path(sys.executable), progress, cache)
 
 
 def keep_lock(ctx: Ctx, lock: model.Lock, bundle: str) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from doubleloop.gateway import checkers, counting, desired, masks, paths, pool, records, wal
+from doubleloop.base import errors
+from doubleloop.gateway import checkers, counting, desired, masks, near, paths, pool, records, signatures, wal
 from doubleloop.gateway import limits as limit
+
+logger = logging.getLogger(__name__)
 
 # Requests that a scorer is sent before it has answered, if it can score them together.
 AHEAD = 32
@@ -33,6 +38,9 @@ class Answering:
         self.contract: checkers.Contract | None = None
         self.counts = counting.Counts()
         self.log: wal.Log | None = None
+        self.near: near.Near | None = None
+        self._nearing: asyncio.Task[None] | None = None
+        self._near_told: dict[str, Any] | None = None
         self._place = place
         self._masker = masks.Masker(place.home, deployment.collect)
         self.pool = pool.Pool(
@@ -48,8 +56,54 @@ class Answering:
         if self.contract is None:
             self.contract = checkers.contract(self.deployment, description)
             self.log = self._new_log()
-        self.description = description
+        self._described(description)
         self.pool.ahead = AHEAD if description.get("together") else 1
+        plan = description.get("plan") or {}
+        file = (plan.get("portable") or {}).get("file")
+        if description.get("together") and plan.get("used") and file and self._nearing is None:
+            self._nearing = asyncio.create_task(self._come_near(file))
+
+    def _described(self, description: Mapping[str, Any]) -> None:
+        """``plan.near`` says how many rows are answered by the plan in the gateway itself, or why none are."""
+        plan = description.get("plan")
+        if plan and plan.get("used") and self._near_told is not None:
+            description = {**description, "plan": {**plan, "near": self._near_told}}
+        self.description = description
+
+    async def _come_near(self, file: str) -> None:
+        try:
+            self.near = await asyncio.to_thread(near.load, self._place.home, file)
+            self.near.batched = self.counts.batched
+            self._near_told = {"rows": self.near.rows}
+        except errors.DoubleloopError as error:
+            logger.info("%s/%s %s: scorers answer: %s", self.workspace, self.endpoint, self.name, error)
+            self._near_told = {"rows": 0, "why": str(error)}
+        assert self.description is not None
+        self._described(self.description)
+        self.changed()
+
+    def changed(self) -> None:
+        """Something that is told of it is another than before."""
+
+    def give_up_near(self) -> None:
+        """The plan was wrong: scorers answer everything from now on."""
+        if self._nearing is not None:
+            self._nearing.cancel()
+        self.near = None
+
+    async def nearby(self, checked: signatures.Checked) -> bytes | None:
+        """The answer of the plan, if it is at hand and covers these rows; now and then a scorer is asked whether its
+        model says the same."""
+        plan = self.near
+        if plan is None or checked.rows > plan.rows or "params" in checked.header:
+            return None
+        found = await plan.answer(checked.value, checked.rows, "missing" in checked.header)
+        if found is None:
+            return None
+        self.counts.waited(0.0)
+        if plan.review_due():
+            self.pool.ask_review({"rows": checked.rows, "input": checked.value}, found)
+        return found
 
     def adjust(self, deployment: desired.Deployment) -> None:
         """Takes over settings that need no new process: times, queue, collecting, names."""

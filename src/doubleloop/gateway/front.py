@@ -6,8 +6,8 @@ sockets, and the limits. It ends when the first process does.
 Questions that it answers: ``expect`` (a scorer will connect: to which deployment it belongs, and what that is),
 ``joined`` (answered when it has), ``state`` (routes, and which deployment serves each), ``open`` (begin to accept),
 ``retire`` (use a scorer no more), ``let_go`` (of a deployment: answered when it has nothing in flight), ``rotate``
-(hand over open logs), ``counts``, ``stop``. It is told to ``forget`` a deployment. It notes ``segment`` (a closed part
-of a log) and ``stuck`` (a scorer that does not answer), and asks for ``metrics``.
+(hand over open logs), ``counts``, ``stop``. It is told to ``forget`` a deployment, and to ``give_up_near`` a plan. It
+notes ``segment`` (a closed part of a log) and ``stuck`` (a scorer that does not answer), and asks for ``metrics``.
 """
 
 from __future__ import annotations
@@ -158,6 +158,9 @@ class Front:
             await self._let_go(message["running"])
         elif op == "forget":
             self._running.pop(message["running"], None)
+        elif op == "give_up_near":
+            if message["running"] in self._running:
+                self._running[message["running"]].give_up_near()
         elif op == "rotate":
             for log in self._logs():
                 log.rotate()

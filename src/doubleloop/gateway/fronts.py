@@ -133,6 +133,12 @@ class Fronts:
             if front.channel is not None:
                 front.channel.note("forget", running=number)
 
+    def give_up_near(self, number: int) -> None:
+        """No front answers by the deployment's plan any more."""
+        for front in self._fronts:
+            if front.channel is not None:
+                front.channel.note("give_up_near", running=number)
+
     async def rotate(self) -> None:
         """Every front hands over the logs that it has open."""
         await self._all("rotate")

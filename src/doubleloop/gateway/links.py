@@ -53,6 +53,10 @@ class Link:
         if self._transport is not None:
             self.write(wire.to_scorer({"op": "score", "id": number, **header}, body))
 
+    def review(self, header: dict[str, Any], body: bytes) -> None:
+        if self._transport is not None:
+            self.write(wire.to_scorer({"op": "review", **header}, body))
+
     def write(self, frame: bytes) -> None:
         """At the end of this turn of the loop, with the others of the turn: a write for each would cost more than the
         rest of a small request, and would wake the scorer for the first of those that it could score together."""

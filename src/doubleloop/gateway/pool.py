@@ -118,6 +118,13 @@ class Pool:
         finally:
             self._leave(job)
 
+    def ask_review(self, header: dict[str, Any], body: bytes) -> None:
+        """Have a scorer that has nothing to do compare an answer with its model's own; none is asked when all have."""
+        for scorer in self._scorers:
+            if not scorer.in_flight:
+                scorer.review(header, body)
+                return
+
     async def quiet(self) -> None:
         """Returns when nothing waits and nothing is being scored for a caller."""
         await self._quiet.wait()

@@ -70,6 +70,9 @@ class Running(answering.Answering):
     def start(self) -> None:
         self._resize()
 
+    def changed(self) -> None:
+        self._around.changed()
+
     def _resize(self) -> None:
         for number in range(self.instances):
             if number not in self._keepers:
@@ -139,6 +142,8 @@ class Running(answering.Answering):
         record = {"why": why, "difference": header.get("difference"), "at": clock.now().isoformat()}
         with contextlib.suppress(OSError):  # a full disk: the next scorer finds out by itself
             paths.disagreement(self._around.home, self.deployment.id).write_bytes(orjson.dumps(record))
+        self.give_up_near()
+        self._around.fronts.give_up_near(self.number)
         for scorer in self._scorers.values():
             scorer.give_up_plan(why)
         if self.description is not None:

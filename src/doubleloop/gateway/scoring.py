@@ -120,7 +120,9 @@ class _Attempt:
         if self._running.deployment.collect.inputs:
             self._inputs = orjson.dumps(checked.value)
         checked.header["input"] = checked.value
-        _, answer = await self._send(checked.header, b"")
+        answer = await self._running.nearby(checked)
+        if answer is None:
+            _, answer = await self._send(checked.header, b"")
         self._output = answer
         return messages.Response(200, answer if checked.azure else b'{"predictions":' + answer + b"}")
 

@@ -13,7 +13,8 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy
 
 from .plans.coded import Coded
-from .plans.guarded import Disagreement, Guarded, difference
+from .plans.comparing import Disagreement, difference
+from .plans.guarded import Guarded
 
 BLOCK_ROWS = 4096
 # Rows of a table that the model is asked about as well, and the share of the time that this may take beyond the first

@@ -6,13 +6,14 @@ import inspect
 import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from . import frames, joining, kit
+from . import frames, joining, kit, pickled
 
 # Wrappers of these flavours do nothing but hand the frame to the library, so calling them without MLflow's own
 # schema enforcement (which the gateway has done already, strictly) gives the same numbers.
 # What comes out of a row does not depend on the rows beside it, so requests may be scored together.
 GRAPHS = {"mlflow.onnx": "onnx", "mlflow.pytorch": "torch"}
 TOLD = ("task", "classes", "image")
+PORTABLE = "plan.npz"
 DIRECT = ("mlflow.sklearn", "mlflow.lightgbm", "mlflow.xgboost", "mlflow.catboost")
 
 
@@ -20,33 +21,48 @@ class MlflowModel:
     """``predict`` answers one request that the gateway has checked against the signature."""
 
     def __init__(self, spec: Dict[str, Any]) -> None:
-        import mlflow.pyfunc
-
-        folder = spec["model_dir"]
-        if not os.path.isfile(os.path.join(folder, "MLmodel")):
-            raise FileNotFoundError("%s has no MLmodel file, so it is not an MLflow model folder" % folder)
-        self._model = mlflow.pyfunc.load_model(folder, suppress_warnings=bool(spec.get("quiet")))
+        self._folder, self._quiet = spec["model_dir"], bool(spec.get("quiet"))
+        if not os.path.isfile(os.path.join(self._folder, "MLmodel")):
+            raise FileNotFoundError("%s has no MLmodel file, so it is not an MLflow model folder" % self._folder)
+        self._pyfunc = None  # type: Any
         kit.offer(spec.get("kits"))
-        own = _signature(self._model)
+        known = pickled.load(self._folder, spec.get("signature"))
+        own = known.signature if known is not None else _signature(self._model)
         self.signature = spec.get("signature") or own
         self._inputs = (self.signature or {}).get("inputs") or []  # type: List[Dict[str, Any]]
         self._tensor = frames.is_tensor(self._inputs)
         self._builder = frames.FrameBuilder(self._inputs) if self._inputs and not self._tensor else None
-        loader = getattr(self._model, "loader_module", None) or self._loader()
+        loader = "mlflow.sklearn" if known is not None else self._loader()
         # Only what was checked against the model's own signature may skip the model's own check.
-        same = own is not None and _essence(own["inputs"]) == _essence(self._inputs)
+        same = own is not None and pickled.same(own, {"inputs": self._inputs})
+        self._metadata = known.metadata if known is not None else getattr(self._model.metadata, "metadata", None)
+        self._raw = known.model if known is not None else _raw_model(self._model)
         self._direct = None
-        if loader in DIRECT and same and not self._tensor and frames.is_flat(self._inputs):
-            self._direct = getattr(self._model, "_predict_fn", None)
+        if known is not None:
+            self._method, self._direct = known.method, getattr(known.model, known.method)
+        else:
+            self._method = self._model.metadata.flavors.get("python_function", {}).get("predict_fn", "predict")
+            if loader in DIRECT and same and not self._tensor and frames.is_flat(self._inputs):
+                self._direct = getattr(self._model, "_predict_fn", None)
         self._texts = self._direct is not None and self._takes_texts()
         self._planned = self._plan(loader, same, spec) if spec.get("compile", True) else None
+        self._shared = self._share(str(spec.get("cache") or ""))
         self._unplanned = "" if spec.get("compile", True) else str(spec.get("why_not_compiled") or "compile: off")
         self._last = None  # type: Optional[Tuple[List[Any], int, Any]]
-        self._takes_params = "params" in inspect.signature(self._model.predict).parameters
         self.flavor = str(loader).split(".")[-1]
 
+    @property
+    def _model(self) -> Any:
+        """MLflow's own wrapper; imported and loaded when it is first needed."""
+        if self._pyfunc is None:
+            import mlflow.pyfunc
+
+            self._pyfunc = mlflow.pyfunc.load_model(self._folder, suppress_warnings=self._quiet)
+        return self._pyfunc
+
     def _loader(self) -> str:
-        return str(self._model.metadata.flavors.get("python_function", {}).get("loader_module", "pyfunc"))
+        found = getattr(self._model, "loader_module", None)
+        return str(found or self._model.metadata.flavors.get("python_function", {}).get("loader_module", "pyfunc"))
 
     def _plan(self, loader: str, same: bool, spec: Dict[str, Any]) -> Any:
         """The model with a plan beside it; None where there can be none."""
@@ -59,9 +75,19 @@ class MlflowModel:
             return self._shown(self._builder, str(spec.get("cache") or "")) if same and self._builder else None
         from .plans import guarded
 
-        raw = _raw_model(self._model)
-        method = self._model.metadata.flavors.get("python_function", {}).get("predict_fn", "predict")
-        return guarded.Guarded(raw, self._inputs, method, self._native)
+        return guarded.Guarded(self._raw, self._inputs, self._method, self._native)
+
+    def _share(self, folder: str) -> Dict[str, Any]:
+        """``file``: where the plan is written for others to run; or ``why`` it is not."""
+        if self._planned is None or not folder:
+            return {}
+        file = os.path.join(folder, PORTABLE)
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            return {"why": str(error)}
+        why = self._planned.write(file)
+        return {"why": why} if why else {"file": file}
 
     def _shown(self, builder: frames.FrameBuilder, cache: str) -> Any:
         """Of a model of a class of its own that shows its network."""
@@ -83,7 +109,7 @@ class MlflowModel:
             return False
         from .plans import texts
 
-        return texts.starts(_raw_model(self._model))
+        return texts.starts(self._raw)
 
     def _native(self, columns: Any, rows: int) -> Any:
         if self._texts:
@@ -102,18 +128,17 @@ class MlflowModel:
         """
         if self._direct is None:
             return self._planned is not None and self._planned.used and self._planned.together
-        return bool(getattr(_raw_model(self._model), "rows_stand_alone", True))
+        return bool(getattr(self._raw, "rows_stand_alone", True))
 
     @property
     def plan(self) -> Dict[str, Any]:
         """Whether a plan answers, and how it compared with the model; else why not."""
         if self._planned is not None:
-            found = self._planned.describe()  # type: Dict[str, Any]
-            return found
+            return {**self._planned.describe(), "portable": self._shared}
         return {"used": False, "why": self._unplanned or "no plan is made for models of this kind"}
 
     def describe(self) -> Dict[str, Any]:
-        raw = _raw_model(self._model)
+        raw = self._raw
         names = getattr(raw, "feature_names_in_", None)
         count = getattr(raw, "n_features_in_", None)
         return {
@@ -129,7 +154,7 @@ class MlflowModel:
 
     def _told(self) -> Dict[str, Any]:
         """What the model's author says of it in the metadata: the task, its classes, the column that takes images."""
-        found = getattr(self._model.metadata, "metadata", None)
+        found = self._metadata
         return {name: found[name] for name in TOLD if name in found} if isinstance(found, dict) else {}
 
     def predict(self, header: Dict[str, Any], body: bytes = b"", native: bool = False) -> Any:
@@ -147,7 +172,7 @@ class MlflowModel:
             data = self._builder.build(value, header["rows"], fill=self._direct is not None)
         else:
             data = frames.unsigned(value, header.get("names"))
-        if params is not None and self._takes_params:
+        if params is not None and "params" in inspect.signature(self._model.predict).parameters:
             return self._model.predict(data, params=params)
         return self._model.predict(data)
 
@@ -171,6 +196,13 @@ class MlflowModel:
             return None
         (columns, rows, found), self._last = self._last, None
         wrong = self._planned.review(columns, rows, found)  # type: Optional[Dict[str, Any]]
+        return wrong
+
+    def review_of(self, columns: List[Any], rows: int, answer: Any) -> Optional[Dict[str, Any]]:
+        """The same for an answer that another process gave by the plan."""
+        if self._planned is None:  # it was given up, which that process has not heard
+            return {"why": self._unplanned, "difference": None}
+        wrong = self._planned.review(columns, rows, answer)  # type: Optional[Dict[str, Any]]
         return wrong
 
     def of_frame(self, frame: Any) -> Any:
@@ -202,10 +234,6 @@ class MlflowModel:
             return {**self.plan, "agrees": None, "rows": 0}
         wrong = self._planned.compare(columns, rows)
         return {**self.plan, "agrees": wrong is None, "rows": rows, "why": wrong or ""}
-
-
-def _essence(specs: List[Dict[str, Any]]) -> List[Any]:
-    return [(spec.get("name"), spec.get("type"), spec.get("required", True)) for spec in specs]
 
 
 def _raw_model(model: Any) -> Any:

@@ -5,7 +5,8 @@ ms; the body is the result as JSON), ``pong``, ``collected`` (collection, correl
 records), ``disagreed`` (why, difference: a plan and its model gave different answers, and the model answers from now
 on). Frames from it: ``score`` (id, rows, ...; ``input``: what the model is given, ``missing``: a value of it is not
 there, ``alone``: with no other), ``cancel`` (id: drop it if it has not begun; ``answer``: and say so), ``native`` (why:
-use the plan no more), ``join`` (socket: answer the process that listens there, too), ``ping``, ``stop``.
+use the plan no more), ``review`` (rows, ``input``; the body is what another process answered by the plan: compare it
+with the model when there is time), ``join`` (socket: answer the process that listens there, too), ``ping``, ``stop``.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ def _answer(first: wire.Connection, model: Any, token: str = "") -> None:
     Before each request the sockets are emptied, so that a cancel overtakes the request it cancels."""
     connections = wire.Connections(first)
     queue = collections.deque()  # type: collections.deque[Request]
+    given = None  # type: Any
     while True:
         for connection, (header, body) in connections.receive(wait=not queue):
             op = header.get("op")
@@ -113,6 +115,8 @@ def _answer(first: wire.Connection, model: Any, token: str = "") -> None:
                 connection.send({"op": "pong"})
             elif op == "stop":
                 return
+            elif op == "review":
+                given = header, body
             elif op == "native":
                 getattr(model, "give_up_plan", lambda why: None)(header["why"])
             elif op == "join":
@@ -120,9 +124,10 @@ def _answer(first: wire.Connection, model: Any, token: str = "") -> None:
         if queue:
             _send(connections, _score_some(model, queue))
             if not queue:
-                wrong = _review(model)
-                if wrong is not None:
-                    first.send({"op": "disagreed", **wrong})
+                _tell(first, _review(model))
+        elif given is not None:
+            _tell(first, _review_of(model, *given))
+            given = None
 
 
 def _join(connections: wire.Connections, path: str, token: str) -> None:
@@ -210,6 +215,17 @@ def _answered(request: Request, result: Any, took: float) -> Scored:
 
 def _review(model: Any) -> Any:
     return model.review() if hasattr(model, "review") else None
+
+
+def _review_of(model: Any, header: Dict[str, Any], body: bytes) -> Any:
+    if not hasattr(model, "review_of"):
+        return None
+    return model.review_of(header["input"], header["rows"], json.loads(body.decode("utf-8")))
+
+
+def _tell(connection: wire.Connection, wrong: Any) -> None:
+    if wrong is not None:
+        connection.send({"op": "disagreed", **wrong})
 
 
 def _score(model: Any, connection: wire.Connection, header: Dict[str, Any], body: bytes) -> Scored:

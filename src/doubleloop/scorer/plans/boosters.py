@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 import numpy
 
-from . import trees, ways
+from . import ensembles, finishes, trees
+from .steps import Step
 
 # Objectives whose answers are the sums themselves.
 PLAIN = ("regression", "regression_l1", "huber", "fair", "quantile", "mape")
 BINARY = re.compile(r"^binary sigmoid:([0-9.eE+-]+)$")
 
 
-def lightgbm(booster: Any) -> Optional[Any]:
-    """``run`` and ``told`` as of ``ensembles.Answers``, for what ``Booster.predict`` answers; None where the library
-    has the only way: of categories, linear trees, zeros as missing values, other objectives, averages."""
+def lightgbm(booster: Any) -> Optional[ensembles.Answers]:
+    """``ensembles.Answers`` of what ``Booster.predict`` answers; None where the library has the only way: of
+    categories, linear trees, zeros as missing values, other objectives, averages."""
     if not hasattr(booster, "dump_model"):
         return None
     model = booster.dump_model()
@@ -32,26 +33,16 @@ def lightgbm(booster: Any) -> Optional[Any]:
     def raw(matrix: Any) -> Any:
         return booster.predict(matrix, raw_score=True, num_threads=1).reshape(-1, width)
 
-    chosen = ways.Ways(raw, known)
-    return lambda matrix: finish(chosen.run(matrix)), chosen.told
+    return ensembles.summed(raw, known, finish)
 
 
-def _finish(objective: str) -> Optional[Callable[[Any], Any]]:
-    """From sums (rows x columns) to answers."""
+def _finish(objective: str) -> Optional[Step]:
     if objective in PLAIN:
-        return lambda sums: sums[:, 0]
+        return finishes.Flat()
     if objective.startswith("multiclass "):
-        return _shares
+        return finishes.Softmax()
     binary = BINARY.match(objective)
-    if binary is None:
-        return None
-    steep = float(binary.group(1))
-    return lambda sums: 1.0 / (1.0 + numpy.exp(-steep * sums[:, 0]))
-
-
-def _shares(sums: Any) -> Any:
-    found = numpy.exp(sums - sums.max(axis=1, keepdims=True))
-    return found / found.sum(axis=1, keepdims=True)
+    return None if binary is None else finishes.Sigmoid(float(binary.group(1)))
 
 
 def _tree(root: Dict[str, Any]) -> Optional[trees.Tree]:
@@ -90,8 +81,8 @@ def _missing(node: Dict[str, Any]) -> bool:
     return bool(node["default_left"]) if node["missing_type"] == "NaN" else float(node["threshold"]) >= 0.0
 
 
-def xgboost(model: Any) -> Optional[Any]:
-    """The same for the margins of an ``XGBRegressor`` or a classifier of two classes: sums of 32 bits (rows)."""
+def xgboost(model: Any) -> Optional[ensembles.Answers]:
+    """The same for the margins of an ``XGBRegressor`` or a classifier of two classes: sums of 32 bits (one a row)."""
     booster, missing = model.get_booster(), getattr(model, "missing", None)
     if not isinstance(missing, float) or missing == missing:  # another value than NaN stands for what is missing
         return None
@@ -115,8 +106,7 @@ def xgboost(model: Any) -> Optional[Any]:
     def margins(matrix: Any) -> Any:
         return booster.inplace_predict(matrix, predict_type="margin").reshape(-1, 1)
 
-    chosen = ways.Ways(margins, known)
-    return lambda matrix: chosen.run(matrix)[:, 0], chosen.told
+    return ensembles.summed(margins, known, finishes.Flat())
 
 
 def _of_xgboost(tree: Dict[str, Any]) -> trees.Tree:

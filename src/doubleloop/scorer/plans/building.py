@@ -6,7 +6,7 @@ from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy
 
-from . import columns, encoding, estimators, numbers, texts
+from . import columns, encoding, estimators, finishes, numbers, rows, texts
 from .steps import Chain, Inputs, NotPlanned, Step
 
 LIBRARIES = ("sklearn", "lightgbm", "xgboost", "catboost")
@@ -17,12 +17,12 @@ SEARCHES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "Halvin
 class Plan:
     """``run(columns)``: what the model's ``predict`` (or ``predict_proba``) gives for these rows, as a numpy array.
 
-    ``saves``: whether anything is left out; else the model may as well be called itself. ``trees``: how the sums of its
-    trees are found (``ways.Ways.told``), None where there are none.
+    ``chain`` is its steps. ``saves``: whether anything is left out; else the model may as well be called itself.
+    ``trees``: how the sums of its trees are found (``ways.Ways.told``), None where there are none.
     """
 
     def __init__(self, chain: Chain, saves: bool, trees: Any) -> None:
-        self.run = chain.run
+        self.chain, self.run = chain, rows.Rows(chain).run
         self.saves, self.trees = saves, trees
 
 
@@ -30,7 +30,7 @@ def build(model: Any, inputs: Inputs, method: str) -> Plan:
     """Raises NotPlanned."""
     steps, estimator, after = unfolded(model)
     before, last = _walk(steps, estimator, inputs, method)
-    return Plan(Chain([*before, last, *after]), saves=not last.native or bool(steps), trees=last.told)
+    return Plan(Chain([*before, last.step, *after]), saves=not last.native or bool(steps), trees=last.told)
 
 
 def unfolded(model: Any) -> Tuple[List[Any], Any, List[Step]]:
@@ -42,7 +42,7 @@ def unfolded(model: Any) -> Tuple[List[Any], Any, List[Step]]:
         return unfolded(model.best_estimator_)
     if name == "TransformedTargetRegressor":
         steps, estimator, after = unfolded(model.regressor_)
-        return steps, estimator, [*after, numbers.Function(_inverse(model.transformer_))]
+        return steps, estimator, [*after, _inverse(model.transformer_)]
     if name == "Pipeline":
         *before, last = flat(model)
         steps, estimator, after = unfolded(last)
@@ -50,17 +50,17 @@ def unfolded(model: Any) -> Tuple[List[Any], Any, List[Step]]:
     return [], model, []
 
 
-def _inverse(transformer: Any) -> Any:
+def _inverse(transformer: Any) -> Step:
     if _name(transformer) == "FunctionTransformer":
         inverse = transformer.inverse_func
         if inverse is None:
-            return lambda answer: answer
+            return numbers.Same()
         if isinstance(inverse, numpy.ufunc):
-            return inverse
+            return finishes.named(inverse) or numbers.Function(inverse)
         raise NotPlanned("TransformedTargetRegressor with code of its own")
     if not _libraries(transformer):
         raise NotPlanned("TransformedTargetRegressor with a transformer of its own")
-    return lambda answer: transformer.inverse_transform(answer.reshape(-1, 1)).ravel()
+    return numbers.Function(lambda answer: transformer.inverse_transform(answer.reshape(-1, 1)).ravel())
 
 
 def flat(part: Any) -> List[Any]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Any, List, Sequence, Tuple
 
 import numpy
-import pandas
 
 from .coded import Coded, coded
 from .steps import Chain, NotPlanned, OutOfPlan, Step
@@ -33,7 +32,7 @@ class Matrix(Step):
             raise NotPlanned("a column of type %s is used as a number" % wrong[0])
         if all(types[each] == "float" for each in self.positions):
             raise NotPlanned("columns of 32 bits alone, which scikit-learn reckons with in 32 bits")
-        self._narrow = [n for n, each in enumerate(self.positions) if types[each] == "float"]
+        self.narrow = [n for n, each in enumerate(self.positions) if types[each] == "float"]
         self._all = self.positions == list(range(len(types)))
 
     def run(self, data: List[Any]) -> Any:
@@ -41,7 +40,7 @@ class Matrix(Step):
         if any(each is None for each in chosen):
             raise OutOfPlan("an optional column was left out")
         matrix = numpy.array(chosen, dtype=numpy.float64).T  # None becomes NaN
-        for column in self._narrow:
+        for column in self.narrow:
             matrix[:, column] = matrix[:, column].astype(numpy.float32)
         return matrix
 
@@ -57,11 +56,13 @@ class Values(Step):
         wrong = [types[each] for each in self.positions if types[each] not in (*NUMBERS, "string")]
         if wrong:
             raise NotPlanned("a column of type %s is used as a category" % wrong[0])
-        self._texts = [types[each] == "string" for each in self.positions]
-        self._beside, self._alone = (pandas.Series(values).tolist()[0] for values in ([None, "a"], [None, None]))
+        self.texts = [types[each] == "string" for each in self.positions]
+        import pandas  # which a process that has a plan from a file does without
+
+        self.beside, self.alone = (pandas.Series(values).tolist()[0] for values in ([None, "a"], [None, None]))
 
     def run(self, data: List[Any]) -> List[Any]:
-        return [self._column(data[place], place, text) for place, text in zip(self.positions, self._texts)]
+        return [self._column(data[place], place, text) for place, text in zip(self.positions, self.texts)]
 
     def _column(self, values: Any, place: int, text: bool) -> Any:
         if values is None:
@@ -74,7 +75,7 @@ class Values(Step):
             return list(values)
         if not text:
             return [NAN if value is None else value for value in values]
-        missing = self._beside if any(value is not None for value in values) else self._alone
+        missing = self.beside if any(value is not None for value in values) else self.alone
         return [missing if value is None else value for value in values]
 
 
@@ -85,21 +86,21 @@ class Beside(Step):
     """
 
     def __init__(self, parts: List[Tuple[Step, List[Step]]]) -> None:
-        self._parts = [Chain([first, *then]) for first, then in parts]
+        self.parts = [Chain([first, *then]) for first, then in parts]
         self._ends: List[int] = []
         self.narrow = self.columnwise = False
 
     def run(self, data: Any) -> Any:
-        if len(self._parts) == 1:
-            return self._parts[0].run(data)
+        if len(self.parts) == 1:
+            return self.parts[0].run(data)
         if not self._ends:
-            found = [part.run(data) for part in self._parts]
+            found = [part.run(data) for part in self.parts]
             self._ends = numpy.cumsum([each.shape[1] for each in found]).tolist()
             return numpy.concatenate(found, axis=1)
         rows = next(len(column) for column in data if column is not None)
         shape, dtype = (rows, self._ends[-1]), numpy.float32 if self.narrow else numpy.float64
         wide = self.columnwise and rows >= MANY_ROWS
         out = numpy.zeros(shape[::-1], dtype).T if wide else numpy.zeros(shape, dtype)
-        for part, first, end in zip(self._parts, [0, *self._ends], self._ends):
+        for part, first, end in zip(self.parts, [0, *self._ends], self._ends):
             part.fill(data, out[:, first:end])
         return out

@@ -49,6 +49,10 @@ class Filled(Step):
             return [fill if v is None else v for v in column]
         return [fill if v != v else v for v in column]
 
+    def value(self, place: int, value: Any) -> Any:
+        """One value of the column at the place."""
+        return self._column([value], place, self._fills[place])[0]
+
 
 class OneHot(Step):
     """``OneHotEncoder`` without infrequent categories, dense."""
@@ -58,7 +62,7 @@ class OneHot(Step):
             raise NotPlanned("OneHotEncoder with infrequent categories")
         self._ignores = encoder.handle_unknown in ("ignore", "infrequent_if_exist", "warn")
         dropped = getattr(encoder, "drop_idx_", None)
-        self._columns = []
+        self.columns = []
         start = 0
         for number, categories in enumerate(encoder.categories_):
             drop = None if dropped is None else dropped[number]
@@ -66,17 +70,17 @@ class OneHot(Step):
             for key, place in _numbered(categories).items():
                 shift = 0 if drop is None else int(place > drop)
                 places[key] = -1 if drop is not None and place == drop else start + place - shift
-            self._columns.append(places)
+            self.columns.append(places)
             start += len(categories) - (drop is not None)
-        self._width = start
+        self.width = start
 
     def run(self, data: List[Any]) -> Any:
-        out = numpy.zeros((len(data[0]) if data else 0, self._width))
+        out = numpy.zeros((len(data[0]) if data else 0, self.width))
         self.fill(data, out)
         return out
 
     def fill(self, data: List[Any], out: Any) -> None:
-        for number, (places, column) in enumerate(zip(self._columns, data)):
+        for number, (places, column) in enumerate(zip(self.columns, data)):
             if isinstance(column, Coded):
                 found, marks = self._tables(column, number)
                 _spread(found, marks, column.codes, out)
@@ -90,10 +94,14 @@ class OneHot(Step):
         """Of each distinct value: the column of the answer, and what stands there (0 in any for none)."""
 
         def made(distinct: List[Any]) -> Any:
-            found = numpy.array([self._place(self._columns[number], value) for value in distinct], dtype=numpy.intp)
+            found = numpy.array([self._place(self.columns[number], value) for value in distinct], dtype=numpy.intp)
             return numpy.maximum(found, 0), (found >= 0).astype(numpy.float32)
 
         return column.once((self, number), made)
+
+    def mark(self, number: int, value: Any) -> int:
+        """``_place`` in the column of that number."""
+        return self._place(self.columns[number], value)
 
     def _place(self, places: Dict[Any, int], value: Any) -> int:
         """Which column of the answer is 1 for the value; -1 for none."""
@@ -124,18 +132,18 @@ class Ordinal(Step):
             raise NotPlanned("OrdinalEncoder with infrequent categories")
         self._unknown = float(encoder.unknown_value) if encoder.handle_unknown == "use_encoded_value" else None
         missing = float(getattr(encoder, "encoded_missing_value", float("nan")))
-        self._columns = []
+        self.columns = []
         for categories in encoder.categories_:
             numbers: Dict[Any, float] = {key: float(place) for key, place in _numbered(categories).items()}
             for key in (None, _NAN):
                 if key in numbers:
                     numbers[key] = missing
-            self._columns.append(numbers)
-        self._width = len(self._columns)
+            self.columns.append(numbers)
+        self.width = len(self.columns)
 
     def run(self, data: List[Any]) -> Any:
-        out = numpy.empty((len(data[0]) if data else 0, self._width))
-        for position, (numbers, column) in enumerate(zip(self._columns, data)):
+        out = numpy.empty((len(data[0]) if data else 0, self.width))
+        for position, (numbers, column) in enumerate(zip(self.columns, data)):
             if isinstance(column, Coded):
                 out[:, position] = self._table(column, position).take(column.codes)
             else:
@@ -146,9 +154,13 @@ class Ordinal(Step):
         """The number of each distinct value."""
 
         def made(distinct: List[Any]) -> Any:
-            return numpy.array([self._number(self._columns[position], value) for value in distinct], numpy.float64)
+            return numpy.array([self._number(self.columns[position], value) for value in distinct], numpy.float64)
 
         return column.once((self, position), made)
+
+    def code(self, number: int, value: Any) -> float:
+        """What stands for a value of the column of that number. Raises OutOfPlan."""
+        return self._number(self.columns[number], value)
 
     def _number(self, numbers: Dict[Any, float], value: Any) -> float:
         number = numbers.get(_key(value), self._unknown)

@@ -6,29 +6,29 @@ sums are the same to the last bit.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import numpy
 
-from . import trees, ways
+from . import finishes, numbers, trees, ways
+from .steps import Chain, Step
 
 Raw = Callable[[Any], Any]
 
 
 class Answers:
-    """``run(matrix)``: an estimator's answers. ``narrow``: it takes 32 bits. ``columnwise``: with many rows it is
-    quickest when each column of the matrix lies in one piece. ``told``: as of ``ways.Ways``."""
+    """``step``: from a matrix to an estimator's answers. ``narrow``: it takes 32 bits. ``columnwise``: with many rows
+    it is quickest when each column of the matrix lies in one piece. ``told``: as of ``ways.Ways``."""
 
-    def __init__(self, run: Raw, told: Optional[Dict[str, Any]] = None, narrow: bool = True) -> None:
-        self.run, self.told, self.narrow = run, told, narrow
-        self.columnwise = told is not None and ways.BITS in told["by_rows"].values()
+    def __init__(self, step: Step, told: Dict[str, Any], narrow: bool) -> None:
+        self.step, self.told, self.narrow = step, told, narrow
+        self.columnwise = ways.BITS in told["by_rows"].values()
 
 
-def _summed(library: Raw, known: trees.Trees, finish: Raw) -> Answers:
+def summed(library: Raw, known: trees.Trees, *finish: Step) -> Answers:
     """``library`` gives the sums of ``known``; ``finish`` makes answers of sums."""
     chosen = ways.Ways(library, known)
-    narrow = known.dtype == numpy.float32
-    return Answers(lambda matrix: finish(chosen.run(matrix)), chosen.told, narrow)
+    return Answers(Chain([chosen, *finish]), chosen.told, known.dtype == numpy.float32)
 
 
 def _narrow(matrix: Any) -> Any:
@@ -37,15 +37,9 @@ def _narrow(matrix: Any) -> Any:
 
 
 def tree(estimator: Any, method: str) -> Optional[Answers]:
-    if estimator.n_outputs_ != 1:
+    if estimator.n_outputs_ != 1 or (hasattr(estimator, "classes_") and _counts_samples(estimator)):
         return None
-    leaves = estimator.tree_.predict
-    if not hasattr(estimator, "classes_"):
-        return Answers(lambda matrix: leaves(_narrow(matrix))[:, 0])
-    classes = estimator.classes_
-    if method == "predict":
-        return Answers(lambda matrix: classes[_leaf(leaves(_narrow(matrix))).argmax(axis=1)])
-    return Answers(lambda matrix: _leaf(leaves(_narrow(matrix)))[:, : len(classes)])
+    return _mean([estimator.tree_], getattr(estimator, "classes_", None), method)
 
 
 def _leaf(values: Any) -> Any:
@@ -59,7 +53,10 @@ def forest(estimator: Any, method: str) -> Optional[Answers]:
     classes = getattr(estimator, "classes_", None)
     if classes is not None and _counts_samples(estimator.estimators_[0]):
         return None
-    grown = [each.tree_ for each in estimator.estimators_]
+    return _mean([each.tree_ for each in estimator.estimators_], classes, method)
+
+
+def _mean(grown: List[Any], classes: Any, method: str) -> Answers:
     width = 1 if classes is None else len(classes)
 
     def total(matrix: Any) -> Any:
@@ -69,14 +66,13 @@ def forest(estimator: Any, method: str) -> Optional[Answers]:
             found += _leaf(each.predict(narrow))[:, :width]
         return found
 
-    def answer(sums: Any) -> Any:
-        means = sums / len(grown)
-        if classes is None:
-            return means[:, 0]
-        return means if method == "predict_proba" else classes.take(means.argmax(axis=1), axis=0)
-
     known = [trees.of_sklearn(each, width=width) for each in grown]
-    return _summed(total, trees.Trees(known, [0] * len(known), numpy.zeros(width), numpy.float32, missing=True), answer)
+    finish: List[Step] = [finishes.Mean(len(grown))]
+    if classes is None:
+        finish.append(finishes.Flat())
+    elif method != "predict_proba":
+        finish.append(finishes.Largest(classes))
+    return summed(total, trees.Trees(known, [0] * len(known), numpy.zeros(width), numpy.float32, missing=True), *finish)
 
 
 def _counts_samples(estimator: Any) -> bool:
@@ -106,7 +102,7 @@ def boosting(estimator: Any, method: str) -> Optional[Answers]:
 
     known = [trees.of_sklearn(each.tree_, rate) for each in stages.ravel()]
     columns = list(range(stages.shape[1])) * len(stages)
-    return _summed(staged, trees.Trees(known, columns, first, numpy.float32), _decided(classes, 0.0, True))
+    return summed(staged, trees.Trees(known, columns, first, numpy.float32), finishes.decided(classes, 0.0, True))
 
 
 def _first_guess(estimator: Any) -> Any:
@@ -142,20 +138,11 @@ def histograms(estimator: Any, method: str) -> Optional[Answers]:
 
     known = [trees.of_histograms(each) for stage in predictors for each in stage]
     columns = list(range(len(predictors[0]))) * len(predictors)
-    finish = _decided(classes, 0.0, False)
-    if classes is None:
-
-        def finish(sums: Any) -> Any:
-            return loss.link.inverse(sums.ravel())
-
-    return _summed(staged, trees.Trees(known, columns, baseline, numpy.float64, missing=True), finish)
+    finish = [finishes.decided(classes, 0.0, False)] if classes is not None else [finishes.Flat(), _link(loss.link)]
+    return summed(staged, trees.Trees(known, columns, baseline, numpy.float64, missing=True), *finish)
 
 
-def _decided(classes: Any, bound: float, at: bool) -> Raw:
-    """Sums as they are, or the class that they speak for: of two the second above the bound (``at``: or at it)."""
-    if classes is None:
-        return lambda sums: sums.ravel()
-    if len(classes) > 2:
-        return lambda sums: classes.take(sums.argmax(axis=1))
-    over = numpy.greater_equal if at else numpy.greater
-    return lambda sums: classes.take(over(sums.ravel(), bound).astype(numpy.intp))
+def _link(link: Any) -> Step:
+    """From the scale of the trees to that of the answers."""
+    known: Dict[str, Step] = {"IdentityLink": numbers.Same(), "LogLink": finishes.Named("exp")}
+    return known.get(type(link).__name__) or numbers.Function(link.inverse)

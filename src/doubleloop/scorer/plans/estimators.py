@@ -5,24 +5,20 @@ Trees of scikit-learn's are in ``ensembles``. Whatever is not known here is call
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
-import numpy
-
-from . import boosters, ensembles, ways
-from .numbers import nameless
-from .steps import NotPlanned, Step
+from . import boosters, ensembles, finishes, numbers
+from .steps import Chain, NotPlanned, Step
 
 Raw = Callable[[Any], Any]
 
 
-class Estimator(Step):
-    """``native``: nothing of it is known better than the estimator itself does. The others as of ``ensembles.Answers``,
-    and ``told`` is None where the library has the only way."""
+class Estimator:
+    """``step``: from a matrix to answers; ``native``: nothing of it is known better than the estimator itself does. The
+    others as of ``ensembles.Answers``, and ``told`` is None where the library has the only way."""
 
-    def __init__(self, function: Raw, native: bool = False) -> None:
-        self.run = function  # type: ignore[assignment]
-        self.native, self.narrow, self.columnwise = native, False, False
+    def __init__(self, step: Step, native: bool = False, narrow: bool = False) -> None:
+        self.step, self.native, self.narrow, self.columnwise = step, native, narrow, False
         self.told: Optional[Dict[str, Any]] = None
 
 
@@ -34,7 +30,7 @@ def plan(estimator: Any, method: str) -> Estimator:
     if root == "xgboost":
         return _xgboost(estimator, method)
     if root == "catboost":
-        return Estimator(_catboost(estimator, method))
+        return Estimator(numbers.Function(_catboost(estimator, method)))
     if root != "sklearn":
         raise NotPlanned("%s.%s is not an estimator of a known library" % (root, name))
     if method == "predict_proba" and not hasattr(estimator, "predict_proba"):
@@ -45,31 +41,31 @@ def plan(estimator: Any, method: str) -> Estimator:
             return _of_trees(answers)
     build = KNOWN.get(name)
     made = None if build is None else build(estimator, method)
-    return Estimator(getattr(nameless(estimator), method), native=True) if made is None else Estimator(made)
+    if made is None:
+        return Estimator(numbers.Function(getattr(numbers.nameless(estimator), method)), native=True)
+    return Estimator(made)
 
 
-def _of_trees(answers: ensembles.Answers) -> Estimator:
-    made = Estimator(answers.run)
-    made.narrow, made.columnwise, made.told = answers.narrow, answers.columnwise, answers.told
+def _of_trees(answers: ensembles.Answers, *then: Step) -> Estimator:
+    made = Estimator(Chain([answers.step, *then]) if then else answers.step, narrow=answers.narrow)
+    made.columnwise, made.told = answers.columnwise, answers.told
     return made
 
 
-def _linear(estimator: Any, method: str) -> Optional[Raw]:
-    coefficients, intercept = estimator.coef_, estimator.intercept_
+def _linear(estimator: Any, method: str) -> Optional[Step]:
+    coefficients = estimator.coef_
     if getattr(coefficients, "ndim", 0) not in (1, 2) or hasattr(coefficients, "toarray"):
         return None
-    transposed = coefficients.T if coefficients.ndim == 2 else coefficients
-    return lambda matrix: matrix @ transposed + intercept
+    return finishes.Linear(coefficients.T if coefficients.ndim == 2 else coefficients, estimator.intercept_)
 
 
-def _logistic(estimator: Any, method: str) -> Optional[Raw]:
+def _logistic(estimator: Any, method: str) -> Optional[Step]:
     coefficients, intercept, classes = estimator.coef_, estimator.intercept_, estimator.classes_
     if method != "predict" or hasattr(coefficients, "toarray"):
         return None
     if coefficients.shape[0] == 1:
-        weights = coefficients[0]
-        return lambda matrix: classes[(matrix @ weights + intercept[0] > 0).astype(numpy.intp)]
-    return lambda matrix: classes[(matrix @ coefficients.T + intercept).argmax(axis=1)]
+        return Chain([finishes.Linear(coefficients[0], intercept[0]), finishes.Above(classes, 0.0)])
+    return Chain([finishes.Linear(coefficients.T, intercept), finishes.Largest(classes)])
 
 
 def _lightgbm(model: Any, method: str) -> Estimator:
@@ -77,32 +73,23 @@ def _lightgbm(model: Any, method: str) -> Estimator:
     if getattr(booster, "pandas_categorical", None):
         raise NotPlanned("LightGBM with categories of a frame")
     found = _found(boosters.lightgbm, booster)
-
-    def asked(matrix: Any) -> Any:
-        return booster.predict(matrix, num_threads=1)
-
-    made = Estimator(_lightgbm_answer(model, method, asked if found is None else found[0]))
+    then = _lightgbm_answer(model, method)
     if found is not None:
-        made.told = found[1]
-        made.columnwise = ways.BITS in found[1]["by_rows"].values()
-    return made
+        return _of_trees(found, *then)
+    asked = numbers.Function(lambda matrix: booster.predict(matrix, num_threads=1))
+    return Estimator(Chain([asked, *then]))
 
 
-def _lightgbm_answer(model: Any, method: str, raw: Raw) -> Raw:
+def _lightgbm_answer(model: Any, method: str) -> List[Step]:
+    """What its classifier makes of the booster's answer."""
     classes = getattr(model, "classes_", None)
     if classes is None:
-        return raw
+        return []
     if method == "predict" and getattr(model, "_le", None) is None:
         raise NotPlanned("this version of LightGBM's classifier")
-    if len(classes) == 2:
-        if method == "predict":
-            return lambda matrix: classes[(raw(matrix) > 0.5).astype(numpy.intp)]
-        return lambda matrix: _two(raw(matrix))
-    return raw if method != "predict" else lambda matrix: classes[raw(matrix).argmax(axis=1)]
-
-
-def _two(positive: Any) -> Any:
-    return numpy.vstack((1.0 - positive, positive)).transpose()
+    if method == "predict":
+        return [finishes.Above(classes, 0.5) if len(classes) == 2 else finishes.Largest(classes)]
+    return [finishes.Both()] if len(classes) == 2 else []
 
 
 def _found(read: Callable[[Any], Any], model: Any) -> Any:
@@ -123,14 +110,8 @@ def _xgboost(model: Any, method: str) -> Estimator:
     plain = method == "predict" and (classes is None or len(classes) == 2)
     found = _found(boosters.xgboost, model) if plain else None
     if found is None:
-        return Estimator(lambda matrix: bound(matrix, validate_features=False))
-    margins, told = found
-    made = Estimator(margins)
-    if classes is not None:
-        made = Estimator(lambda matrix: classes.take((margins(matrix) > 0).astype(numpy.intp)))
-    made.told, made.narrow = told, True
-    made.columnwise = ways.BITS in told["by_rows"].values()
-    return made
+        return Estimator(numbers.Function(lambda matrix: bound(matrix, validate_features=False)))
+    return _of_trees(found, *([] if classes is None else [finishes.Above(classes, 0.0)]))
 
 
 def _catboost(model: Any, method: str) -> Raw:
@@ -141,7 +122,7 @@ def _catboost(model: Any, method: str) -> Raw:
     return lambda matrix: bound(matrix, thread_count=1)
 
 
-KNOWN: Dict[str, Callable[[Any, str], Optional[Raw]]] = {
+KNOWN: Dict[str, Callable[[Any, str], Optional[Step]]] = {
     **dict.fromkeys(
         ("LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV", "Lars", "LassoLars",
          "BayesianRidge", "ARDRegression", "HuberRegressor", "SGDRegressor", "LinearSVR", "QuantileRegressor",

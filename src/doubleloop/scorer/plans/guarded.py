@@ -6,25 +6,14 @@ import time
 import warnings
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-import numpy
-
-from . import building, hints, probes
+from . import building, hints, portable, probes
+from .comparing import TOLERANCE, Disagreement, difference
 from .steps import Inputs, NotPlanned, OutOfPlan
 
-# |plan - model| / max(1, |model|) that counts as the same number; labels must be equal.
-TOLERANCE = 1e-9
 # Of the scorer's time that comparing live answers may take.
 SHARE = 0.002
 
 Native = Callable[[List[Any], int], Any]
-
-
-class Disagreement(Exception):
-    """A plan and its model gave different answers."""
-
-    def __init__(self, what: str, difference: float) -> None:
-        super().__init__(what)
-        self.difference = difference
 
 
 class Guarded:
@@ -38,6 +27,7 @@ class Guarded:
         self.rows = 0
         self.largest = 0.0
         self._next_review = 0.0
+        self._shown: List[Any] = []
         try:
             self._plan = self._proved(model, specs, method)
         except NotPlanned as error:
@@ -92,6 +82,19 @@ class Guarded:
         self._next_review = started + took / SHARE
         return None
 
+    def write(self, path: str) -> str:
+        """The plan into a file, for a process without the model: why not, or '' when it is there."""
+        if self._plan is None:
+            return self.why
+        try:
+            self._write(path)
+            return ""
+        except (NotPlanned, OSError) as error:
+            return str(error)
+
+    def _write(self, path: str) -> None:
+        portable.write(path, self._plan.chain, self._shown)
+
     def compare(self, columns: List[Any], rows: int) -> Optional[str]:
         """What is wrong with the plan's answer for these rows; None when it is right, or the model's to give."""
         assert self._plan is not None
@@ -116,10 +119,11 @@ class Guarded:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             table, expected = self._probed(inputs, optional, known)
-            self.largest = difference(plan.run(table), expected)
+            self._shown = [(table, expected)]
             for row in range(probes.ALONE):
                 alone = [[column[row]] for column in table]
-                self.largest = max(self.largest, difference(plan.run(alone), self._native(alone, 1)))
+                self._shown.append((alone, self._native(alone, 1)))
+        self.largest = max(difference(plan.run(columns), answer) for columns, answer in self._shown)
         self.rows = probes.ROWS
         return plan
 
@@ -133,42 +137,3 @@ class Guarded:
                 if not unknown:
                     raise
         raise AssertionError("unreachable")
-
-
-def difference(plan: Any, model: Any, tolerance: float = TOLERANCE) -> float:
-    """The largest |plan - model| / max(1, |model|). Raises Disagreement above the tolerance, for another shape or
-    label."""
-    found, expected = arrays(plan), arrays(model)
-    if found.keys() != expected.keys():
-        raise Disagreement("outputs %s, not %s" % (", ".join(found), ", ".join(expected)), float("inf"))
-    return max([_gap(found[name], expected[name], tolerance) for name in expected], default=0.0)
-
-
-def arrays(answer: Any) -> Dict[str, Any]:
-    """An answer by the names of its outputs: a frame or a list of records has columns, an array has none."""
-    if hasattr(answer, "iloc") and hasattr(answer, "columns"):
-        return {str(name): answer[name].to_numpy() for name in answer.columns}
-    if isinstance(answer, dict):
-        return {str(name): numpy.asarray(part) for name, part in answer.items()}
-    if isinstance(answer, list) and answer and isinstance(answer[0], dict):
-        return {str(name): numpy.asarray([row[name] for row in answer]) for name in answer[0]}
-    return {"": numpy.asarray(answer)}
-
-
-def _gap(found: Any, expected: Any, tolerance: float) -> float:
-    if found.shape != expected.shape:
-        raise Disagreement("shape %s, not %s" % (found.shape, expected.shape), float("inf"))
-    if expected.dtype.kind not in "fiu":
-        if not numpy.all(found == expected):
-            raise Disagreement("other labels", float("inf"))
-        return 0.0
-    if not expected.size:
-        return 0.0
-    found, expected = numpy.atleast_1d(found), numpy.atleast_1d(expected)
-    same = (found == expected) | (numpy.isnan(found) & numpy.isnan(expected))
-    gaps = numpy.where(same, 0.0, abs(found - expected) / numpy.maximum(1.0, abs(expected)))
-    largest = float(numpy.nan_to_num(gaps, nan=numpy.inf).max())
-    if largest > tolerance:
-        where = int(gaps.reshape(len(gaps), -1).max(axis=1).argmax())
-        raise Disagreement("row %d: %s, not %s" % (where, found[where], expected[where]), largest)
-    return largest

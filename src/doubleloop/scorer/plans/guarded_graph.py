@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Sequence
 import numpy
 
 from .. import frames
-from . import guarded, probes, samples
+from . import comparing, guarded, probes, samples
 from .steps import Inputs, NotPlanned
 
 # |graph - model| / max(1, |model|) where outputs have 32 bits: what ``torch.testing.assert_close`` allows (atol).
@@ -31,6 +31,9 @@ class GuardedGraph(guarded.Guarded):
         self.together = False
         super().__init__(None, specs, "predict", native)
 
+    def _write(self, path: str) -> None:
+        raise NotPlanned("a graph, which is run beside the model")
+
     def describe(self) -> Dict[str, Any]:
         return {**super().describe(), "graph": self._source if self.used else None}
 
@@ -39,7 +42,7 @@ class GuardedGraph(guarded.Guarded):
         asked = self._asked(specs)
         self.tolerance = max(_tolerance(expected) for _, expected in asked)
         for value, expected in asked:
-            self.largest = max(self.largest, guarded.difference(graph.run(value), expected, self.tolerance))
+            self.largest = max(self.largest, comparing.difference(graph.run(value), expected, self.tolerance))
             self.rows += _rows(value, specs)
         self.together = self._stands_alone(graph, specs, asked[0][0])
         return graph
@@ -81,7 +84,7 @@ class GuardedGraph(guarded.Guarded):
         try:
             together = _split(graph.run(value), len(single))
             for row, each in enumerate(single):
-                guarded.difference(graph.run(each), together[row], self.tolerance)
+                comparing.difference(graph.run(each), together[row], self.tolerance)
         except Exception:
             return False
         return True
@@ -100,7 +103,7 @@ def _rows(value: Any, specs: Sequence[Dict[str, Any]]) -> int:
 
 
 def _tolerance(expected: Any) -> float:
-    for each in guarded.arrays(expected).values():
+    for each in comparing.arrays(expected).values():
         if each.dtype.kind == "f" and each.dtype.itemsize < 8:
             return NARROW
-    return guarded.TOLERANCE
+    return comparing.TOLERANCE

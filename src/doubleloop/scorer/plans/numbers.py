@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict
 
 import numpy
 
+from . import finishes
 from .steps import NotPlanned, Step
 
 
@@ -16,18 +17,18 @@ class Imputed(Step):
     def __init__(self, imputer: Any) -> None:
         if not _is_nan(imputer.missing_values):
             raise NotPlanned("SimpleImputer of another missing value than NaN")
-        self._fill = numpy.asarray(imputer.statistics_, dtype=numpy.float64)
-        if numpy.isnan(self._fill).any():
+        self.filled = numpy.asarray(imputer.statistics_, dtype=numpy.float64)
+        if numpy.isnan(self.filled).any():
             raise NotPlanned("SimpleImputer that drops a column")
         indicator = getattr(imputer, "indicator_", None)
-        self._indicated = None if indicator is None else indicator.features_
+        self.indicated = None if indicator is None else indicator.features_
 
     def run(self, data: Any) -> Any:
         missing = numpy.isnan(data)
-        found = numpy.where(missing, self._fill, data) if missing.any() else data
-        if self._indicated is None:
+        found = numpy.where(missing, self.filled, data) if missing.any() else data
+        if self.indicated is None:
             return found
-        return numpy.concatenate([found, missing[:, self._indicated].astype(numpy.float64)], axis=1)
+        return numpy.concatenate([found, missing[:, self.indicated].astype(numpy.float64)], axis=1)
 
 
 class Scaled(Step):
@@ -36,14 +37,19 @@ class Scaled(Step):
     def __init__(
         self, less: Any = None, over: Any = None, times: Any = None, more: Any = None, clip: Any = None
     ) -> None:
-        self._less, self._over, self._times, self._more, self._clip = less, over, times, more, clip
+        self.less, self.over, self._times, self._more, self._clip = less, over, times, more, clip
+
+    @property
+    def shifts(self) -> bool:
+        """Whether it is (x - less) / over and nothing else."""
+        return self._times is None and self._more is None and self._clip is None
 
     def run(self, data: Any) -> Any:
         found = data
-        if self._less is not None:
-            found = found - self._less
-        if self._over is not None:
-            found = found / self._over
+        if self.less is not None:
+            found = found - self.less
+        if self.over is not None:
+            found = found / self.over
         if self._times is not None:
             found = found * self._times
         if self._more is not None:
@@ -56,6 +62,7 @@ class Called(Step):
 
     def __init__(self, transformer: Any) -> None:
         self._transform = nameless(transformer).transform
+        self.what = type(transformer).__name__
 
     def run(self, data: Any) -> Any:
         found = self._transform(data)
@@ -63,8 +70,11 @@ class Called(Step):
 
 
 class Function(Step):
+    """Whatever a library does. ``what``: how it is called."""
+
     def __init__(self, function: Any) -> None:
         self._function = function
+        self.what = getattr(function, "__qualname__", type(function).__name__)
 
     def run(self, data: Any) -> Any:
         return self._function(data)
@@ -111,7 +121,7 @@ def _function(transformer: Any) -> Step:
         return Same()
     if not isinstance(transformer.func, numpy.ufunc) or transformer.kw_args:
         raise NotPlanned("FunctionTransformer with code of its own")
-    return Function(transformer.func)
+    return finishes.named(transformer.func) or Function(transformer.func)
 
 
 KNOWN: Dict[str, Callable[[Any], Step]] = {

@@ -9,7 +9,7 @@ import numpy
 
 from .bits import Bits
 from .runtime import TreeSession
-from .steps import NotPlanned
+from .steps import NotPlanned, Step
 from .trees import Trees, fitting
 
 Scores = Callable[[Any], Any]
@@ -21,13 +21,13 @@ PATIENCE = 0.02
 PROVED_ROWS = 64
 
 
-class Ways:
+class Ways(Step):
     """``run(matrix)``: rows x columns of the sums, as ``library`` itself gives them, bit by bit: a way that differs in
     one is not taken. ``told``: which way takes how many rows, and why another is not there.
     """
 
     def __init__(self, library: Scores, trees: Trees) -> None:
-        self._dtype = trees.dtype
+        self._dtype, self._trees = trees.dtype, trees
         self.told: Dict[str, Any] = {}
         ways: Dict[str, Scores] = {LIBRARY: library}
         rows = _rows(trees)
@@ -41,6 +41,15 @@ class Ways:
                 self.told["not_" + name] = str(error)
         self._table = _timed(ways, rows) if len(ways) > 1 else [(SIZES[0], LIBRARY, library)]
         self.told["by_rows"] = {str(size): name for size, name, _ in self._table}
+
+    def portable(self, most_nodes: int) -> Trees:
+        """The trees, if ONNX Runtime alone may answer for them. Raises NotPlanned."""
+        if "not_" + RUNTIME in self.told:
+            raise NotPlanned("trees without ONNX Runtime: %s" % self.told["not_" + RUNTIME])
+        nodes = sum(len(tree.left) for tree in self._trees.trees)
+        if nodes > most_nodes:
+            raise NotPlanned("trees of %d nodes" % nodes)
+        return self._trees
 
     def run(self, matrix: Any) -> Any:
         rows = len(matrix)
