@@ -104,6 +104,7 @@ PLANNED = {
     "line": (make_pipeline(_prepared(), Ridge()), "count", "predict"),
     "classes": (make_pipeline(_prepared(), LogisticRegression(max_iter=500)), "level", "predict"),
     "shares": (make_pipeline(_prepared(), LogisticRegression(max_iter=500)), "many", "predict_proba"),
+    "shares of three": (make_pipeline(_prepared(), LogisticRegression(max_iter=500)), "level", "predict_proba"),
     "tree": (make_pipeline(_prepared(), DecisionTreeClassifier(max_depth=4)), "level", "predict"),
     "not known better": (make_pipeline(_prepared(), SVC()), "many", "predict"),
     "codes and leftovers": (
@@ -151,7 +152,7 @@ def proved(model: Any, specs: list[dict[str, Any]], method: str = "predict") -> 
 
 # Whose plans ask their library for something.
 NOT_PORTABLE = {
-    "shares": "predict_proba", "not known better": "predict", "xgboost shares": "library's", "catboost": "library's",
+    "not known better": "predict", "xgboost shares": "library's", "catboost": "library's",
     "catboost classes": "library's", "catboost shares": "library's",
     "a search about a target in logarithms": "PolynomialFeatures",
 }  # fmt: skip

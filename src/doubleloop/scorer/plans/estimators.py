@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional
 
+import numpy
+
 from . import boosters, ensembles, finishes, numbers
 from .steps import Chain, NotPlanned, Step
 
@@ -61,11 +63,28 @@ def _linear(estimator: Any, method: str) -> Optional[Step]:
 
 def _logistic(estimator: Any, method: str) -> Optional[Step]:
     coefficients, intercept, classes = estimator.coef_, estimator.intercept_, estimator.classes_
-    if method != "predict" or hasattr(coefficients, "toarray"):
+    if hasattr(coefficients, "toarray"):
+        return None
+    if method == "predict_proba":
+        return _logistic_shares(estimator)
+    if method != "predict":
         return None
     if coefficients.shape[0] == 1:
         return Chain([finishes.Linear(coefficients[0], intercept[0]), finishes.Above(classes, 0.0)])
     return Chain([finishes.Linear(coefficients.T, intercept), finishes.Largest(classes)])
+
+
+def _logistic_shares(estimator: Any) -> Optional[Step]:
+    """Which of the two forms it is depends on solver, classes and version: the one that says the same."""
+    rows = numpy.random.default_rng(13).normal(size=(16, estimator.coef_.shape[1]))
+    expected = numbers.nameless(estimator).predict_proba(rows)
+    sums = finishes.Linear(estimator.coef_.T, estimator.intercept_)
+    for form in ([finishes.Sigmoid(1.0), finishes.Both()], [finishes.Softmax()]):
+        made = Chain([sums, *form])
+        found = made.run(rows)
+        if found.shape == expected.shape and numpy.allclose(found, expected, rtol=1e-12, atol=1e-14):
+            return made
+    return None
 
 
 def _lightgbm(model: Any, method: str) -> Estimator:

@@ -68,7 +68,8 @@ class Sigmoid(Step):
         self._steep = steep
 
     def run(self, data: Any) -> Any:
-        return 1.0 / (1.0 + numpy.exp(-self._steep * data[:, 0]))
+        with numpy.errstate(over="ignore"):  # far below zero it is 1 / infinity
+            return 1.0 / (1.0 + numpy.exp(-self._steep * data[:, 0]))
 
 
 class Softmax(Step):
