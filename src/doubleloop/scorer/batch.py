@@ -7,8 +7,8 @@ are MLflow's column types (long, integer, double, float, boolean, string, dateti
 read too. Dates and times are ISO 8601 text.
 
 ``out.json``: ``{"rows", "predictions": [...], "plan": {"used", "why", "agrees", "rows", "largest_difference"},
-"mlflow", "python", "seconds"}``, one prediction a row (a list when the model answers with several columns), null for
-what is no number.
+"mlflow", "python", "seconds"}``, one prediction a row (the column ``prediction`` of several, or a list of all where
+none is called so), null for what is no number.
 Ends with 1 and ``{"error": text}`` in ``out.json`` when the model cannot be loaded or does not answer for every row.
 
 The model goes through the same code as behind an endpoint, so what is judged is what will be served.
@@ -142,11 +142,16 @@ def nanoseconds(text):
 
 def one_each(answer, rows):
     # type: (object, int) -> list
-    """One prediction a row: a table of one column is unpacked, one of several gives a list of values a row."""
+    """One prediction a row: a table of one column is unpacked; of several, the one called ``prediction``, as
+    monitoring reads it in the log, or else a list of all."""
     if not isinstance(answer, list) or len(answer) != rows:
         count = len(answer) if isinstance(answer, list) else 1
         raise ValueError("the model gave %d predictions for %d rows" % (count, rows))
-    plain = [list(item.values()) if isinstance(item, dict) else item for item in answer]
+    plain = [
+        item["prediction"] if isinstance(item, dict) and "prediction" in item else
+        list(item.values()) if isinstance(item, dict) else item
+        for item in answer
+    ]  # fmt: skip
     return [item[0] if isinstance(item, list) and len(item) == 1 else item for item in plain]
 
 

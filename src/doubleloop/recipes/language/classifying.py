@@ -94,6 +94,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", default="label")
     parser.add_argument("--labels", default="")
     parser.add_argument("--conflicts", choices=["error", "drop"], default="error")
+    parser.add_argument("--further-data", default="")
     parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument("--min-texts", type=choices.positive, default=1)
     parser.add_argument("--most-features", type=choices.positive, default=300_000)
@@ -109,6 +110,11 @@ def run(given: argparse.Namespace) -> None:
         train, test = pairs, _pairs(given.test_data, given, allowed)
     else:
         train, test = _divided(pairs, given)
+    if given.further_data:
+        judged = {reading.normalised(text) for text, _ in test}
+        train += [
+            pair for pair in _pairs(given.further_data, given, allowed) if reading.normalised(pair[0]) not in judged
+        ]
     counts = Counter(label for _, label in train)
     if len(counts) < 2:
         raise BadData(f"all texts to train on have the label '{next(iter(counts))}'; give texts of at least two labels")

@@ -38,7 +38,7 @@ def model(
         )  # fmt: skip
         saving.write(
             target, save, example=example, answer=answered,
-            packages=("pandas", "numpy", *packages), families=("language",), params=params,
+            packages=("pandas", "numpy", "pyarrow", *packages), families=("language",), params=params,
             metadata={"task": task, **(metadata or {})},
         )  # fmt: skip
 

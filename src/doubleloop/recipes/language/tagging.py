@@ -175,6 +175,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", default="label")
     parser.add_argument("--labels", default="")
     parser.add_argument("--conflicts", choices=["error", "drop"], default="error")
+    parser.add_argument("--further-data", default="")
     parser.add_argument("--rounds", type=choices.positive, default=20)
     parser.add_argument("--algorithm", choices=["ap", "lbfgs"], default="ap")
     parser.add_argument("--checkpoint", default="")
@@ -191,6 +192,9 @@ def run(given: argparse.Namespace) -> None:
         out = splitting.held_out(keys, given.test_size, given.seed)
         learn = [each for each, side in zip(sentences, out, strict=True) if not side]
         test = [each for each, side in zip(sentences, out, strict=True) if side]
+    if given.further_data:
+        judged = {each.tokens for each in test}
+        learn = learn + [each for each in _read(given.further_data, given, entities) if each.tokens not in judged]
     known = sorted({tag for each in learn for tag in each.tags})
     if len(known) < 2:
         raise BadData(f"all tokens to train on have the tag '{known[0]}'; give sentences with at least two tags")
