@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from doubleloop.base import errors, verdicts
-from doubleloop.statistics import columns, performance
+from doubleloop.statistics import columns, language, performance
 
 _METRICS: dict[str, tuple[Callable[..., float], bool]] = {
     "accuracy": (performance.accuracy, True),
@@ -27,6 +27,7 @@ _METRICS: dict[str, tuple[Callable[..., float], bool]] = {
     "mape": (performance.mape, False),
     "roc_auc": (performance.roc_auc, True),
     "log_loss": (performance.log_loss, False),
+    **{name: (getattr(language, name), True) for name in language.METRICS},
 }
 # These read the model's scores: a probability a row, or one for each class.
 _OF_SCORES = ("log_loss", "roc_auc")
@@ -34,6 +35,7 @@ _NAMES = {
     "root_mean_squared_error": "rmse", "mean_squared_error": "mse", "mean_absolute_error": "mae",
     "mean_absolute_percentage_error": "mape", "r2_score": "r2", "f1_score": "f1", "accuracy_score": "accuracy",
     "precision_score": "precision", "recall_score": "recall",
+    "rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougel",
     "auc": "roc_auc", "roc_auc_score": "roc_auc", "logloss": "log_loss",
 }  # fmt: skip
 # Sums of floats differ in the last digits from machine to machine; that much is never "worse".
@@ -59,6 +61,8 @@ def greater_is_better(name: str) -> bool:
 def score(name: str, truth: columns.Column, predicted: columns.Column) -> float:
     """The metric over all rows. Raises InvalidInput when a prediction is missing: leaving hard rows out is no skill."""
     metric = metric_name(name)
+    if metric in language.METRICS:
+        return _of_texts(metric, truth, predicted)
     wanted = columns.present_mask(columns.series(truth, "truth"))
     said = columns.series(predicted, "predicted")
     given = columns.present_mask(said)
@@ -73,6 +77,15 @@ def score(name: str, truth: columns.Column, predicted: columns.Column) -> float:
     if missing:
         raise errors.InvalidInput(f"the model gave no prediction for {missing} of {len(wanted)} rows")
     return float(_METRICS[metric][0](truth, predicted))
+
+
+def _of_texts(metric: str, truth: columns.Column, predicted: columns.Column) -> float:
+    wanted, said = list(truth), list(predicted)
+    pairs = [(one, two) for one, two in zip(wanted, said, strict=True) if one is not None]
+    missing = sum(two is None for _, two in pairs)
+    if missing or not pairs:
+        raise errors.InvalidInput(f"the model gave no prediction for {missing} of {len(pairs)} rows")
+    return float(_METRICS[metric][0](*zip(*pairs, strict=True)))
 
 
 def judge(check: Mapping[str, Any], measurements: Mapping[str, Any]) -> verdicts.Verdict:
