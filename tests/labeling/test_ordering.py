@@ -25,9 +25,10 @@ def test_the_most_uncertain_come_first_by_entropy_or_margin() -> None:
 
 
 def test_one_column_of_probabilities_is_that_of_two_classes_and_a_column_of_lists_is_a_row_each() -> None:
-    table = pl.DataFrame({"p": [0.1, 0.5], "all": [[0.2, 0.8], [1.0, 0.0]]})
+    table = pl.DataFrame({"p": [0.1, 0.5], "all": [[0.2, 0.8], [1.0, 0.0]], "logged": ["[0.2,0.8]", "[1.0,0.0]"]})
     assert [row for row, _ in ordering.order(Queue(by="uncertainty", columns=["p"]), 2, table, None)] == [1, 0]
-    assert [row for row, _ in ordering.order(Queue(by="uncertainty", columns=["all"]), 2, table, None)] == [0, 1]
+    for lists in ("all", "logged"):
+        assert [row for row, _ in ordering.order(Queue(by="uncertainty", columns=[lists]), 2, table, None)] == [0, 1]
 
 
 def test_diversity_takes_each_next_row_far_from_all_before() -> None:

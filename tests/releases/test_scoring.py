@@ -14,8 +14,11 @@ import pandas as pd
 import polars as pl
 import pytest
 from fairlearn import metrics as fairlearn
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+from sklearn.pipeline import Pipeline
 
 from doubleloop.base import canonical
 from doubleloop.catalog import commands as catalog
@@ -189,6 +192,23 @@ def test_fairness_is_measured_on_the_candidate(place: Any, good: Any) -> None:
         sensitive_features=ROWS["group"],
     )  # fmt: skip
     assert measured.body["sensitive"]["group"]["value"] == pytest.approx(1 / frame.ratio(), rel=1e-9)
+
+
+def test_terms_change_places_in_texts_of_the_hold_out(place: Any, tmp_path: Path) -> None:
+    rows = pd.DataFrame({"text": ["she ran", "he ran", "she sat", "he sat", "it ran", "a dog"] * 5})
+    step = ColumnTransformer([("words", CountVectorizer(), "text")])
+    biased = Pipeline([("words", step), ("linear", LogisticRegression())])
+    biased.fit(rows, ["bad" if text.startswith("she") else "good" for text in rows["text"]])
+    folder = save(biased, tmp_path / "m", rows)
+    keep(place, "holdout", pl.from_pandas(rows.assign(label="good")))
+    register(place, "2", folder)
+    check = {"type": "counterfactual", "data": "azureml:holdout:1", "column": "text", "swap": [["he", "she"]],
+             "at_most": 0}  # fmt: skip
+    measured = measuring.RealMeasuring().measure(place.contexts, question(check=check))
+    assert (measured.body["rows"], measured.body["changed"]) == (20, 20)
+    assert measured.body["examples"][0] == {"text": "she ran", "changed": "he ran", "before": "bad", "after": "good"}
+    none = measuring.RealMeasuring().measure(place.contexts, question(check={**check, "swap": [["x", "y"]]}))
+    assert none.body["rows"] == 0
 
 
 def test_a_script_that_always_says_deploy_does_not_get_a_worse_model_through(place: Any, good: Any, worse: Any) -> None:

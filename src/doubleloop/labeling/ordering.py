@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import orjson
 import polars as pl
 from numpy.typing import NDArray
 
@@ -106,6 +107,8 @@ def vectors(table: pl.DataFrame, columns: list[str]) -> Matrix:
 def _numbers(column: pl.Series) -> Matrix:
     values: Any = column.to_list() if isinstance(column.dtype, pl.List | pl.Array) else column.to_numpy()
     try:
+        if column.dtype == pl.String:  # the inference log and csv files hold lists as JSON
+            values = [orjson.loads(each) for each in column.to_list()]
         found = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise errors.InvalidInput(f"Column '{column.name}' holds no numbers, or lists of different length") from None

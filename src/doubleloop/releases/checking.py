@@ -11,7 +11,15 @@ from doubleloop.catalog import commands as catalog
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.gates import commands as gate_commands
 from doubleloop.gates import queries as gates
-from doubleloop.gates.checks import data_quality, endpoint_performance, model_quality, responsible_ai, scan, unit_tests
+from doubleloop.gates.checks import (
+    counterfactual,
+    data_quality,
+    endpoint_performance,
+    model_quality,
+    responsible_ai,
+    scan,
+    unit_tests,
+)
 from doubleloop.releases import definitions, measuring, model, rolling, rules, running, stages, store
 from doubleloop.specs import model as specs
 
@@ -19,6 +27,7 @@ LOG = logging.getLogger("doubleloop.releases")
 TRIES = 4
 
 _JUDGES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], verdicts.Verdict]] = {
+    "counterfactual": counterfactual.judge,
     "data_quality": data_quality.judge,
     "endpoint_performance": endpoint_performance.judge,
     "model_quality": model_quality.judge,

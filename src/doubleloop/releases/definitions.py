@@ -9,7 +9,7 @@ from doubleloop.base import errors
 from doubleloop.catalog import rules as references
 from doubleloop.db.context import Ctx
 from doubleloop.frames import contracts
-from doubleloop.gates.checks import model_quality, responsible_ai
+from doubleloop.gates.checks import counterfactual, model_quality, responsible_ai
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.identity.model import WorkspaceKind
@@ -75,7 +75,9 @@ def _check_check(check_: dict[str, Any], stage: Any) -> None:
             raise errors.InvalidInput(
                 "the check names no target, and no model_quality check of its stage does", cure="Add `target: COLUMN`."
             )
-    if type_ in ("model_quality", "responsible_ai") and not rules.pinned(check_["data"]):
+    if type_ == "counterfactual":
+        counterfactual.check_pairs(check_["swap"])
+    if type_ in ("model_quality", "responsible_ai", "counterfactual") and not rules.pinned(check_["data"]):
         raise errors.InvalidInput(
             f"the hold-out '{check_['data']}' may become other rows tomorrow, so nothing could be compared on it",
             cure="Name a version (azureml:NAME:VERSION) or a label that you move (azureml:NAME@production).",

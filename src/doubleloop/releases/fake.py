@@ -23,6 +23,7 @@ GOOD: dict[str, dict[str, Any]] = {
             "group": {"value": 1.0, "note": "", "groups": [{"group": g, "size": 50, "judged": True} for g in "ab"]}
         }
     },
+    "counterfactual": {"rows": 100, "changed": 0, "examples": []},
     "endpoint_performance": {
         "rate": 10.0, "duration_s": 1.0, "planned": 10, "errors": 0, "error_kinds": {}, "sent_on_time": 1.0,
         "latency_ms": {"p50": 1.0, "p95": 2.0, "p99": 3.0},

@@ -10,7 +10,7 @@ import polars as pl
 from doubleloop.base import actors, clock, errors
 from doubleloop.db.context import Contexts
 from doubleloop.frames import contracts
-from doubleloop.gates.checks import model_quality, responsible_ai
+from doubleloop.gates.checks import counterfactual, model_quality, responsible_ai
 from doubleloop.models import model as models_model
 from doubleloop.models import queries as models
 from doubleloop.releases import loading, model, ports, rules, scanning, scoring, tables, testing
@@ -131,7 +131,31 @@ def _responsible_ai(contexts: Contexts, question: model.Question) -> model.Measu
     return model.Measured(body, {"predictions": _keep(contexts, kept)})
 
 
+def _counterfactual(contexts: Contexts, question: model.Question) -> model.Measured:
+    """Texts with a term, asked as they are and with the term's counterpart."""
+    check = question.check
+    table = tables.read(contexts, question.workspace, check["data"])
+    texts = tables.column(table, check["column"]).cast(pl.String).fill_null("").to_list()
+    changed = [counterfactual.swapped(text, check["swap"]) for text in texts]
+    numbers = [row for row, (one, two) in enumerate(zip(texts, changed, strict=True)) if one != two]
+    ids = {"holdout": table.named, "data_ids": _ids(table)}
+    if not numbers:
+        return model.Measured({"rows": 0, "changed": 0, "examples": [], **ids})
+    version, _ = _version(contexts, question, question.candidate)
+    before, after = [texts[row] for row in numbers], [changed[row] for row in numbers]
+    rows = table.rows.select(check["features"]) if check.get("features") else table.rows
+    rows = rows[numbers]
+    both = pl.concat([rows.with_columns(pl.Series(check["column"], each)) for each in (before, after)])
+    found = scoring.predict(contexts, question.workspace, version, both, question.signature)
+    measured = counterfactual.measure(before, after, found.values[: len(numbers)], found.values[len(numbers) :])
+    kept = {"text": before, "changed": after, "before": found.values[: len(numbers)],
+            "after": found.values[len(numbers) :]}  # fmt: skip
+    body = {**measured, **ids, "environment_lock": found.environment_lock}
+    return model.Measured(body, {"predictions": _keep(contexts, kept)})
+
+
 _MEASURES = {
+    "counterfactual": _counterfactual,
     "data_quality": _data_quality,
     "unit_tests": testing.measure,
     "model_quality": _model_quality,

@@ -117,6 +117,22 @@ class ResponsibleAiCheck(_Check):
         return self
 
 
+class CounterfactualCheck(_Check):
+    title: ClassVar[str] = "release › check counterfactual"
+
+    type: Annotated[Literal["counterfactual"], Fold] = Field(description="counterfactual")
+    data: Text = Field(description="Fixed, versioned table of texts.", json_schema_extra=fields.path())
+    column: Text = Field("text", description="Column of the texts.")
+    swap: Annotated[list[list[Text]], Field(min_length=1)] = Field(
+        description="Pairs of terms that change places: [[he, she], [man, woman]]."
+    )
+    at_most: Share = Field(description="Largest share of texts with a term whose answer may change.")
+    min_rows: Annotated[Int, Field(ge=1)] = Field(
+        30, description="With fewer texts that have a term nothing is judged."
+    )
+    features: list[Text] | None = Field(None, description="Columns to give to the model (default: its signature's).")
+
+
 class EndpointPerformanceCheck(_Check):
     title: ClassVar[str] = "release › check endpoint_performance"
 
@@ -160,6 +176,7 @@ Check = Annotated[
     | Annotated[UnitTestsCheck, Tag("<unit_tests>")]
     | Annotated[ModelQualityCheck, Tag("<model_quality>")]
     | Annotated[ResponsibleAiCheck, Tag("<responsible_ai>")]
+    | Annotated[CounterfactualCheck, Tag("<counterfactual>")]
     | Annotated[EndpointPerformanceCheck, Tag("<endpoint_performance>")]
     | Annotated[ScanCheck, Tag("<scan>")],
     Discriminator(_check_type),
@@ -244,6 +261,7 @@ SUPPORT: dict[type[fields.Spec], support.Rows] = {
     Champion: support.rows("tolerance"),
     ModelQualityCheck: support.rows("type name data target metric at_most at_least champion features"),
     ResponsibleAiCheck: support.rows("type name data sensitive metric target at_most at_least min_group_size"),
+    CounterfactualCheck: support.rows("type name data column swap at_most min_rows features"),
     EndpointPerformanceCheck: support.rows("type name rate duration p50_ms p95_ms p99_ms error_rate data"),
     ScanCheck: support.rows("type name model packages severity allow"),
     Approval: support.rows("personas count not_author expires"),
