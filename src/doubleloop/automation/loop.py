@@ -7,6 +7,7 @@ import threading
 
 from doubleloop.automation import causes, commands, defaults, judging, labels, model, store, telling
 from doubleloop.base import actors, errors
+from doubleloop.db import changes
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import commands as durable
 from doubleloop.events import commands as events
@@ -24,6 +25,7 @@ LOG = logging.getLogger("doubleloop.automation")
 ACTOR = actors.service("automation")
 CONSUMER = "automation"
 BATCH = 50
+CLOCK_SECONDS = 1.0  # between looks at the clock, where nothing is written
 
 
 class Loop:
@@ -34,15 +36,21 @@ class Loop:
         self._interval = interval
 
     def run(self, stopping: threading.Event) -> None:
+        changed = changes.Changes(self._contexts.engine, CLOCK_SECONDS)
         while not stopping.is_set():
+            busy = 0
             try:
-                busy = self.tick()
+                if changed.due():
+                    busy = self.tick()
             except Exception:
                 LOG.exception("a look at facts and schedules failed; trying again")
-                busy = 0
+                changed.again()
                 stopping.wait(2.0)
-            if not busy:
+            if busy:
+                changed.again()
+            else:
                 stopping.wait(self._interval)
+        changed.close()
 
     def tick(self) -> int:
         """React to new facts and fire what is due; returns how much there was to do."""

@@ -18,6 +18,7 @@ from dbos._dbos import _get_dbos_instance
 from dbos._serialization import Serializer
 
 from doubleloop.base import actors
+from doubleloop.db import changes
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import ports, rules, store
 
@@ -30,6 +31,7 @@ EXECUTOR = "worker"
 PUMP = actors.service("durable")
 DEAD = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 ASKED_AT_ONCE = 200
+LOOK_SECONDS = 5.0  # between looks at an outbox that nobody has written to
 
 
 class JsonSerializer(Serializer):
@@ -152,15 +154,21 @@ class Engine:
         DBOS.destroy(workflow_completion_timeout_sec=0)
 
     def _run_pump(self) -> None:
+        changed = changes.Changes(self.contexts.engine, LOOK_SECONDS)
         while not self._stop.is_set():
+            moved = 0
             try:
-                moved = self.pump_once()
+                if changed.due():
+                    moved = self.pump_once()
             except Exception:
                 LOG.exception("the outbox could not be emptied; trying again")
-                moved = 0
+                changed.again()
                 self._stop.wait(1.0)
             if moved == 0:
                 self._stop.wait(self._poll_interval)
+            else:
+                changed.again()
+        changed.close()
 
     def pump_once(self) -> int:
         """Hand every pending intent to DBOS, then forget it. A crash in between repeats it, which is harmless:

@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 from doubleloop import wiring
 from doubleloop.automation import loop
@@ -27,6 +28,8 @@ from doubleloop.settings.model import Settings
 LOG = logging.getLogger("doubleloop.worker")
 
 SYNC_SECONDS = 3.0
+SYNC_AFTER_SECONDS = 30.0  # longer than a version takes to settle
+SYNC_AT_LEAST_SECONDS = 60.0
 HEARTBEAT_SECONDS = 1.0
 RECORD_SECONDS = 1.0
 RESCUE_SECONDS = 60.0
@@ -57,9 +60,10 @@ def _work(settings: Settings) -> None:
     endpoints.publish(contexts)
     durable.launch()
     reactions = loop.Loop(contexts, settings.poll_interval)
+    registry = settings.home / "mlflow" / "mlflow.sqlite"
     threads = [
         threading.Thread(target=reactions.run, args=(stopping,), name="automation", daemon=True),
-        threading.Thread(target=_sync_models, args=(contexts, stopping), name="models", daemon=True),
+        threading.Thread(target=_sync_models, args=(contexts, registry, stopping), name="models", daemon=True),
         threading.Thread(target=_rescue, args=(durable, stopping), name="rescue", daemon=True),
         threading.Thread(target=_keep_record, args=(contexts, stopping), name="record", daemon=True),
         threading.Thread(target=_watch_serving, args=(contexts, stopping), name="serving", daemon=True),
@@ -122,12 +126,26 @@ def _profile_arrivals(contexts: Contexts, stopping: threading.Event) -> None:
             LOG.exception("profiling what has arrived failed; trying again")
 
 
-def _sync_models(contexts: Contexts, stopping: threading.Event) -> None:
-    """Model versions that the proxy could not record (a crash in between) are found here."""
+def _sync_models(contexts: Contexts, registry: Path, stopping: threading.Event) -> None:
+    """Model versions that the proxy could not record (a crash in between) are found here: while MLflow's database is
+    written to and shortly after, and now and then."""
+    looked = float("-inf")
     while not stopping.wait(SYNC_SECONDS):
+        if time.monotonic() - looked < SYNC_AT_LEAST_SECONDS and not _written(registry, SYNC_AFTER_SECONDS):
+            continue
         try:
             models.sync(contexts)
+            looked = time.monotonic()
         except errors.Unavailable as error:
             LOG.info("MLflow's registry is not there yet: %s", error.what)
         except Exception:
             LOG.exception("looking at MLflow's registry failed; trying again")
+
+
+def _written(file: Path, seconds: float) -> bool:
+    """Whether the file, or what lies beside it under its name, was written to in the last ``seconds``."""
+    try:
+        found = [each.stat().st_mtime for each in file.parent.glob(f"{file.name}*")]
+    except FileNotFoundError:  # a journal that has just been closed
+        return True
+    return not found or time.time() - max(found) < seconds
