@@ -20,6 +20,7 @@ from statsmodels.tsa.statespace.exponential_smoothing import ExponentialSmoothin
 from doubleloop.recipes.forecasting import backtests, methods, series
 from doubleloop.recipes.shared import run
 from doubleloop.recipes.shared.problems import BadData
+from doubleloop.scorer import batch
 
 
 def ran(folder: Path, table: pandas.DataFrame, method: str, **options: Any) -> int:
@@ -66,6 +67,12 @@ def test_the_airline_model_is_that_of_the_literature(tmp_path: Path) -> None:
     assert list(found) == ["forecast", "lower", "upper"] and model.metadata.signature.inputs.input_names() == ["month"]
     expected = numpy.exp(ARIMA(numpy.log(PASSENGERS), order=(0, 1, 1), seasonal_order=(0, 1, 1, 12)).fit().forecast(6))
     assert found["forecast"].to_list() == pytest.approx([expected[5], expected[0]], rel=1e-3)
+    body = {"columns": ["month"], "dtypes": ["string"], "data": asked.to_numpy().tolist(), "signature": None}
+    answered = batch.score(str(tmp_path / "model"), body)["predictions"]  # as an endpoint and a release ask it
+    assert numpy.array(answered) == pytest.approx(found.to_numpy())
+    assert (
+        sum(file.stat().st_size for file in (tmp_path / "model").glob("*.pkl")) < 10_000
+    )  # no results, no past filter
     assert (found["lower"] < found["forecast"]).all() and (found["forecast"] < found["upper"]).all()
     with pytest.raises(Exception, match="1961-01-15 00:00:00 is no period to forecast; they begin with 1961-01-01"):
         model.predict(pandas.DataFrame({"month": ["1961-01-15"]}))

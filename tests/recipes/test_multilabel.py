@@ -20,7 +20,11 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from doubleloop.components import queries
+from doubleloop.quarantine import model as quarantine
+from doubleloop.quarantine import pickles
 from doubleloop.recipes.shared import run
+from doubleloop.scorer import batch
 
 RUN = str(Path(run.__file__))
 X, Y = make_multilabel_classification(400, n_features=8, n_classes=3, n_labels=2, random_state=0)
@@ -53,7 +57,17 @@ def test_the_metrics_are_those_of_scikit_learn_on_the_same_rows(
     }  # fmt: skip
     told = json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
     assert {name: told["metrics"][name] for name in expected} == pytest.approx(expected, abs=1e-9)
+    asked = table[[f"x{n}" for n in range(8)]].head(3)
+    body = {"columns": list(asked), "dtypes": ["double"] * 8, "data": asked.to_numpy().tolist(), "signature": None}
+    answered = batch.score(str(tmp_path / "model"), body)["predictions"]  # as an endpoint and a release ask it
+    assert answered == model.predict(X[:3]).tolist()
     assert told["labels"] == LABELS and list(told["f1_by_label"]) == LABELS
+
+
+def blocked(model: Path) -> str:
+    """What a release's scan does not let pass."""
+    found = pickles.scan(model, quarantine.Policy(queries.classes_of_catalog(model), False))
+    return " ".join(each.global_name for each in found if each.severity in quarantine.BLOCKING)
 
 
 @pytest.mark.slow

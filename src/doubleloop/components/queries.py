@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from doubleloop.base import errors
 from doubleloop.catalog import model as assets
 from doubleloop.catalog import queries as catalog
@@ -44,6 +46,11 @@ def shipped_one(ctx: Ctx, reference: str) -> assets.Asset:
     """``name``, ``name:1`` or ``name@latest`` of the catalog. Raises NotFound."""
     identity.permit(ctx, Action.ENVIRONMENT_READ)
     return shipped.find(ctx.port(storage.Blobs), reference)
+
+
+def classes_of_catalog(model: Path) -> tuple[str, ...]:
+    """Names that a model's pickles may mention because the code that it brings along is the catalog's, unchanged."""
+    return shipped.classes(model)
 
 
 def versions(ctx: Ctx, name: str) -> list[assets.Asset]:

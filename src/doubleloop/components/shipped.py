@@ -6,6 +6,7 @@ it had been uploaded, so a job that ran goes on as it was whatever is installed 
 
 from __future__ import annotations
 
+import ast
 import difflib
 import functools
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from doubleloop.storage import ports as storage
 
 REGISTRY = "doubleloop"
 FOLDER = Path(doubleloop.__file__).parent / "recipes"
+# What a model calls the Python of the catalog that it brings along.
+PACKAGE = "doubleloop_recipes"
 # What lies beside a component's code and is no part of it.
 _APART = (".yml", ".yaml", ".md", ".pyc")
 # What a version is told apart by is what it does, not what it is called.
@@ -72,6 +75,30 @@ def find(blobs: storage.Blobs, reference: str) -> assets.Asset:
 def listed(blobs: storage.Blobs) -> list[assets.Asset]:
     """Every component."""
     return [_asset(found, _stored(blobs, found.document)) for found in map(read, names())]
+
+
+def classes(model: Path) -> tuple[str, ...]:
+    """Names that the pickles of a model in this folder may mention because the code that it brings along
+    (``code/doubleloop_recipes``) is the catalog's as it is shipped, and nothing else: its classes."""
+    code = model / "code"
+    found = [file for file in sorted(code.rglob("*")) if file.is_file()] if code.is_dir() else []
+    for file in found:
+        name = file.relative_to(code)
+        origin = FOLDER.joinpath(*name.parts[1:])
+        is_root = name.as_posix() == f"{PACKAGE}/__init__.py" and not file.stat().st_size
+        if name.parts[0] != PACKAGE or not (is_root or _is_same(file, origin)):
+            return ()
+    return tuple(
+        f"{'.'.join(file.relative_to(code).with_suffix('').parts)}.{each.name}"
+        for file in found
+        if file.suffix == ".py"
+        for each in ast.parse(file.read_text()).body
+        if isinstance(each, ast.ClassDef)
+    )
+
+
+def _is_same(file: Path, origin: Path) -> bool:
+    return origin.is_file() and file.read_bytes() == origin.read_bytes()
 
 
 def _files() -> dict[str, Path]:

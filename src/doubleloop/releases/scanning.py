@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from doubleloop.base import actors, verdicts
+from doubleloop.components import queries as components
 from doubleloop.db.context import Contexts
 from doubleloop.environments import commands as environments
 from doubleloop.jobs import queries as jobs
@@ -38,7 +39,8 @@ def measure(contexts: Contexts, question: model.Question) -> model.Measured:
 
 
 def _files(folder: Path, allowed: dict[str, Any]) -> dict[str, Any]:
-    names = (*allowed.get("allow", ()), *jobs.classes_of_trainer(folder))
+    known = (*jobs.classes_of_trainer(folder), *components.classes_of_catalog(folder))
+    names = (*allowed.get("allow", ()), *known)
     policy = quarantine.Policy(names, bool(allowed.get("allow_code", False)))
     found = pickles.scan(folder, policy)
     blocking = [each for each in found if each.severity in quarantine.BLOCKING]

@@ -26,6 +26,10 @@ class Forecaster(PythonModel):
         self.method, self.names, self.time = method, names, time
         self.end, self.frequency, self.level, self.log = end, frequency, level, log
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what MLflow keeps on it while it is saved, whose classes a production's scan does not know."""
+        return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
+
     def predict(self, context: Any, model_input: pandas.DataFrame, params: Any = None) -> pandas.DataFrame:
         """Raises ValueError for a time that is no period after the past."""
         if self.time not in model_input.columns:
