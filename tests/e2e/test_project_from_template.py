@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from e2e_installation import Installation
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 NAME = "nuclei"
 

@@ -43,20 +43,16 @@ class Curated:
         return model.CondaSpec(self.python, tuple(lines), name=self.name)
 
 
-# What the components of ``recipes`` run in, and the models that they make; no more than each family needs.
-_TABLES = ("scikit-learn~=1.9.0", "pandas~=3.1.0", "numpy~=2.4.0", "scipy~=1.17.0", "pyarrow", "mlflow-skinny==3.17.2")
+# What the components of ``recipes`` run in, and the models that they make; no more than each family needs. pytest is
+# there for a release's unit tests, which run where the candidate was trained: without it they need an environment more.
+_ALL = ("pandas~=3.1.0", "numpy~=2.4.0", "pyarrow", "mlflow-skinny==3.17.2", "pytest~=9.0")
+_TABLES = ("scikit-learn~=1.9.0", "scipy~=1.17.0", *_ALL)
 _OF_TEXTS = ("python-crfsuite~=0.9.12", "seqeval~=1.2.2", "sacrebleu~=2.6.0", "rouge-score~=0.1.2")
-_OF_IMAGES = ("torch==2.13.0", "pillow~=12.0", "numpy~=2.4.0", "pandas~=3.1.0", "pyarrow", "mlflow-skinny==3.17.2")
 RECIPES = (
     Curated("recipes-classical", "3.11", (*_TABLES, "statsmodels~=0.15.0"), "doubleloop"),
-    Curated(
-        "recipes-lstm",
-        "3.11",
-        ("torch==2.13.0", "pandas~=3.1.0", "numpy~=2.4.0", "scipy~=1.17.0", "pyarrow", "mlflow-skinny==3.17.2"),
-        "doubleloop",
-    ),
+    Curated("recipes-lstm", "3.11", ("torch==2.13.0", "scipy~=1.17.0", *_ALL), "doubleloop"),
     Curated("recipes-language", "3.11", (*_TABLES, *_OF_TEXTS), "doubleloop"),
-    Curated("recipes-vision", "3.11", _OF_IMAGES, "doubleloop"),
+    Curated("recipes-vision", "3.11", ("torch==2.13.0", "pillow~=12.0", *_ALL), "doubleloop"),
 )
 
 CATALOGUE = {
