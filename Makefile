@@ -10,11 +10,12 @@ PORT ?= 8600
 unexport PYTHONDONTWRITEBYTECODE
 
 
-.PHONY: help setup demo test faults conformance bench-batch bench-monitoring bench-serving soak-serving check lint types contracts format down clean
+.PHONY: help setup demo test label-studio faults conformance bench-batch bench-monitoring bench-serving soak-serving check lint types contracts format down clean
 
 help:
 	@echo "make demo    set up, then play one model's whole life and leave the console open"
 	@echo "make test    set up, then run all tests"
+	@echo "make label-studio  labelling with a real Label Studio server, which is installed for it (860 MB)"
 	@echo "make faults  kill processes at thirty points of releases"
 	@echo "make conformance CORPUS=path  how many of a folder's Azure ML files are taken"
 	@echo "make bench-batch    a large Parquet file beside pandas and scikit-learn"
@@ -40,6 +41,10 @@ down:
 test: setup
 	$(PYTHON) tools/system_packages.py
 	DOUBLELOOP_FAULT_RELEASES=2 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# `make test` asks a stand-in the same, and the real server where it lies at hand already.
+label-studio: setup
+	DOUBLELOOP_LABEL_STUDIO=1 $(BIN)/python -m pytest -q tests/labeling/test_label_studio.py
 
 # Thirty kills over six releases; `make test` has ten of them, to stay quick.
 faults: setup

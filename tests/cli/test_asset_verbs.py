@@ -289,6 +289,8 @@ def test_labelling_projects_are_opened_worked_in_and_exported(terminal: Any, ser
     done = terminal("labeling", "import", "mails", "--data", "azureml:spans:1", "--format", "conll", "--proposals")
     assert "2 new, 1 known before; 0 items are not in it" in done.err
     assert sent["import"] == {"data": "azureml:spans:1", "format": "conll", "proposals": True}
+    server.on("POST", f"{base}/mails/sync", {})
+    assert "Label Studio is asked" in terminal("labeling", "sync", "mails").err
     server.on("POST", f"{base}/mails/train", keeps("train", {"id": "mails-train-1"}))
     assert "Job mails-train-1 is started" in terminal("labeling", "train", "mails", "--input", "rows").err
     assert sent["train"] == {"input": "rows"}

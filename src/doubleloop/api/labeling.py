@@ -11,7 +11,7 @@ from doubleloop.api.routing import needs
 from doubleloop.base import errors
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
-from doubleloop.labeling import commands, importing, queries, training
+from doubleloop.labeling import commands, importing, queries, syncing, training
 
 router = routing.router("/api/v1/workspaces/{ws}/labeling-projects")
 # The largest number of a row that every database holds.
@@ -52,6 +52,7 @@ def show(request: Request, ws: str, name: str) -> dict[str, Any]:
         found = queries.progress(ctx, name)
         project = queries.get(ctx, name)
         body = render.labeling_project(project, found.states)
+        body["tool"] = render.labeling_link(syncing.find(ctx, project))
         body["proposed"] = render.labeling_proposal(training.find(ctx, project))
         return {**body, "people": found.people, "labels": found.labels, "agreement": render.plain(found.agreement)}
 
@@ -91,6 +92,14 @@ def import_(request: Request, ws: str, name: str, body: dict[str, Any] = Body())
         proposals=bool(requests.value(body, "proposals", bool)),
     )  # fmt: skip
     return dict(render.plain(found))
+
+
+@router.post("/{name}/sync", openapi_extra=needs(Action.LABELING_LABEL))
+def sync(request: Request, ws: str, name: str) -> dict[str, Any]:
+    """Called by the tool's webhook as well: what it sends along is not read, the tool is asked."""
+    with requests.writing(request, ws) as ctx:
+        syncing.ask(ctx, name)
+    return {}
 
 
 @router.post("/{name}/train", openapi_extra=needs(Action.JOB_SUBMIT))

@@ -20,8 +20,8 @@ from doubleloop.events import model as events
 from doubleloop.gateway import protocol
 from doubleloop.identity import model as identity
 from doubleloop.jobs import model as jobs
+from doubleloop.labeling import links, training
 from doubleloop.labeling import model as labeling
-from doubleloop.labeling import training
 from doubleloop.models import model as models
 from doubleloop.monitoring import model as monitoring
 from doubleloop.specs import documents
@@ -244,6 +244,13 @@ def labeling_project(value: labeling.Project, states: dict[str, int]) -> dict[st
         "exported": value.exported or None, "opened_by": value.opened_by, "spec": specs.plain(spec),
         "created_by": value.created_by, "created_at": plain(value.created_at), "closed_at": plain(value.closed_at),
     }  # fmt: skip
+
+
+def labeling_link(value: links.Link | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    return {"name": "label_studio", "project": value.remote, "last_at": plain(value.last_at),
+            "next_at": plain(value.next_at), "problem": value.problem or None, "refused": value.refused}  # fmt: skip
 
 
 def labeling_proposal(value: training.Proposal | None) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from doubleloop.durable import commands as durable
 from doubleloop.events import commands as events
 from doubleloop.events.model import Fact
 from doubleloop.identity import activations
+from doubleloop.labeling import syncing
 from doubleloop.monitoring import alerts
 from doubleloop.monitoring import commands as monitoring
 from doubleloop.releases import commands as release_commands
@@ -69,13 +70,14 @@ class Loop:
         with self._contexts.read(ACTOR) as ctx:
             due = (
                 store.due(ctx, ctx.now) or monitoring.store.due(ctx, ctx.now) or activations.over(ctx)
-                or alerts.silences_over(ctx)
+                or alerts.silences_over(ctx) or syncing.due(ctx)
             )  # fmt: skip
         if not due:
             return 0
         with self._contexts.write(ACTOR) as ctx:
             ended = [*activations.end_over(ctx), *alerts.end_silences(ctx)]
-            return len(commands.fire_due(ctx)) + len(monitoring.fire_due(ctx)) + len(ended)
+            started = [*commands.fire_due(ctx), *monitoring.fire_due(ctx), *syncing.fire_due(ctx)]
+            return len(started) + len(ended)
 
 
 def react(ctx: Ctx, fact: Fact) -> None:

@@ -24,7 +24,7 @@ PAUSE_SECONDS = 10.0
 # Facts that name the personas whom they concern.
 CONCERNING = (
     "monitor.alert", "alert.reopened", "contract.broken", "contract.refused", "labeling.exported",
-    "labeling.not_exported", "training.proposed",
+    "labeling.not_exported", "labeling.not_synced", "training.proposed",
 )  # fmt: skip
 
 

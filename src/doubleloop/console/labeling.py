@@ -14,7 +14,7 @@ from doubleloop.console.requests import needs
 from doubleloop.db.context import Ctx
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
-from doubleloop.labeling import commands, model, queries, rules, training
+from doubleloop.labeling import commands, model, queries, rules, syncing, training
 from doubleloop.specs.kinds import labeling as specs
 
 router = APIRouter()
@@ -52,6 +52,7 @@ def show(request: Request, ws: str, name: str) -> Response:
             "done": _done(project, found.states), "to_review": len(queries.reviewable(ctx, name)),
             "may_label": _may(ctx, Action.LABELING_LABEL, name), "may_review": _may(ctx, Action.LABELING_REVIEW, name),
             "may_write": _may(ctx, Action.LABELING_WRITE, name), "is_closed": project.status is model.Status.CLOSED,
+            "link": syncing.find(ctx, project),
             "proposal": training.find(ctx, project), "may_train": identity.decide(ctx, Action.JOB_SUBMIT, ws).allowed,
         }  # fmt: skip
         return rendering.page(request, "labeling.html", now=ctx.now, **values)

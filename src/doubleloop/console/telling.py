@@ -66,6 +66,9 @@ _SENTENCES: dict[str, Any] = {
         f"training on {words.name(str(d.get('data')))} is proposed; nothing starts by itself"
     ),
     "labeling.imported": lambda d, s: f"imported {d.get('labels')} labels into {words.name(s)}",
+    "labeling.pushed": lambda d, s: f"{words.name(s)} is in Label Studio: {d.get('items')} items",
+    "labeling.synced": lambda d, s: f"{d.get('labels')} labels of {words.name(s)} came from Label Studio",
+    "labeling.not_synced": lambda d, s: f"{words.name(s)} cannot be asked for in Label Studio: {d.get('error', '')}",
     "labeling.closed": lambda d, s: f"closed labelling project {words.name(s)}",
     "labeling.deleted": lambda d, s: f"deleted labelling project {words.name(s)}",
     "data.created": lambda d, s: f"added data {d.get('name')}:{d.get('version')}",

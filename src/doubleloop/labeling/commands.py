@@ -15,10 +15,11 @@ from doubleloop.frames import pictures
 from doubleloop.identity import commands as identity
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action
-from doubleloop.labeling import exporting, model, proposing, rules, sources, store
+from doubleloop.labeling import exporting, links, model, proposing, rules, sources, store
 from doubleloop.specs import documents
 from doubleloop.specs.kinds.labeling import OF_IMAGES, Labeling
 from doubleloop.storage import ports as storage
+from doubleloop.vault import queries as secrets
 
 
 def create(
@@ -36,6 +37,7 @@ def create(
         known = _same(ctx, spec.name, wire)
         if known is None:
             proposing.check(ctx, document)
+            _check_secrets(ctx, document)
     if known is not None:
         return known
     source, items = sources.items(contexts, actor, workspace, document)
@@ -51,7 +53,16 @@ def create(
         )  # fmt: skip
         store.insert(ctx, made, items)
         catalog.link(ctx, source.version.id, "labelled", made.id)
+        if spec.label_studio is not None:
+            links.insert(ctx, workspace, spec.name)
     return made
+
+
+def _check_secrets(ctx: Ctx, document: documents.Document) -> None:
+    tool = document.model.label_studio
+    for name in ("token", "webhook_token") if tool is not None else ():
+        if getattr(tool, name):
+            secrets.check(ctx, getattr(tool, name), document.source.where(f"label_studio.{name}"))
 
 
 def _same(ctx: Ctx, name: str, wire: dict[str, Any]) -> model.Project | None:

@@ -117,7 +117,7 @@ def matched(
         numbers = places.find(each)
         item = places.items[numbers[min(asked[each.by, each.key], len(numbers) - 1)]]
         asked[each.by, each.key] += 1
-        said = Said(_value(contexts, spec, item, each), each.where)
+        said = Said(value(contexts.port(storage.Blobs), spec, item, each), each.where)
         before = found.setdefault(item.number, said)
         if before.value != said.value:
             raise errors.InvalidInput(
@@ -173,20 +173,21 @@ class _Places:
             return None
 
 
-def _value(contexts: Contexts, spec: Labeling, item: model.Item, each: model.Incoming) -> Any:
-    value = each.value
+def value(blobs: storage.Blobs, spec: Labeling, item: model.Item, each: model.Incoming) -> Any:
+    """A label as it is kept. Raises InvalidInput, with its place, for one that the project cannot have."""
+    given = each.value
     try:
         if each.by == "words":
-            value = _spread(item.content, value)
+            given = _spread(item.content, given)
         if each.text is not None:
-            value = _in_characters(item.content, value, each.text)
-        if spec.task == "image_segmentation" and isinstance(value, list):
-            size = pictures.size(contexts.port(storage.Blobs).read(item.content))
-            value = _in_pixels(value, size, each.decimals)
-            kept = rules.checked(spec, item, value)
+            given = _in_characters(item.content, given, each.text)
+        if spec.task == "image_segmentation" and isinstance(given, list):
+            size = pictures.size(blobs.read(item.content))
+            given = _in_pixels(given, size, each.decimals)
+            kept = rules.checked(spec, item, given)
             _refuse_outside(kept, size)
             return kept
-        return rules.checked(spec, item, value)
+        return rules.checked(spec, item, given)
     except errors.InvalidInput as error:
         error.where = each.where
         raise

@@ -72,7 +72,20 @@ ANSWERS = sa.Table(
     sa.Column("at", tables.Moment, nullable=False),
     sa.Index("ix_labeling_answers_workspace_project_item", "workspace", "project", "item"),
 )
-_BELOW = (ITEMS, HELD, ANSWERS)
+# Projects that are worked on in a tool elsewhere, and when it is looked at next.
+LINKS = sa.Table(
+    "labeling_links",
+    tables.METADATA,
+    sa.Column("workspace", sa.String(255), primary_key=True),
+    sa.Column("project", sa.String(255), primary_key=True),
+    sa.Column("remote", sa.Integer, nullable=True),
+    sa.Column("next_at", tables.Moment, nullable=True),
+    sa.Column("last_at", tables.Moment, nullable=True),
+    sa.Column("problem", sa.Text, nullable=False),
+    sa.Column("refused", sa.Text, nullable=False),
+    sa.Index("ix_labeling_links_next_at", "next_at"),
+)
+_BELOW = (ITEMS, HELD, ANSWERS, LINKS)
 
 
 def _of(table: sa.Table, project: model.Project) -> sa.ColumnElement[bool]:

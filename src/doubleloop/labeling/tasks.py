@@ -14,6 +14,8 @@ from doubleloop.specs.kinds.labeling import OF_IMAGES, Labeling
 
 # In a task's data: the number of the item that it shows.
 ITEM = "item"
+# The control that draws polygons; ``label`` is all the others.
+OUTLINE = "outline"
 # A double of a share of 100 keeps more places than this of a pixel.
 DECIMALS = 6
 
@@ -28,7 +30,14 @@ def result(item: model.Item, value: Any, size: tuple[int, int] | None) -> list[d
     """A label as regions. ``size``: width and height of the image in pixels."""
     kind = "text" if item.kind == "text" else "image"
     parts = [{"value": value}] if isinstance(value, str) else value
-    return [{"from_name": "label", "to_name": kind, **_region(item, part, size or (100, 100))} for part in parts]
+    return [
+        {
+            "from_name": OUTLINE if "polygon" in part else "label",
+            "to_name": kind,
+            **_region(item, part, size or (100, 100)),
+        }
+        for part in parts
+    ]
 
 
 def _region(item: model.Item, part: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:

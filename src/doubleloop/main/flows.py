@@ -9,6 +9,7 @@ from doubleloop.endpoints import unfinished as unfinished_deployments
 from doubleloop.endpoints import workflows as endpoint_workflows
 from doubleloop.jobs import unfinished as unfinished_jobs
 from doubleloop.jobs import workflows as job_workflows
+from doubleloop.labeling import syncing
 from doubleloop.monitoring import unfinished as unfinished_monitoring
 from doubleloop.monitoring import workflows as monitoring_workflows
 from doubleloop.releases import unfinished as unfinished_releases
@@ -21,6 +22,7 @@ def workflows() -> dict[str, durable.Body]:
         **automation_workflows.WORKFLOWS,
         **telling.WORKFLOWS,
         **labels.WORKFLOWS,
+        **syncing.WORKFLOWS,
         **endpoint_workflows.WORKFLOWS,
         **job_workflows.WORKFLOWS,
         **monitoring_workflows.WORKFLOWS,

@@ -45,6 +45,10 @@ class Labeling(routes.Routes):
         body = {"data": reference, "proposals": proposals, **routes.given(format=format_, annotator=annotator)}
         return dict(self._post(name, "import", body=body, repeatable=True))
 
+    def sync(self, name: str) -> None:
+        """Have the Label Studio server asked for labels as soon as possible; what came is in ``tool`` of ``show``."""
+        self._post(name, "sync", repeatable=True)
+
     def train(self, name: str, input_: str | None = None) -> routes.Body:
         """The job that trains on the newest data version; ``input_``: which of its inputs gets it."""
         return dict(self._post(name, "train", body=routes.given(input=input_), repeatable=True))

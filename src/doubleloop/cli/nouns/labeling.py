@@ -167,6 +167,15 @@ def import_(session: Session, name: str, data: str, format_: str | None, annotat
     return found
 
 
+@GROUP.command("sync", cls=options.Verb)
+@options.name()
+@options.shared()
+def sync(session: Session, name: str) -> None:
+    """Ask the Label Studio server for labels now."""
+    session.workspace.labeling.sync(name)
+    session.note(f"Label Studio is asked; see `tool` in `doubleloop labeling show {name}`.")
+
+
 @GROUP.command("train", cls=options.Verb)
 @options.name()
 @click.option("--input", "input_", metavar="NAME", help="Input that gets the labels  [default: the only one of data]")

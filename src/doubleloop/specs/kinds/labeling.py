@@ -119,6 +119,32 @@ class Training(Spec):
     input: Text | None = Field(None, description="Input that gets the new version (default: the only one of data).")
 
 
+class LabelStudio(Spec):
+    """A Label Studio server on which people work: items go there, what is said of them comes back."""
+
+    title: ClassVar[str] = "labeling › label_studio"
+
+    url: Text = Field(description="Address of the server.")
+    token: Text = Field(description="Its access token: ${{secrets.NAME}}.")
+    every: Duration = Field("5m", description="How often it is asked for labels.")
+    webhook_url: Text | None = Field(
+        None, description="Address by which it reaches this server, to say that labels came."
+    )
+    webhook_token: Text | None = Field(None, description="The API token that it does that with: ${{secrets.NAME}}.")
+
+    @model_validator(mode="after")
+    def _web(self) -> LabelStudio:
+        for address in (self.url, self.webhook_url):
+            if address is not None and not address.startswith(("https://", "http://")):
+                raise ValueError(f"'{address}' is not an http or https address")
+        for text in (self.token, self.webhook_token):
+            if text is not None and not text.startswith("${{secrets."):
+                raise ValueError("a token is not written into a file: put it into a secret, and name ${{secrets.NAME}}")
+        if (self.webhook_url is None) != (self.webhook_token is None):
+            raise ValueError("a webhook needs both 'webhook_url' and 'webhook_token'")
+        return self
+
+
 class Labeling(Spec):
     title: ClassVar[str] = "labeling"
 
@@ -153,6 +179,7 @@ class Labeling(Spec):
         description="Form of the new version that is made as soon as nothing waits (default: csv where a rule opened "
         "the project; otherwise somebody exports it).",
     )
+    label_studio: LabelStudio | None = Field(None, description="A Label Studio server on which people label.")
     train: Training | None = Field(
         None, description="The job that is proposed when the labels are a data version; nothing starts by itself."
     )
@@ -161,6 +188,12 @@ class Labeling(Spec):
     def _there_is_a_choice(self) -> Labeling:
         if self.task.endswith("classification") and len(self.labels) < 2:
             raise ValueError("a classification needs two labels or more")
+        return self
+
+    @model_validator(mode="after")
+    def _the_tool_can_ask(self) -> Labeling:
+        if self.label_studio is not None and self.task == "ranking":
+            raise ValueError("rankings are not asked for in Label Studio: use the pages of this server")
         return self
 
     @model_validator(mode="after")
@@ -188,9 +221,10 @@ SUPPORT: dict[type[fields.Spec], support.Rows] = {
     Annotators: support.rows("per_item groups"),
     Gold: support.rows("data label share"),
     Queue: support.rows("by columns measure reference seed count"),
+    LabelStudio: support.rows("url token every webhook_url webhook_token"),
     Training: support.rows("job input"),
     Labeling: support.rows(
         "$schema name description task labels guidelines data column images output annotators review gold queue "
-        "prelabels hold export train"
+        "prelabels hold export label_studio train"
     ),
 }
