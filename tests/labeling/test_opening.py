@@ -235,13 +235,14 @@ def test_a_name_of_a_project_is_a_template_and_a_name_of_none_is_refused_in_the_
 
 def test_what_cannot_be_measured_is_told_and_the_rest_chooses(watch: Watch, tmp_path: Path) -> None:
     (tmp_path / "tickets.yml").write_text(PROJECT)
-    sample = "{count: 9, by: [uncertainty], probabilities: [none]}"
+    sample = "{count: 9, by: [uncertainty, diversity], probabilities: [none]}"
     put(watch.house, "tickets.yml", sample, folder=str(tmp_path))
     happens(watch.house)
     (found,) = projects(watch.house)
     assert found.items == 5
     assert found.opened_by["sampled"]["uncertainty"].startswith("not measured: Column 'out.none'")
-    assert found.opened_by["sampled"]["random"] == "the seed"
+    assert found.opened_by["sampled"]["diversity"] == "what is told of text"
+    assert set(contents(watch.house, found.name)[:2]) > {"Zażółć " * 40}, "what is unlike the others is among the first"
 
 
 def test_who_may_not_open_projects_writes_no_such_rule(watch: Watch) -> None:

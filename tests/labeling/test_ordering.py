@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import polars as pl
 import pytest
-from scipy import stats
+from scipy import spatial, stats
+from sklearn import neighbors
 
 from doubleloop.base import errors
 from doubleloop.labeling import ordering
@@ -59,3 +62,33 @@ def test_random_is_the_same_for_the_same_seed() -> None:
 def test_columns_that_hold_no_probabilities_are_refused(values: list[object], says: str) -> None:
     with pytest.raises(errors.InvalidInput, match=says):
         ordering.order(Queue(by="uncertainty", columns=["p"]), 2, pl.DataFrame({"p": values}), None)
+
+
+def test_diversity_is_k_center_greedy_and_never_twice_as_wide_as_the_best_choice_there_is() -> None:
+    rows = np.random.default_rng(4).normal(size=(11, 2)) * [1.0, 30.0]
+    table = pl.DataFrame({"x": rows[:, 0], "y": rows[:, 1]})
+    scaled = stats.zscore(rows)
+    far = spatial.distance.cdist(scaled, scaled)
+    greedy = [int(np.argmin((scaled**2).sum(axis=1)))]
+    while len(greedy) < 11:
+        greedy.append(int(np.argmax(far[:, greedy].min(axis=1))))
+    found = ordering.order(Queue(by="diversity", columns=["x", "y"]), 11, table, None)
+    assert [row for row, _ in found] == greedy
+    assert [score for _, score in found[1:]] == pytest.approx(
+        [far[at, greedy[:number]].min() for number, at in enumerate(greedy) if number]
+    )
+    for count in (2, 3, 4):
+        best = min(far[:, list(each)].min(axis=1).max() for each in itertools.combinations(range(11), count))
+        assert best <= far[:, greedy[:count]].min(axis=1).max() <= 2 * best  # T. Gonzalez 1985
+
+
+def test_drift_is_the_mean_distance_of_scikit_learns_five_nearest() -> None:
+    random = np.random.default_rng(5)
+    reference, rows = random.normal(size=(40, 3)) * [1, 9, 0.2], random.normal(size=(12, 3)) * [2, 9, 0.2]
+    names = ["a", "b", "c"]
+    queue = Queue(by="drift", columns=names, reference="azureml:r:1")
+    found = ordering.order(queue, 12, pl.DataFrame(rows, schema=names), pl.DataFrame(reference, schema=names))
+    spread = reference.std(axis=0)
+    near = neighbors.NearestNeighbors(n_neighbors=5).fit(reference / spread).kneighbors(rows / spread)[0].mean(axis=1)
+    assert [row for row, _ in found] == list(np.argsort(-near, kind="stable"))
+    assert dict(found) == pytest.approx(dict(enumerate(near)))

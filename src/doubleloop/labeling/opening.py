@@ -37,7 +37,8 @@ PROBABILITIES = ("probabilities", "probability", "scores", "score", "confidence"
 class Wanted:
     """Rows of ``endpoint`` in ``workspace`` from ``since`` until ``until``; drift is from as long a span before.
 
-    ``by``: uncertainty, drift, random. ``probabilities`` and ``columns``: names without ``out.`` and ``in.``.
+    ``by``: uncertainty, diversity, drift, random.
+    ``probabilities`` and ``columns``: names without ``out.`` and ``in.``.
     """
 
     workspace: str
@@ -197,10 +198,16 @@ def _order(
         names = _probabilities(rows, wanted)
         found = ordering.by_uncertainty(ordering.probabilities(rows, [f"out.{name}" for name in names]))
         return [row for row, _ in found], ", ".join(names)
+    names = list(wanted.columns) or [name for name in _names(rows, "in.") if _is_numbers(rows.schema[f"in.{name}"])]
+    if criterion == "diversity":
+        current = ordering.vectors(rows, [f"in.{name}" for name in names]) if names else (
+            _described(rows, rows, column, is_image)[1]
+        )  # fmt: skip
+        apart = ordering.by_diversity(current, min(wanted.count, ordering.MOST_APART))
+        return [row for row, _ in apart], ", ".join(names) or f"what is told of {column}"
     before = _log(contexts, wanted, wanted.since - (wanted.until - wanted.since), wanted.since)
     if before.is_empty():
         raise errors.InvalidInput("nothing came in the window before, which drift is measured from")
-    names = list(wanted.columns) or [name for name in _names(rows, "in.") if _is_numbers(rows.schema[f"in.{name}"])]
     if names:
         reference, current = (ordering.vectors(each, [f"in.{name}" for name in names]) for each in (before, rows))
         return [row for row, _ in ordering.by_drift(reference, current)], ", ".join(names)

@@ -109,6 +109,14 @@ def box(shape: Mapping[str, Any]) -> list[float]:
     return [min(across), min(down), max(across) - min(across), max(down) - min(down)]
 
 
+def corners(shape: Mapping[str, Any]) -> list[list[float]]:
+    """``[[x, y], …]`` of a polygon, or of a box."""
+    if "polygon" in shape:
+        return [[float(each) for each in point] for point in shape["polygon"]]
+    x, y, wide, high = box(shape)
+    return [[x, y], [x + wide, y], [x + wide, y + high], [x, y + high]]
+
+
 def names(value: Any) -> list[str]:
     """The labels that a label is made of: one for a class, one for each span or box, the first of a ranking."""
     if value is None:
@@ -123,8 +131,11 @@ def overlap(task: str, one: Any, other: Any) -> float:
     if task == "entity_spans":
         return agreement.span_overlap(one, other)
     if task == "image_segmentation":
-        pair = ([(each["label"], box(each)) for each in side] for side in (one, other))
-        return agreement.boxes_overlap(*pair)
+        if not any("polygon" in each for each in [*one, *other]):
+            boxes = ([(each["label"], box(each)) for each in side] for side in (one, other))
+            return agreement.boxes_overlap(*boxes)
+        pair = ([(each["label"], corners(each)) for each in side] for side in (one, other))
+        return agreement.outlines_overlap(*pair)
     return float(one == other)
 
 

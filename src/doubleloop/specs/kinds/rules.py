@@ -25,7 +25,7 @@ _OURS = {
 Promise = Annotated[Literal["at_most_once", "at_least_once"], Fold]
 
 
-Criterion = Annotated[Literal["uncertainty", "drift", "random"], Fold]
+Criterion = Annotated[Literal["uncertainty", "diversity", "drift", "random"], Fold]
 
 
 def _project_shape(value: Any) -> str:
@@ -164,15 +164,15 @@ class Sample(Spec):
     count: Annotated[Int, Field(ge=1, le=100_000)] = Field(200, description="Most items.")
     by: Annotated[list[Criterion], Many, Field(min_length=1)] = Field(
         ["uncertainty", "drift"],
-        description="uncertainty, drift, random; of several, each gives its first in turn.",
+        description="uncertainty, diversity, drift, random; of several, each gives its first in turn.",
     )
     probabilities: Annotated[list[Text], Many] = Field(
         default_factory=list, description="Columns of the answers that hold probabilities (default: found by name)."
     )
     columns: Annotated[list[Text], Many] = Field(
         default_factory=list,
-        description="Numbers or vectors of the requests that drift is measured in (default: all, or what is told of "
-        "texts and images).",
+        description="Numbers or vectors of the requests that drift and diversity are measured in (default: all, or "
+        "what is told of texts and images).",
     )
 
 
