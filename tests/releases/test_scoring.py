@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from fairlearn import metrics as fairlearn
+from PIL import Image
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -27,6 +29,7 @@ from doubleloop.compute import ports as compute
 from doubleloop.data import commands as data
 from doubleloop.environments import commands as environments
 from doubleloop.frames import reading as frames
+from doubleloop.gates.checks import robustness
 from doubleloop.releases import measuring, model, ports, scoring
 from doubleloop.scorer import batch
 from doubleloop.storage import ports as storage
@@ -299,3 +302,51 @@ def test_unsafe_files_are_found_and_clean_ones_pass(place: Any, good: Any, tmp_p
     found = measuring.RealMeasuring().measure(place.contexts, question(check=check))
     assert found.body["model"]["findings"][0]["file"] == "model.pkl"
     assert "system" in found.body["model"]["findings"][0]["what"]
+
+
+LIGHTS = """
+import io, numpy, pandas
+from PIL import Image
+
+class Lights:
+    def predict(self, frame, params=None):
+        light = [numpy.asarray(Image.open(io.BytesIO(each))).mean() for each in frame["image"]]
+        return pandas.DataFrame({"prediction": ["light" if each > 127 else "dark" for each in light]})
+
+def _load_pyfunc(path):
+    return Lights()
+"""
+
+
+def test_a_model_of_images_is_asked_about_worse_ones(place: Any, tmp_path: Path) -> None:
+    """Forty dark images and twenty light ones; half of all light more makes the dark ones light, and nothing else."""
+    import mlflow
+
+    (tmp_path / "lights.py").write_text(LIGHTS)
+    example = pd.DataFrame({"image": [b"x"]})
+    mlflow.pyfunc.save_model(
+        tmp_path / "model", loader_module="lights", code_paths=[str(tmp_path / "lights.py")],
+        signature=mlflow.models.infer_signature(example, pd.DataFrame({"prediction": ["dark"]})),
+        pip_requirements=["pillow"],
+    )  # fmt: skip
+    made = []
+    for number in range(60):
+        file = io.BytesIO()
+        Image.fromarray(np.full((8, 8), 30 + number if number < 40 else 140 + number, np.uint8)).save(file, "PNG")
+        made.append(file.getvalue())
+    hold_out = pl.DataFrame({"image": made, "label": ["dark"] * 40 + ["light"] * 20})
+    keep(place, "pictures", hold_out)
+    register(place, "1", tmp_path / "model")
+    check = {
+        "type": "robustness", "data": "azureml:pictures:1", "column": "image", "target": "label", "metric": "accuracy",
+        "corruptions": ["brightness", "contrast"], "severities": [5], "at_least": 0.6,
+    }  # fmt: skip
+    asked = question(check=check, candidate=("bikes", "1"), champion=None)
+    measured = measuring.RealMeasuring().measure(place.contexts, asked)
+    found = {each["slice"]: (each["rows"], each["value"]) for each in measured.body["slices"]}
+    assert found == {
+        "all": (60, 1.0), "brightness dark": (20, 1.0), "brightness middle": (20, 1.0), "brightness bright": (20, 1.0),
+        "brightness 5": (60, pytest.approx(20 / 60)), "contrast 5": (60, 1.0),
+    }  # fmt: skip
+    verdict = robustness.judge(check, measured.body)
+    assert verdict.reasons == ("accuracy of brightness 5 is 0.333333, must be at least 0.6",)

@@ -53,6 +53,13 @@ def size(content: bytes) -> tuple[int, int]:
         raise errors.InvalidInput(f"the image cannot be read: {error}", cure=_CURE) from None
 
 
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """Pixels of shape ``(height, width)`` or ``(height, width, 1 or 3)`` as a file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels).save(file, "PNG")
+    return file.getvalue()
+
+
 def media_type(content: bytes) -> str:
     """``image/png`` and the like, by the first bytes; ``application/octet-stream`` for what no browser should draw."""
     known = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"BM": "image/bmp"}

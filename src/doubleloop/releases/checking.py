@@ -17,6 +17,7 @@ from doubleloop.gates.checks import (
     endpoint_performance,
     model_quality,
     responsible_ai,
+    robustness,
     scan,
     unit_tests,
 )
@@ -32,6 +33,7 @@ _JUDGES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], verdicts.
     "endpoint_performance": endpoint_performance.judge,
     "model_quality": model_quality.judge,
     "responsible_ai": responsible_ai.judge,
+    "robustness": robustness.judge,
     "scan": scan.judge,
     "unit_tests": unit_tests.judge,
 }

@@ -67,7 +67,7 @@ def _check_check(check_: dict[str, Any], stage: Any) -> None:
     type_ = check_["type"]
     if type_ == "data_quality":
         contracts.parse(check_["contract"])
-    if type_ == "model_quality":
+    if type_ in ("model_quality", "robustness"):
         model_quality.metric_name(check_["metric"])
     if type_ == "responsible_ai":
         responsible_ai.check_bounds(check_)
@@ -77,7 +77,8 @@ def _check_check(check_: dict[str, Any], stage: Any) -> None:
             )
     if type_ == "counterfactual":
         counterfactual.check_pairs(check_["swap"])
-    if type_ in ("model_quality", "responsible_ai", "counterfactual") and not rules.pinned(check_["data"]):
+    held = ("model_quality", "responsible_ai", "counterfactual", "robustness")
+    if type_ in held and not rules.pinned(check_["data"]):
         raise errors.InvalidInput(
             f"the hold-out '{check_['data']}' may become other rows tomorrow, so nothing could be compared on it",
             cure="Name a version (azureml:NAME:VERSION) or a label that you move (azureml:NAME@production).",

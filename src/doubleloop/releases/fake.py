@@ -24,6 +24,9 @@ GOOD: dict[str, dict[str, Any]] = {
         }
     },
     "counterfactual": {"rows": 100, "changed": 0, "examples": []},
+    "robustness": {
+        "slices": [{"slice": name, "rows": 100, "value": value} for name, value in (("all", 0.9), ("noise 3", 0.8))]
+    },
     "endpoint_performance": {
         "rate": 10.0, "duration_s": 1.0, "planned": 10, "errors": 0, "error_kinds": {}, "sent_on_time": 1.0,
         "latency_ms": {"p50": 1.0, "p95": 2.0, "p99": 3.0},

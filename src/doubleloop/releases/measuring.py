@@ -13,7 +13,7 @@ from doubleloop.frames import contracts
 from doubleloop.gates.checks import counterfactual, model_quality, responsible_ai
 from doubleloop.models import model as models_model
 from doubleloop.models import queries as models
-from doubleloop.releases import loading, model, ports, rules, scanning, scoring, tables, testing
+from doubleloop.releases import images, loading, model, ports, rules, scanning, scoring, tables, testing
 from doubleloop.storage import ports as storage
 
 ACTOR = actors.service("releases")
@@ -154,12 +154,40 @@ def _counterfactual(contexts: Contexts, question: model.Question) -> model.Measu
     return model.Measured(body, {"predictions": _keep(contexts, kept)})
 
 
+def _robustness(contexts: Contexts, question: model.Question) -> model.Measured:
+    """The hold-out's images as they are and made worse, asked in one go; the metric of each slice."""
+    check = question.check
+    table = tables.read(contexts, question.workspace, check["data"])
+    truth = tables.column(table, check["target"])
+    column = tables.column(table, check["column"])
+    if not len(column):
+        raise errors.InvalidInput(f"the hold-out {table.id} has no rows")
+    made = images.asked(column, check["corruptions"], check["severities"])
+    version, _ = _version(contexts, question, question.candidate)
+    rows = pl.DataFrame({check["column"]: made.images})
+    body: dict[str, Any] = {"metric": check["metric"], "holdout": table.named, "data_ids": _ids(table), "slices": []}
+    try:
+        found = scoring.predict(contexts, question.workspace, version, rows, question.signature)
+        for each in made.slices:
+            if each.rows:
+                said = [found.values[each.start + row] for row in each.rows]
+                value = model_quality.score(check["metric"], truth[list(each.rows)], said)
+                body["slices"].append({"slice": each.name, "rows": len(each.rows), "value": value})
+        body["environment_lock"] = found.environment_lock
+    except errors.Unavailable:
+        raise
+    except errors.DoubleloopError as error:
+        return model.Measured({**body, "error": str(error)[:2000]}, {})
+    return model.Measured(body, {"predictions": _keep(contexts, {"candidate": found.values})})
+
+
 _MEASURES = {
     "counterfactual": _counterfactual,
     "data_quality": _data_quality,
     "unit_tests": testing.measure,
     "model_quality": _model_quality,
     "responsible_ai": _responsible_ai,
+    "robustness": _robustness,
     "endpoint_performance": loading.measure,
     "scan": scanning.measure,
 }

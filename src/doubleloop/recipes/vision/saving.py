@@ -17,7 +17,8 @@ from . import model as served
 from . import networks, pictures
 
 EXAMPLES = 4
-_PACKAGES = ("torch", "numpy", "pandas", "pillow")
+# Those of the component's own environment: the model's is the same one, then, and is not built a second time.
+_PACKAGES = ("torch", "numpy", "pandas", "pillow", "pyarrow")
 
 
 def model(network: networks.Network, told: dict[str, Any], images: numpy.ndarray, script: Any, target: str) -> None:

@@ -13,6 +13,7 @@ from doubleloop.specs.fields import (
     Fold,
     Int,
     LooseText,
+    Many,
     Name,
     Number,
     Share,
@@ -29,6 +30,8 @@ from doubleloop.specs.kinds.values import JobInput, Persona
 
 Scenario = Annotated[Literal["classical", "vision", "language"], Fold]
 Milliseconds = Annotated[Number, Field(gt=0)]
+Corruption = Annotated[Literal["noise", "blur", "contrast", "brightness"], Fold]
+CORRUPTIONS: list[Literal["noise", "blur", "contrast", "brightness"]] = ["noise", "blur", "contrast", "brightness"]
 Severity = Annotated[Literal["low", "medium", "high", "critical"], Fold]
 
 
@@ -133,6 +136,35 @@ class CounterfactualCheck(_Check):
     features: list[Text] | None = Field(None, description="Columns to give to the model (default: its signature's).")
 
 
+class RobustnessCheck(_Check):
+    title: ClassVar[str] = "release › check robustness"
+
+    type: Annotated[Literal["robustness"], Fold] = Field(description="robustness")
+    data: Text = Field(description="Fixed, versioned hold-out of images.", json_schema_extra=fields.path())
+    column: Text = Field("image", description="Column of the images.")
+    target: Text = Field(description="Column of the true values.")
+    metric: Text = Field(description="accuracy, f1 (macro), miou, pixel_accuracy, ...")
+    corruptions: Annotated[list[Corruption], Many] = Field(
+        default_factory=lambda: list(CORRUPTIONS),
+        description="What is done to the images: noise, blur, contrast, brightness (default: each).",
+    )
+    severities: Annotated[list[Annotated[Int, Field(ge=1, le=5)]], Many] = Field(
+        default_factory=lambda: [3], description="How much, 1 to 5, as in ImageNet-C (default: 3)."
+    )
+    at_least: Number | None = Field(None, description="Smallest value of any slice that passes.")
+    at_most: Number | None = Field(None, description="Largest value of any slice that passes.")
+    at_most_loss: Share | None = Field(
+        None, description="Share of the whole hold-out's value that a slice may lose (0.3 is 30 %)."
+    )
+    min_rows: Annotated[Int, Field(ge=1)] = Field(30, description="Smaller slices are reported, not judged.")
+
+    @model_validator(mode="after")
+    def _decides(self) -> RobustnessCheck:
+        if self.at_least is None and self.at_most is None and self.at_most_loss is None:
+            raise ValueError("a robustness check needs 'at_least', 'at_most' or 'at_most_loss', or it decides nothing")
+        return self
+
+
 class EndpointPerformanceCheck(_Check):
     title: ClassVar[str] = "release › check endpoint_performance"
 
@@ -177,6 +209,7 @@ Check = Annotated[
     | Annotated[ModelQualityCheck, Tag("<model_quality>")]
     | Annotated[ResponsibleAiCheck, Tag("<responsible_ai>")]
     | Annotated[CounterfactualCheck, Tag("<counterfactual>")]
+    | Annotated[RobustnessCheck, Tag("<robustness>")]
     | Annotated[EndpointPerformanceCheck, Tag("<endpoint_performance>")]
     | Annotated[ScanCheck, Tag("<scan>")],
     Discriminator(_check_type),
@@ -262,6 +295,9 @@ SUPPORT: dict[type[fields.Spec], support.Rows] = {
     ModelQualityCheck: support.rows("type name data target metric at_most at_least champion features"),
     ResponsibleAiCheck: support.rows("type name data sensitive metric target at_most at_least min_group_size"),
     CounterfactualCheck: support.rows("type name data column swap at_most min_rows features"),
+    RobustnessCheck: support.rows(
+        "type name data column target metric corruptions severities at_least at_most at_most_loss min_rows"
+    ),
     EndpointPerformanceCheck: support.rows("type name rate duration p50_ms p95_ms p99_ms error_rate data"),
     ScanCheck: support.rows("type name model packages severity allow"),
     Approval: support.rows("personas count not_author expires"),
