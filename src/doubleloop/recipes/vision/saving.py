@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import tempfile
@@ -34,13 +33,34 @@ def model(network: networks.Network, told: dict[str, Any], images: numpy.ndarray
     with tempfile.TemporaryDirectory() as scratch:
         folder = os.path.join(scratch, "network")
         _write(network, told, script, folder)
+
+        def save(path: str, **given: Any) -> None:
+            # MLflow tells no columns of a frame where scipy is not installed.
+            signed = {**given, "signature": _signature(told)}
+            mlflow.pyfunc.save_model(path, loader_module=served.__name__, data_path=folder, **signed)
+
         saving.write(
             target,
-            functools.partial(mlflow.pyfunc.save_model, loader_module=served.__name__, data_path=folder),
+            save,
             example=example, answer=served.VisionModel(folder).predict(example), packages=packages,
             families=("vision",),
             metadata={"task": told["task"], "classes": told["labels"], "image": served.COLUMN},
         )  # fmt: skip
+
+
+def _signature(told: dict[str, Any]) -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array
+
+    if told["task"] == "semantic_segmentation":
+        answer: list[Any] = [ColSpec(DataType.string, "mask"), ColSpec(Array(DataType.double), "shares")]
+    else:
+        answer = [
+            ColSpec(DataType.string, "prediction"), ColSpec(DataType.double, "probability"),
+            ColSpec(Array(DataType.double), "probabilities"),
+        ]  # fmt: skip
+    return ModelSignature(Schema([ColSpec(DataType.binary, served.COLUMN)]), Schema(answer))
 
 
 def _write(network: networks.Network, told: dict[str, Any], script: Any, folder: str) -> None:
