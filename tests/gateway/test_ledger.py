@@ -61,7 +61,8 @@ def test_windows_end_now(path: Path) -> None:
         ledger.save(NOW - ago)
     assert told(ledger, NOW)["availability"] == (5, 4)
     assert rates(ledger.objectives(NOW)) == {
-        "5m": 0.0, "1h": pytest.approx(50), "6h": pytest.approx(200 / 3), "3d": pytest.approx(75)
+        "5m": 0.0, "30m": pytest.approx(50), "1h": pytest.approx(50), "6h": pytest.approx(200 / 3),
+        "3d": pytest.approx(75)
     }  # fmt: skip
     assert rates(ledger.objectives(NOW + 6 * MINUTE))["5m"] is None
 

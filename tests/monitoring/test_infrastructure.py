@@ -201,16 +201,16 @@ def test_a_burn_rate_counts_when_both_of_its_windows_burn(site: Site) -> None:
     site.gateway.says()
 
     def burning(**rates: float | None) -> dict[str, Any]:
-        rates = {"5m": rates["m5"], "1h": rates["h1"], "6h": rates["h6"], "3d": 1.0}
+        rates = {"5m": rates["m5"], "30m": rates["m30"], "1h": rates["h1"], "6h": rates["h6"], "3d": 1.0}
         site.gateway.objectives = (
             protocol.Objective("availability", 99.9, None, 9, 99.0, False, 0.01, 9, -9, 1.0, rates),
         )
         return site.run()
 
-    assert burning(m5=20.0, h1=15.0, h6=2.0)["status"] == "alert"
-    over = burning(m5=0.0, h1=15.0, h6=2.0)
+    assert burning(m5=20.0, m30=0.0, h1=15.0, h6=2.0)["status"] == "alert"
+    over = burning(m5=0.0, m30=9.0, h1=15.0, h6=2.0)
     assert over["status"] == "ok" and site.values(over) == {"burn_rate_1h": 0.0, "burn_rate_6h": 2.0}
-    assert site.values(burning(m5=None, h1=15.0, h6=7.0)) == {"burn_rate_1h": None, "burn_rate_6h": 7.0}
+    assert site.values(burning(m5=None, m30=6.5, h1=1.0, h6=7.0)) == {"burn_rate_1h": None, "burn_rate_6h": 6.5}
 
 
 def test_a_model_that_nobody_asks_any_more_is_told(site: Site) -> None:

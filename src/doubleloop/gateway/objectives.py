@@ -13,7 +13,7 @@ from typing import Literal
 from doubleloop.gateway.desired import Slo
 
 # The windows that burn rates are told of, in seconds: those of the workbook's alerts.
-BURN_WINDOWS: dict[str, int] = {"5m": 300, "1h": 3600, "6h": 6 * 3600, "3d": 3 * 86400}
+BURN_WINDOWS: dict[str, int] = {"5m": 300, "30m": 1800, "1h": 3600, "6h": 6 * 3600, "3d": 3 * 86400}
 
 Kind = Literal["availability", "latency"]
 KINDS: tuple[Kind, ...] = ("availability", "latency")

@@ -26,7 +26,7 @@ BELOW = frozenset({"requests_per_minute_at_least", "ready_share", "requests_at_l
 _NO_SAMPLE = "nothing was sampled before: the next run compares"
 _NO_REQUESTS = "no request since the run before"
 # A burn rate counts when both of its windows have it (Site Reliability Workbook, chapter 5): long, then short.
-BURN = {"burn_rate_1h": ("1h", "5m"), "burn_rate_6h": ("6h", "1h"), "burn_rate_3d": ("3d", "6h")}
+BURN = {"burn_rate_1h": ("1h", "5m"), "burn_rate_6h": ("6h", "30m"), "burn_rate_3d": ("3d", "6h")}
 
 
 @dataclass(frozen=True)

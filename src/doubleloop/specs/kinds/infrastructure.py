@@ -31,7 +31,7 @@ class EndpointLimits(Spec):
     ready_share: Share | None = Field(None, description="Instances that can answer over those wanted; alert below.")
     restarts: Limit | None = Field(None, description="Crashed instances since the run before; alert above.")
     burn_rate_1h: Limit | None = Field(None, description="Of an objective over 1 h and over 5 min; alert above.")
-    burn_rate_6h: Limit | None = Field(None, description="Of an objective over 6 h and over 1 h; alert above.")
+    burn_rate_6h: Limit | None = Field(None, description="Of an objective over 6 h and over 30 min; alert above.")
     burn_rate_3d: Limit | None = Field(None, description="Of an objective over 3 d and over 6 h; alert above.")
 
 
