@@ -60,6 +60,8 @@ FIELDS = {
     "/reopen": ("comment",),
     "/labeling-projects": ("document",),
     "/labeling-projects/{name}/export": ("format", "partial"),
+    "/labeling-projects/{name}/import": ("data", "format", "annotator", "proposals"),
+    "/labeling-projects/{name}/train": ("input",),
     "/undo": ("item",),
     "/label": ("value",),
     "/review": ("value", "leave_out"),

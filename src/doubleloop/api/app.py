@@ -85,8 +85,9 @@ def create(contexts: Contexts, settings: Settings) -> FastAPI:
     app.state.readings = Memory()
     app.state.limiter = Limiter()
     app.state.strangers = Strangers()
+    # The routes themselves: an included router makes each of its routes anew at the first request, for every app.
     for module in ROUTERS:
-        app.include_router(module.router)
+        app.router.routes.extend(module.router.routes)
     app.add_exception_handler(errors.DoubleloopError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
@@ -42,9 +42,7 @@ STATIC = Path(__file__).parent / "static"
 # Paths that belong to others on the same port: what they do not know is theirs to say.
 NOT_OURS = ("/api", "/mlflow")
 
-router = APIRouter(include_in_schema=False)
-for _part in (login, overview, asks, releases, jobs, serving, watching, labeling, models, datasets, audit):
-    router.include_router(_part.router)
+PARTS = (login, overview, asks, releases, jobs, serving, watching, labeling, models, datasets, audit)
 
 
 def create(
@@ -64,7 +62,8 @@ def create(
     app.state.readings = readings or Memory()
     app.add_middleware(rendering.Headers)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.include_router(router)
+    for part in PARTS:
+        app.router.routes.extend(part.router.routes)
     app.add_exception_handler(errors.DoubleloopError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
