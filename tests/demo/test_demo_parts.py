@@ -136,4 +136,5 @@ def test_without_a_terminal_waiting_lines_are_not_written() -> None:
 
 
 def test_the_projects_files_are_found_from_the_package() -> None:
-    assert (play.project() / "release.yml").exists()
+    for name in ("bikes", "tweets"):
+        assert (play.project(name) / "release.yml").exists()

@@ -34,16 +34,16 @@ ENDED = ("completed", "failed", "rejected", "expired", "cancelled", "superseded"
 
 
 def main(
-    scenario: str, settings: Settings, *, yes: bool = False, restart: bool = False, leave: bool = False
+    kind: type[Play], settings: Settings, *, yes: bool = False, restart: bool = False, leave: bool = False
 ) -> dict[str, Any] | None:
-    """Play the classical scenario on ``settings.home``; a second run goes on where the first one stopped.
+    """Play a scenario on ``settings.home``; a second run goes on where the first one stopped.
 
     ``yes`` gives the approval without asking (so does a missing terminal), ``restart`` begins anew, ``leave`` stops
     everything at the end. Raises the error of whatever part failed.
     """
     if restart:
         _forget(settings)
-    play = Play(settings, ask=not yes and sys.stdin.isatty())
+    play = kind(settings, ask=not yes and sys.stdin.isatty())
     try:
         play.run()
     except KeyboardInterrupt:
@@ -75,13 +75,13 @@ def _forget(settings: Settings) -> None:
         kept.rename(cache)
 
 
-def project() -> Path:
-    """The files of the example: in an installation beside this package, in a checkout under ``examples``."""
+def project(name: str) -> Path:
+    """The files of an example: in an installation beside this package, in a checkout under ``examples``."""
     here = Path(__file__).resolve()
-    for place in (here.parent / "bikes", here.parents[3] / "examples" / "bikes"):
+    for place in (here.parent / name, here.parents[3] / "examples" / name):
         if (place / "release.yml").exists():
             return place
-    raise errors.NotFound("The files of the bikes example are not part of this installation")
+    raise errors.NotFound(f"The files of the example {name} are not part of this installation")
 
 
 class Play:
@@ -123,16 +123,19 @@ class Play:
             self.teller.doing(f"fetching {done / 1e6:.1f} of {(total or 0) / 1e6:.1f} MB")
 
         csv = data.fetch_bikes(self._folder / "cache", progress)
-        if not self._files.exists():
-            beside = self._files.with_name("bikes.incoming")
-            shutil.rmtree(beside, ignore_errors=True)
-            shutil.copytree(
-                project(), beside, ignore=shutil.ignore_patterns("files", "__pycache__", "mlruns", ".pytest_cache")
-            )
-            beside.rename(self._files)
+        self._copy_project("bikes")
         prepared = data.prepare(csv, self._files / "files", MONTHS)
         say(f"Hourly rides 2010-09 to 2019-09, from PyPI: {csv.name}; the project's files: {self._files}")
         return prepared
+
+    def _copy_project(self, name: str) -> None:
+        if not self._files.exists():
+            beside = self._files.with_name(f"{name}.incoming")
+            shutil.rmtree(beside, ignore_errors=True)
+            shutil.copytree(
+                project(name), beside, ignore=shutil.ignore_patterns("files", "__pycache__", "mlruns", ".pytest_cache")
+            )
+            beside.rename(self._files)
 
     def _client(self, user: str) -> client.Client:
         if user not in self._clients:
