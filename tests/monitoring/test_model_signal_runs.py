@@ -185,3 +185,34 @@ def test_windows_without_rows_and_columns_that_are_not_there_say_so(watch: Watch
     run = watch.run(id_="rows")
     assert "Column 'sex' is not in the data" in watch.signal(run, "groups")["reason"]
     assert "reference window has no rows" in watch.signal(run, "space")["reason"]
+
+
+TOKENS = """tokens:
+  type: generation_token_statistics
+  metric_thresholds: {totaltoken: {total_token_count: 1000, total_token_count_per_group: 400}}
+text: {type: generation_safety_quality}
+"""
+
+
+def test_tokens_are_those_that_the_model_says_and_quality_needs_a_judge(watch: Watch) -> None:
+    watch.put(TOKENS)
+    watch.answered({"question": ["a", "b"]}, ["yes", "no"], start=NOW - 3 * DAY)
+    silent = watch.signal(watch.run(NOW - 2 * DAY, "silent"), "tokens")
+    assert silent["status"] == "not_checked" and "neither 'total_tokens' nor" in silent["reason"]
+
+    prompts, completions = RANDOM.integers(1, 9, 60), RANDOM.integers(5, 15, 60)
+    told = {"out.prompt_tokens": prompts.tolist(), "out.completion_tokens": [*completions[:-1].tolist(), None]}
+    versions = ["1"] * 20 + ["2"] * 40
+    watch.answered({"question": ["a"] * 60}, ["yes"] * 60, more={**told, "model_version": versions})
+    run = watch.run(id_="told")
+    every = (prompts + completions)[:-1]
+    assert watch.value(run, "tokens", "total_token_count") == every.sum()
+    assert watch.value(run, "tokens", "total_token_count_per_group", "m:1") == every[:20].sum()
+    assert watch.value(run, "tokens", "total_token_count_per_group", "m:2") == every[20:].sum()
+    assert watch.value(run, "tokens", "avg_token_count") == pytest.approx(every.mean())
+    assert watch.value(run, "tokens", "total_prompt_count") == prompts.sum()
+    assert watch.value(run, "tokens", "avg_completion_count") == pytest.approx(completions[:-1].mean())
+    crossed = {each["column"] for each in watch.signal(run, "tokens")["metrics"] if each["alert"]}
+    assert crossed == {"m:2"} and watch.signal(run, "tokens")["status"] == "alert"
+    quality = watch.signal(run, "text")
+    assert quality["status"] == "not_checked" and "type custom runs a component" in quality["reason"]

@@ -60,6 +60,10 @@ SIGNALS = """create_monitor:
       metric_thresholds: [{metric_name: std, threshold: 2}]
     tokens:
       type: generation_token_statistics
+      metric_thresholds: {totaltoken: {total_token_count: 100000, total_token_count_per_group: 50000}}
+    text:
+      type: generation_safety_quality
+      metric_thresholds: {groundedness: {aggregated_groundedness_pass_rate: 0.7}}
   alert_notification: {emails: [abc@example.com]}
 """
 
@@ -89,10 +93,10 @@ def test_signals_that_are_not_computed_are_kept_and_noted() -> None:
     assert (own.component_id, own.inputs["rate"], own.inputs["table"].path) == ("azureml:my_signal:1", 3, "azureml:t:1")
     assert own.input_data["rows"].data_context == "model_inputs"
     assert (own.metric_thresholds[0].metric_name, own.metric_thresholds[0].threshold) == ("std", 2)
-    assert signals["tokens"].type == "generation_token_statistics"
+    assert signals["tokens"].metric_thresholds.totaltoken.total_token_count_per_group == 50000
     assert signals["attribution"].metric_thresholds.normalized_discounted_cumulative_gain == 0.9
     (note,) = [note for note in document.notices if note.field == "type"]
-    assert "not computed yet" in note.why and note.where.line == 50
+    assert "needs a judge" in note.why and note.where.line == 53
 
 
 OWN = """create_monitor:

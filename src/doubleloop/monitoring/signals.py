@@ -8,7 +8,7 @@ import polars as pl
 
 from doubleloop.base import errors
 from doubleloop.db.context import Contexts
-from doubleloop.monitoring import model, model_signals, profile_signals, rules, windows
+from doubleloop.monitoring import generation, model, model_signals, profile_signals, rules, windows
 from doubleloop.specs.kinds import monitors as specs
 from doubleloop.statistics import attribution, movements, schema, signals
 
@@ -31,6 +31,7 @@ def _one(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     compute = {
         "data_drift": _data_drift, "prediction_drift": _prediction_drift, "data_quality": _data_quality,
         "model_performance": _performance, **model_signals.SIGNALS,
+        "generation_token_statistics": generation.tokens, "generation_safety_quality": generation.quality,
     }.get(signal.type)  # fmt: skip
     if compute is None:
         return model.SignalResult(name, signal.type, "not_checked", f"{signal.type} is not computed yet")

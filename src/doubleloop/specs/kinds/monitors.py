@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from doubleloop.specs import support
-from doubleloop.specs.fields import Accepted, Flag, Fold, Int, Many, Share, Spec, Text
-from doubleloop.specs.kinds import infrastructure, model_signals
+from doubleloop.specs.fields import Accepted, Fold, Int, Many, Share, Spec, Text
+from doubleloop.specs.kinds import generation, infrastructure, model_signals
 from doubleloop.specs.kinds.signal_data import (
     Compared,
     DriftThresholds,
@@ -120,31 +120,10 @@ class ModelPerformance(Watched):
     metric_thresholds: PerformanceThresholds | None = Field(None, description="Metrics to compute and when they alert.")
 
 
-class UnservedSignal(Spec):
-    """Signals that are read and kept, and not computed yet."""
-
-    title: ClassVar[str] = "monitor › other signals"
-
-    type: Annotated[Literal["generation_safety_quality", "generation_token_statistics"], Fold] = Field(
-        description="The signal's type."
-    )
-    alert_enabled: Flag = Field(True, description="Whether a crossed threshold raises an alert.")
-    production_data: Annotated[list[SignalData], Many] | None = Field(None, description="What came in.")
-    reference_data: SignalData | None = Field(None, description="What to compare with.")
-    metric_thresholds: Accepted | None = Field(None, description="Metrics and when they alert.")
-    properties: Accepted | None = Field(None, description="Settings of Azure's own component.")
-    connection_id: Text | None = Field(None, description="Connection of a generation signal.")
-    workspace_connection_id: Text | None = Field(None, description="Older name of connection_id.")
-    sampling_rate: Share | None = Field(None, description="Share of requests to look at.")
-
-
-_UNSERVED = ("generation_safety_quality", "generation_token_statistics")
-
-
 def _signal_type(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     kind = str(kind or "").strip().lower()
-    return "<other>" if kind in _UNSERVED else f"<{kind}>"
+    return f"<{kind}>"
 
 
 Signal = Annotated[
@@ -166,7 +145,8 @@ Signal = Annotated[
     | Annotated[infrastructure.JobsHealth, Tag("<jobs_health>")]
     | Annotated[infrastructure.DataFreshness, Tag("<data_freshness>")]
     | Annotated[infrastructure.ModelUsage, Tag("<model_usage>")]
-    | Annotated[UnservedSignal, Tag("<other>")],
+    | Annotated[generation.TokenStatistics, Tag("<generation_token_statistics>")]
+    | Annotated[generation.SafetyQuality, Tag("<generation_safety_quality>")],
     Discriminator(_signal_type),
 ]
 
@@ -292,11 +272,6 @@ SUPPORT: dict[type[Spec], support.Rows] = {
     ModelPerformance: support.rows(
         "type alert_enabled production_data reference_data data_segment metric_thresholds",
         {"properties": support.AZURE},
-    ),
-    UnservedSignal: support.rows(
-        "alert_enabled production_data reference_data metric_thresholds properties "
-        "connection_id workspace_connection_id sampling_rate",
-        {"type": "names a signal that is read and kept, and not computed yet"},
     ),
     AlertPolicy: support.rows("windows of severity tell"),
     Emails: support.rows("emails"),
