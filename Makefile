@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-HOME_OF_DEMO ?= $(CURDIR)/.demo
+SCENARIO ?= classical
+HOME_OF_DEMO ?= $(CURDIR)/.demo$(patsubst %,-%,$(filter-out classical,$(SCENARIO)))
 DEMO_FLAGS ?=
 PORT ?= 8600
 # Where it is set, each process compiles all it imports, which takes it longer than what it is there for.
@@ -13,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup demo test label-studio faults conformance bench-batch bench-monitoring bench-serving soak-serving check lint types contracts format down clean
 
 help:
-	@echo "make demo    set up, then play one model's whole life and leave the console open"
+	@echo "make demo    set up, then play one model's whole life and leave the console open (SCENARIO=vision or language)"
 	@echo "make test    set up, then run all tests"
 	@echo "make label-studio  labelling with a real Label Studio server, which is installed for it (860 MB)"
 	@echo "make faults  kill processes at thirty points of releases"
@@ -33,7 +34,7 @@ $(VENV)/.complete: uv.lock pyproject.toml tools/bootstrap.py
 	touch $@
 
 demo: setup
-	$(BIN)/doubleloop demo classical --home "$(HOME_OF_DEMO)" --port $(PORT) $(DEMO_FLAGS)
+	$(BIN)/doubleloop demo $(SCENARIO) --home "$(HOME_OF_DEMO)" --port $(PORT) $(DEMO_FLAGS)
 
 down:
 	$(BIN)/doubleloop down --home "$(HOME_OF_DEMO)"

@@ -96,8 +96,6 @@ def demo(
 
     The approval is asked for on a terminal; with --yes, or without one, a second demo user gives it.
     """
-    if scenario == "vision":
-        raise errors.NotSupported(f"The {scenario} demo is not there yet", cure="Run `doubleloop demo language`.")
     settings = _settings(session, home=home, host=host, port=port, gateway_port=gateway_port)
     return _part("doubleloop.demo.scenarios", "main")(scenario, settings, yes=yes, restart=restart, leave=leave)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from doubleloop.demo import language, play
+from doubleloop.demo import language, play, vision
 from doubleloop.settings.model import Settings
 
-KINDS: dict[str, type[play.Play]] = {"classical": play.Play, "language": language.LanguagePlay}
+KINDS: dict[str, type[play.Play]] = {
+    "classical": play.Play,
+    "language": language.LanguagePlay,
+    "vision": vision.VisionPlay,
+}
 
 
 def main(

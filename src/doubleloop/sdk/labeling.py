@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from doubleloop.sdk import blobs, routes, uploads
+from doubleloop.sdk import blobs, routes, transport, uploads
 
 
 class Labeling(routes.Routes):
@@ -79,3 +79,8 @@ class Labeling(routes.Routes):
     def item(self, name: str, item: int) -> routes.Body:
         """With all that was ``said`` of it, oldest first."""
         return dict(self._get(name, "items", str(item)))
+
+    def content(self, name: str, item: int) -> bytes:
+        """What is to be looked at: the file of an image, or a text in UTF-8."""
+        place = self._path(name, "items", str(item), "content")
+        return self._link.send(transport.Request("GET", place, repeatable=True)).body
