@@ -44,6 +44,21 @@ def decode(value: Any) -> NDArray[Any]:
     return _pixels(value)
 
 
+def mask(value: Any) -> NDArray[np.uint8]:
+    """Class numbers of shape ``(height, width)``, from an encoded image of one channel of 8 bits (bytes, base64 text).
+    A palette's numbers count, not its colours. Raises InvalidInput."""
+    content = value if isinstance(value, bytes) else _bytes(str(value).strip())
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise errors.TooLarge(f"a mask of {image.width} x {image.height} pixels, the most are {MOST_PIXELS:,}")
+            if image.mode not in ("1", "L", "P"):
+                raise errors.InvalidInput(f"a mask of mode {image.mode}", cure="Give one channel of 8 bits.")
+            return np.asarray(image).astype(np.uint8)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise errors.InvalidInput(f"the mask cannot be read: {error}", cure=_CURE) from None
+
+
 def size(content: bytes) -> tuple[int, int]:
     """Width and height in pixels. Raises InvalidInput."""
     try:

@@ -143,12 +143,13 @@ def nanoseconds(text):
 def one_each(answer, rows):
     # type: (object, int) -> list
     """One prediction a row: a table of one column is unpacked; of several, the one called ``prediction``, as
-    monitoring reads it in the log, or else a list of all."""
+    monitoring reads it in the log, or ``mask``, or else a list of all."""
     if not isinstance(answer, list) or len(answer) != rows:
         count = len(answer) if isinstance(answer, list) else 1
         raise ValueError("the model gave %d predictions for %d rows" % (count, rows))
     plain = [
         item["prediction"] if isinstance(item, dict) and "prediction" in item else
+        item["mask"] if isinstance(item, dict) and "mask" in item else
         list(item.values()) if isinstance(item, dict) else item
         for item in answer
     ]  # fmt: skip

@@ -13,7 +13,8 @@ from typing import Any
 import polars as pl
 
 from doubleloop.base import errors, verdicts
-from doubleloop.statistics import columns, language, performance
+from doubleloop.frames import pictures
+from doubleloop.statistics import columns, language, masks, performance
 
 _METRICS: dict[str, tuple[Callable[..., float], bool]] = {
     "accuracy": (performance.accuracy, True),
@@ -28,6 +29,7 @@ _METRICS: dict[str, tuple[Callable[..., float], bool]] = {
     "roc_auc": (performance.roc_auc, True),
     "log_loss": (performance.log_loss, False),
     **{name: (getattr(language, name), True) for name in language.METRICS},
+    **{name: (metric, True) for name, metric in masks.METRICS.items()},
 }
 # These read the model's scores: a probability a row, or one for each class.
 _OF_SCORES = ("log_loss", "roc_auc")
@@ -63,6 +65,8 @@ def score(name: str, truth: columns.Column, predicted: columns.Column) -> float:
     metric = metric_name(name)
     if metric in language.METRICS:
         return _of_texts(metric, truth, predicted)
+    if metric in masks.METRICS:
+        return _of_masks(metric, truth, predicted)
     wanted = columns.present_mask(columns.series(truth, "truth"))
     said = columns.series(predicted, "predicted")
     given = columns.present_mask(said)
@@ -77,6 +81,21 @@ def score(name: str, truth: columns.Column, predicted: columns.Column) -> float:
     if missing:
         raise errors.InvalidInput(f"the model gave no prediction for {missing} of {len(wanted)} rows")
     return float(_METRICS[metric][0](truth, predicted))
+
+
+def _of_masks(metric: str, truth: columns.Column, predicted: columns.Column) -> float:
+    """PNG of class numbers, as bytes or base64."""
+    found: list[list[Any]] = []
+    for what, values in (("true mask", truth), ("predicted mask", predicted)):
+        found.append([])
+        for row, value in enumerate(values):
+            if value is None:
+                raise errors.InvalidInput(f"row {row + 1}: there is no {what}")
+            try:
+                found[-1].append(pictures.mask(value))
+            except errors.DoubleloopError as error:
+                raise errors.InvalidInput(f"row {row + 1}: the {what}: {error.what}", cure=error.cure) from None
+    return float(_METRICS[metric][0](*found))
 
 
 def _of_texts(metric: str, truth: columns.Column, predicted: columns.Column) -> float:
