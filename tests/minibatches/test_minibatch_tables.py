@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pyarrow.parquet as parquet
 import pytest
 from minibatch_runs import Bench
 from mlflow.models import infer_signature
+from PIL import Image
 from sklearn.linear_model import LinearRegression
 
 pytestmark = pytest.mark.slow
@@ -79,3 +82,40 @@ def test_a_large_parquet_file_is_scored_in_parts_and_comes_out_whole_as_parquet(
     assert list(found.columns) == ["row", "total", "file"]
     assert (found["row"].to_numpy() == numpy.arange(rows)).all()
     assert found["total"].to_numpy() == pytest.approx(2 * hours + 1)
+
+
+LIGHTS = """
+import io, numpy, pandas
+from PIL import Image
+
+class Lights:
+    def predict(self, frame, params=None):
+        light = [numpy.asarray(Image.open(io.BytesIO(each))).mean() for each in frame["image"]]
+        return pandas.DataFrame({"prediction": ["light" if each > 127 else "dark" for each in light]})
+
+def _load_pyfunc(path):
+    return Lights()
+"""
+
+
+def test_images_are_scored_as_files_and_in_tables(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "lights.py").write_text(LIGHTS)
+    signature = infer_signature(pandas.DataFrame({"image": [b"x"]}), pandas.DataFrame({"prediction": ["dark"]}))
+    mlflow.pyfunc.save_model(
+        tmp_path / "model", loader_module="lights", code_paths=[str(tmp_path / "lights.py")], signature=signature,
+        pip_requirements=["pillow"],
+    )  # fmt: skip
+    data, made = bench.root / "data", []
+    for light in (10, 200):
+        file = io.BytesIO()
+        Image.fromarray(numpy.full((4, 4), light, numpy.uint8)).save(file, "PNG")
+        made.append(file.getvalue())
+    (data / "a.png").write_bytes(made[1])
+    pandas.DataFrame({"image": [base64.b64encode(each).decode() for each in made]}).to_csv(data / "b.csv", index=False)
+    pandas.DataFrame({"image": made}).to_parquet(data / "c.parquet")
+    (data / "d.csv").write_text("image\nno base64!\n")
+    code, said = scored(bench, tmp_path / "model", size=10)
+    assert code == 0 and "d.csv" in said and "column 'image' takes binary" in said, said
+    found = [row.split(",") for row in bench.rows()]
+    assert found == [["0", "light", "a.png"], ["0", "dark", "b.csv"], ["1", "light", "b.csv"],
+                     ["0", "dark", "c.parquet"], ["1", "light", "c.parquet"]]  # fmt: skip

@@ -6,6 +6,7 @@ well, and ``Disagreed`` is raised when the two differ.
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from typing import Any, Dict, Iterator, List, Optional
@@ -15,7 +16,7 @@ from . import arrow, cutting, guests
 PIECE_ROWS = 50000
 DELIMITED = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tiff", ".tif")
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tiff", ".tif", ".webp")
 
 
 class Unreadable(Exception):
@@ -121,8 +122,15 @@ class Model:
             yield from file.iter_batches(PIECE_ROWS, row_groups=chosen, columns=columns)
 
     def _image(self, path: str) -> Any:
-        """One image as a batch of one: height, width, channels. Only models of tensors take that."""
+        """One image: a row with the file's bytes for a model with one binary column; for one of tensors a batch of one:
+        height, width, channels."""
         if not self._tensor:
+            needed = [each for each in self._inputs if each.get("required", True)]
+            if len(needed) == 1 and needed[0]["type"] == "binary" and needed[0].get("name") is not None:
+                import pandas
+
+                with open(path, "rb") as file:
+                    return pandas.DataFrame({needed[0]["name"]: [file.read()]})
             raise Unreadable("the model takes columns, and an image has none; deploy it with a scoring script")
         import numpy
         from PIL import Image
@@ -202,6 +210,8 @@ class Model:
                 return pandas.to_numeric(values).astype({"double": "float64", "float": "float32"}[kind])
             if kind == "boolean" and values.dtype != bool:
                 return values.map(_truth).astype(bool)
+            if kind == "binary":  # text holds bytes as base64
+                return values.map(_bytes).astype(object)
             if kind == "string":
                 return values.where(values.isna(), values.astype(str)).astype(object)
         except (TypeError, ValueError) as error:
@@ -273,6 +283,10 @@ def _objects(numpy: Any, values: List[Any]) -> Any:
     array = numpy.empty(len(values), dtype=object)
     array[:] = values
     return array
+
+
+def _bytes(value: Any) -> Any:
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
 
 
 def _truth(value: Any) -> bool:
