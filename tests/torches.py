@@ -30,13 +30,25 @@ def packages() -> Path:
     return _PLACE
 
 
-def _install(folder: Path) -> None:
+def beside(requirement: str) -> Path:
+    """The folder of a package that is installed beside torch. Skips the test where it cannot be had."""
+    place = _PLACE.with_name(f"{requirement.replace('~=', '-')}-{sys.version_info[0]}{sys.version_info[1]}")
+    place.parent.mkdir(exist_ok=True)
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            _install(place.with_suffix(".incoming"), requirement)
+            place.with_suffix(".incoming").rename(place)
+    return place
+
+
+def _install(folder: Path, requirement: str = f"torch=={VERSION}") -> None:
     shutil.rmtree(folder, ignore_errors=True)
     command = [uv.find_uv_bin(), "pip", "install", "--quiet", "--python", sys.executable, "--target", str(folder)]
-    done = subprocess.run([*command, f"torch=={VERSION}"], capture_output=True, text=True, env=_wheels())
+    done = subprocess.run([*command, requirement], capture_output=True, text=True, env=_wheels())
     if done.returncode:
         shutil.rmtree(folder, ignore_errors=True)
-        pytest.skip(f"torch {VERSION} cannot be had here: {done.stderr.strip()[-300:]}")
+        pytest.skip(f"{requirement} cannot be had here: {done.stderr.strip()[-300:]}")
 
 
 def _wheels() -> dict[str, str]:

@@ -52,6 +52,12 @@ RECIPES = (
     Curated("recipes-classical", "3.11", (*_TABLES, "statsmodels~=0.15.0"), "doubleloop"),
     Curated("recipes-lstm", "3.11", ("torch==2.13.0", "scipy~=1.17.0", *_ALL), "doubleloop"),
     Curated("recipes-language", "3.11", (*_TABLES, *_OF_TEXTS), "doubleloop"),
+    Curated(
+        "recipes-language-torch",
+        "3.11",
+        ("torch==2.13.0", "transformers~=5.24.0", *_TABLES, *_OF_TEXTS),
+        "doubleloop",
+    ),
     Curated("recipes-vision", "3.11", ("torch==2.13.0", "pillow~=12.0", *_ALL), "doubleloop"),
 )
 

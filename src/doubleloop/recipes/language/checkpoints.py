@@ -79,7 +79,7 @@ class Reader:
         )
         best = int(torch.where(allowed, scores, torch.tensor(float("-inf"))).argmax())
         one, two = divmod(best, len(end))
-        return context[places[one][0] : places[two][1]], float(scores[one, two].exp())
+        return context[places[one][0] : places[two][1]].strip(), float(scores[one, two].exp())
 
 
 class Classifier:

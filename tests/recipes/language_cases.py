@@ -1,0 +1,134 @@
+"""Trains a translator and a generator, and opens small checkpoints of one's own making; prints what came of it as JSON.
+
+Run with torch and transformers on the path: ``python language_cases.py FOLDER``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import pandas
+
+from doubleloop.recipes.language import checkpoints, tagging
+from doubleloop.recipes.shared import run
+
+WORDS = {"red": "rosso", "dog": "cane", "cat": "gatto", "big": "grande", "sees": "vede", "the": "il", "old": "vecchio"}
+FOLDER = Path(sys.argv[1])
+
+
+def made(name: str, module: str, *words: Any) -> tuple[int, str]:
+    told = io.StringIO()
+    place = ["--model", f"{FOLDER}/{name}", "--evaluation", f"{FOLDER}/{name}-e"]
+    with contextlib.redirect_stderr(told), contextlib.redirect_stdout(sys.__stderr__):
+        return run.main([f"language.{module}", *map(str, words), *place]), told.getvalue()
+
+
+def told(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((FOLDER / f"{name}-e" / "metrics.json").read_text())
+    return found
+
+
+def table(name: str, rows: list[dict[str, Any]]) -> Path:
+    (FOLDER / name).write_text("\n".join(map(json.dumps, rows)))
+    return FOLDER / name
+
+
+def translation() -> dict[str, Any]:
+    chance = random.Random(0)
+    rows = []
+    for _ in range(600):
+        words = chance.choices(list(WORDS), k=chance.randint(2, 5))
+        rows.append({"text": " ".join(words), "translation": " ".join(WORDS[word] for word in words)})
+    data = table("pairs.jsonl", rows)
+    size = ["--vocabulary", 60, "--width", 64, "--layers", 1, "--batch-size", 16, "--learning-rate", 0.003]
+    code = made("t", "translating", "--task", "translation", "--training-data", data, "--epochs", 8, *size)
+    model = mlflow.pyfunc.load_model(str(FOLDER / "t"))
+    said = model.predict(pandas.DataFrame({"text": ["the dog sees the cat", ""]}))["prediction"].tolist()
+    again = made("t2", "translating", "--task", "translation", "--training-data", data, "--epochs", 0,
+                 "--checkpoint", FOLDER / "t" / "data" / Path(inner("t")) / "checkpoint")  # fmt: skip
+    none = made("t3", "translating", "--task", "translation", "--training-data", data, "--epochs", 0)
+    return {"code": code, "told": told("t"), "said": said, "again": again, "same": told("t2")["metrics"], "none": none}
+
+
+def inner(name: str) -> str:
+    """The folder of a model's own files within MLflow's ``data``."""
+    (found,) = [each for each in (FOLDER / name / "data").iterdir() if each.is_dir()]
+    return found.name
+
+
+def generation() -> dict[str, Any]:
+    rows = [{"text": f"number {n} is followed by number {n + 1} and so on"} for n in range(300)]
+    size = ["--vocabulary", 80, "--width", 48, "--layers", 2, "--context", 32, "--epochs", 6, "--learning-rate", 0.005]
+    code = made("g", "generating", "--task", "text-generation", "--training-data", table("texts.jsonl", rows), *size)
+    model = mlflow.pyfunc.load_model(str(FOLDER / "g"))
+    frame = pandas.DataFrame({"text": ["number 7 is"]})
+    return {
+        "code": code,
+        "told": told("g"),
+        "said": model.predict(frame)["prediction"].tolist(),
+        "pieces": list(model.predict_stream(frame)),
+        "drawn": [
+            model.predict(frame, params={"temperature": 1.5, "seed": seed, "max_new_tokens": 8})["prediction"][0]
+            for seed in (1, 1, 2)
+        ],
+        "short": model.predict(frame, params={"max_new_tokens": 2})["prediction"].tolist(),
+    }
+
+
+def small_checkpoints() -> dict[str, Any]:
+    """Untrained ones: what they say is noise, but they are loaded, judged, saved and asked as any other."""
+    import transformers
+
+    from doubleloop.recipes.language import networks
+
+    texts = ["Ada went to Paris", "nobody left"]
+    tokenizer = networks.pieces(texts * 20, 60)
+    sizes = {"vocab_size": len(tokenizer), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+             "intermediate_size": 32, "pad_token_id": 0}  # fmt: skip
+    names = {"ForSequenceClassification": ["neg", "pos"], "ForTokenClassification": ["O", "B-PER", "I-PER"],
+             "ForQuestionAnswering": None, "Model": None}  # fmt: skip
+    for kind, labels in names.items():
+        more = {"id2label": dict(enumerate(labels)), "num_labels": len(labels)} if labels else {}
+        config = transformers.BertConfig(**sizes, **more)
+        getattr(transformers, f"Bert{kind}")(config).save_pretrained(FOLDER / kind)
+        tokenizer.save_pretrained(FOLDER / kind)
+    labelled = table(
+        "moods.jsonl", [{"text": f"{texts[n % 2]} {n}", "label": ["neg", "pos"][n % 2]} for n in range(20)]
+    )
+    (FOLDER / "tags.conll").write_text("Ada B-PER\nleft O\n\nit O\nran O\n\n")
+    asked = table("asked.jsonl", [{"question": "Who went?", "context": "Ada went to Paris. He left.", "answer": "Ada"}])
+    codes = [
+        made("c", "classifying", "--task", "sentiment", "--training-data", labelled, "--checkpoint",
+             FOLDER / "ForSequenceClassification"),
+        made("n", "tagging", "--task", "named-entity-recognition", "--training-data", FOLDER / "tags.conll",
+             "--checkpoint", FOLDER / "ForTokenClassification"),
+        made("q", "answering", "--task", "question-answering", "--training-data", asked, "--checkpoint",
+             FOLDER / "ForQuestionAnswering"),
+        made("e", "preparing", "--task", "text-embeddings", "--training-data", labelled, "--checkpoint",
+             FOLDER / "Model", "--output", FOLDER / "eo"),
+    ]  # fmt: skip
+    one = pandas.DataFrame({"text": ["Ada left"]})
+    models = {name: mlflow.pyfunc.load_model(str(FOLDER / name)) for name in "cnqe"}
+    answer = models["q"].predict(pandas.DataFrame({"question": ["Who?"], "context": ["Ada went to Paris. He left."]}))
+    tags = checkpoints.TagReader(str(FOLDER / "ForTokenClassification")).tags(["Ada", "left", "."])
+    classes = models["c"].predict(one)
+    return {
+        "codes": codes,
+        "class": [classes["prediction"][0], float(sum(classes["probabilities"][0]))],
+        "entities": models["n"].predict(one)["prediction"][0],
+        "tags": tags,
+        "outside": tagging.OUTSIDE,
+        "answer": answer.to_dict("records")[0],
+        "vector": len(models["e"].predict(one)["prediction"][0]),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps({"translation": translation(), "generation": generation(), "checkpoints": small_checkpoints()}))
