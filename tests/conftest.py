@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections import Counter
@@ -30,22 +31,40 @@ from doubleloop.workspaces import queries as workspace_queries
 
 SETUP = actors.service("setup")
 
+# What is imported and collected lives to the end: each search for garbage among it is time lost.
+gc.disable()
+
 # Where it is set, each of the processes that tests start compiles all it imports, which takes most of its time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
-# About how many quick tests last as long as one that is marked slow.
-SLOW = 50
+# About how many seconds of work a test is, a quick one and one that is marked slow; and files that are more than that.
+QUICK, SLOW = 0.1, 5.0
+HEAVY = {
+    "faults/test_kills.py": 240, "e2e/test_open_gate_release.py": 150, "e2e/test_bad_input.py": 80,
+    "examples/test_bikes_story.py": 60, "jobs/test_jobs_survive.py": 45, "cli/test_asset_verbs.py": 40,
+    "cli/test_jobs.py": 40, "jobs/test_groups_of_steps.py": 30, "gateway/test_torch_graphs.py": 30,
+    "tracking/test_isolation.py": 30, "jobs/test_automl_jobs.py": 30, "gateway/test_plans.py": 25,
+    "e2e/test_secrets_at_rest.py": 20, "gateway/test_fronts.py": 20, "examples/test_open_gate.py": 20,
+    "cli/test_installation.py": 20, "jobs/test_pipeline_jobs.py": 20, "tracking/test_tracking_port.py": 15,
+}  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The heaviest files first: a file goes to one process as a whole, and one that begins late ends the run alone."""
-    weight: Counter[Path] = Counter()
+    weight: dict[Path, float] = Counter()
     for item in items:
-        weight[item.path] += SLOW if item.get_closest_marker("slow") else 1
-    place = {path: number for number, (path, _) in enumerate(weight.most_common())}
+        weight[item.path] += SLOW if item.get_closest_marker("slow") else QUICK
+    for path in weight:
+        weight[path] = max(weight[path], HEAVY.get("/".join(path.parts[-2:]), 0))
+    place = {path: number for number, (path, _) in enumerate(sorted(weight.items(), key=lambda each: -each[1]))}
     items.sort(key=lambda item: place[item.path])
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @dataclass

@@ -6,10 +6,12 @@ What is tested more closely by a room's own tests is said beside each.
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -290,14 +292,15 @@ def test_a_port_that_is_taken_is_named_with_the_flag_for_another(tmp_path: Path)
             says(done, f"Port {port} on 127.0.0.1 cannot be used", word)
 
 
-def test_a_home_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    """Also half-way through its migrations: tests/db/test_migrations.py."""
+def test_a_home_of_a_newer_version_is_refused_and_left_as_it_is(running: Installation, tmp_path: Path) -> None:
+    """A copy of the running one's. Also half-way through its migrations: tests/db/test_migrations.py."""
     api, gateway = free_ports()
     made = Installation(tmp_path / "home", api, gateway)
-    made.up()
-    made.down()
+    made.home.mkdir()
+    shutil.copy(running.home / "client.json", made.home)
     database = made.home / "doubleloop.sqlite"
-    with sqlite3.connect(database) as raw:
+    with closing(sqlite3.connect(running.home / database.name)) as whole, sqlite3.connect(database) as raw:
+        whole.backup(raw)
         raw.execute("update alembic_version set version_num = '9999'")
         before = list(raw.iterdump())
     done = made.run("up", "--detach", "--port", str(api), "--gateway-port", str(gateway))
