@@ -32,6 +32,8 @@ from doubleloop.frames import reading as frames
 from doubleloop.gates.checks import robustness
 from doubleloop.releases import measuring, model, ports, scoring
 from doubleloop.scorer import batch
+from doubleloop.specs.kinds.releases import RobustnessCheck
+from doubleloop.specs.model import plain
 from doubleloop.storage import ports as storage
 
 pytestmark = pytest.mark.slow
@@ -337,10 +339,10 @@ def test_a_model_of_images_is_asked_about_worse_ones(place: Any, tmp_path: Path)
     hold_out = pl.DataFrame({"image": made, "label": ["dark"] * 40 + ["light"] * 20})
     keep(place, "pictures", hold_out)
     register(place, "1", tmp_path / "model")
-    check = {
-        "type": "robustness", "data": "azureml:pictures:1", "column": "image", "target": "label", "metric": "accuracy",
+    check = plain(RobustnessCheck.model_validate({
+        "type": "robustness", "data": "azureml:pictures:1", "target": "label", "metric": "accuracy",
         "corruptions": ["brightness", "contrast"], "severities": [5], "at_least": 0.6,
-    }  # fmt: skip
+    }))  # fmt: skip
     asked = question(check=check, candidate=("bikes", "1"), champion=None)
     measured = measuring.RealMeasuring().measure(place.contexts, asked)
     found = {each["slice"]: (each["rows"], each["value"]) for each in measured.body["slices"]}

@@ -14,6 +14,7 @@ from doubleloop.gates.checks import counterfactual, model_quality, responsible_a
 from doubleloop.models import model as models_model
 from doubleloop.models import queries as models
 from doubleloop.releases import images, loading, model, ports, rules, scanning, scoring, tables, testing
+from doubleloop.statistics import corruptions
 from doubleloop.storage import ports as storage
 
 ACTOR = actors.service("releases")
@@ -133,7 +134,7 @@ def _responsible_ai(contexts: Contexts, question: model.Question) -> model.Measu
 
 def _counterfactual(contexts: Contexts, question: model.Question) -> model.Measured:
     """Texts with a term, asked as they are and with the term's counterpart."""
-    check = question.check
+    check = {"column": "text", **question.check}
     table = tables.read(contexts, question.workspace, check["data"])
     texts = tables.column(table, check["column"]).cast(pl.String).fill_null("").to_list()
     changed = [counterfactual.swapped(text, check["swap"]) for text in texts]
@@ -154,9 +155,13 @@ def _counterfactual(contexts: Contexts, question: model.Question) -> model.Measu
     return model.Measured(body, {"predictions": _keep(contexts, kept)})
 
 
+# What a file may leave out.
+ROBUSTNESS: dict[str, Any] = {"column": "image", "corruptions": corruptions.KINDS, "severities": (3,)}
+
+
 def _robustness(contexts: Contexts, question: model.Question) -> model.Measured:
     """The hold-out's images as they are and made worse, asked in one go; the metric of each slice."""
-    check = question.check
+    check = {**ROBUSTNESS, **question.check}
     table = tables.read(contexts, question.workspace, check["data"])
     truth = tables.column(table, check["target"])
     column = tables.column(table, check["column"])
