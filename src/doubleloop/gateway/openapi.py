@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from doubleloop.gateway import image_schemas
+from doubleloop.gateway import image_schemas, text_schemas
 from doubleloop.gateway.answering import Answering
 from doubleloop.gateway.routing import Route
 
@@ -54,6 +54,9 @@ def _describe(route: Route, running: Answering) -> dict[str, Any]:
     }  # fmt: skip
     if running.contract is not None and running.contract.images is not None:
         image_schemas.describe(operation, running.contract.images)
+    elif signature is not None and _is_record(signature.get("outputs")):
+        answer = _object(signature["outputs"], _column)
+        text_schemas.describe(operation, (running.description or {}).get("metadata") or {}, answer)
     document: dict[str, Any] = {
         "openapi": "3.0.3",
         "info": {"title": f"{route.workspace}/{route.name}", "version": running.deployment.model_version or "1"},
@@ -139,6 +142,10 @@ def _tensor(spec: dict[str, Any]) -> dict[str, Any]:
         if length > 0:
             leaf |= {"minItems": length, "maxItems": length}
     return leaf
+
+
+def _is_record(outputs: list[dict[str, Any]] | None) -> bool:
+    return any(spec.get("name") == "prediction" for spec in outputs or ())
 
 
 def _outputs(signature: dict[str, Any] | None) -> dict[str, Any]:
