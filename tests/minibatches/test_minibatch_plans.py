@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from doubleloop import scorer
-from doubleloop.minibatches import arrow
+from doubleloop.minibatches import arrow, tables
 from doubleloop.scorer import bulk, frames
 from doubleloop.scorer.plans import coded, guarded
 
@@ -221,3 +221,20 @@ def test_compile_off_leaves_it_to_the_model(bench: Bench, line: Path) -> None:
     code, said = scored(bench, line, compiled=False)
     assert code == 0, said
     assert bench.summary()["plan"] == {"used": False, "why": "compile: off"}
+
+
+def test_without_pyarrow_the_model_itself_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = rides(300)
+    model = MODELS["line"].fit(frame, frame["hour"] * 2.0)
+    signature = mlflow.models.infer_signature(frame, model.predict(frame))
+    mlflow.sklearn.save_model(
+        model, str(tmp_path / "model"), signature=signature, pip_requirements=[], serialization_format="cloudpickle"
+    )  # fmt: skip
+    frame.to_csv(tmp_path / "rides.csv", index=False)
+    monkeypatch.setattr(tables, "_has_arrow", lambda: False)
+    read = tables.Model(str(tmp_path / "model"), str(Path(scorer.__file__).parent))
+    assert read.plan["used"] is False and read.plan["why"] == "pyarrow is not installed"
+    read.begin()
+    item = {"row": 0, "rows": None, "groups": None}
+    answers = pandas.concat(read.score(str(tmp_path / "rides.csv"), item, planned=True))
+    numpy.testing.assert_allclose(answers["prediction"].to_numpy(), model.predict(frame))

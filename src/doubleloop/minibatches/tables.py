@@ -43,6 +43,8 @@ class Model:
                 {"model_dir": folder, "kits": kits, "quiet": True}
             )
             self._bulk, self.plan, self._model = loaded.bulk(), loaded.plan, loaded.pyfunc
+            if self._bulk is not None and not _has_arrow():
+                self._bulk, self.plan = None, {**self.plan, "used": False, "why": "pyarrow is not installed"}
             self._coded = guests.module(scorer, "plans.coded")
             self._of_frame = loaded.of_frame
         else:
@@ -296,3 +298,12 @@ def _truth(value: Any) -> bool:
     if text in ("false", "0", "0.0"):
         return False
     raise ValueError("%r is neither true nor false" % (value,))
+
+
+def _has_arrow() -> bool:
+    """A plan is given Arrow's columns, and MLflow's small package does not bring pyarrow along."""
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import logging
 import os
 import platform
@@ -43,11 +44,13 @@ def write(
 
 
 def environment(packages: Sequence[str]) -> dict[str, Any]:
-    """A conda environment with this Python and the packages as they are installed here, and MLflow.
+    """A conda environment with this Python and the packages as they are installed here, with MLflow and what batch
+    scoring gives columns in (pyarrow).
 
     A version's local part (``2.13.0+cpu``) is left out: an index does not have it.
     """
-    names = [*packages, "mlflow-skinny"]
+    arrow = ["pyarrow"] if importlib.util.find_spec("pyarrow") else []
+    names = list(dict.fromkeys([*packages, "mlflow-skinny", *arrow]))
     pins = [f"{name}=={importlib.metadata.version(name).partition('+')[0]}" for name in names]
     python = ".".join(platform.python_version_tuple()[:2])
     return {"name": "recipe", "channels": ["conda-forge"], "dependencies": [f"python={python}", "pip", {"pip": pins}]}
