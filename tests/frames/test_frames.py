@@ -199,3 +199,24 @@ def test_pieces_of_a_parquet_file_are_its_rows_and_few_texts_stay_numbers_of_lab
     (tmp_path / "u.parquet").write_bytes(b"PAR1")
     with pytest.raises(errors.InvalidInput, match=r"u\.parquet cannot be read"):
         list(frames.pieces(tmp_path / "u.parquet"))
+
+
+def test_of_a_large_table_evenly_spaced_stretches_are_looked_at_and_other_files_are_bounded(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"x": range(40_000), "text": ["a", "b"] * 20_000})
+    place = tmp_path / "many"
+    place.mkdir()
+    for at in range(2):
+        frame.slice(20_000 * at, 20_000).write_parquet(place / f"{at}.parquet", row_group_size=5_000)
+    whole, rows = frames.bounded(place, 80_000, 0)
+    assert_frame_equal(whole, frame)
+    assert rows == 40_000
+    some, rows = frames.bounded(place, 16_000, 0)
+    assert (some.height, rows) == (8_000, 40_000)
+    assert [some["x"][at] for at in range(0, 8_000, 1_000)] == [5_000 * at + 2_000 for at in range(8)]
+    fewer, rows = frames.bounded(place, 6_000, 0)
+    assert (fewer.height, rows) == (3_000, 40_000)
+    assert fewer["x"].max() > 30_000
+    frame.write_csv(tmp_path / "t.csv")
+    assert frames.bounded(tmp_path / "t.csv", 10, 10**6)[1] == 40_000
+    with pytest.raises(errors.InvalidInput, match="up to 0 MB"):
+        frames.bounded(tmp_path / "t.csv", 10, 1_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from doubleloop.storage import ports as storage
 
 # Azure ML's default datastore: every workspace has it.
 DEFAULT_DATASTORE = "workspaceblobstore"
+# What a first look at a table holds in the API's process at most: values of Parquet, bytes of files of other kinds.
+MOST_CELLS, MOST_BYTES = 20_000_000, 200_000_000
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def resolve(ctx: Ctx, reference: str) -> model.DataVersion:
@@ -53,22 +57,28 @@ def explore(
     """What a version's table holds (``statistics.exploring``), with the asset's id in ``data``; with ``against``,
     another version of it or of other data, also ``comparison``: what changed from that one to this.
 
-    Raises NotFound, InvalidInput for what is no table and for a target that it does not have.
+    ``rows`` are those that were looked at, of ``rows_in_all``: of Parquet with more than ``MOST_CELLS`` values, evenly
+    spaced stretches. One table is looked at at a time.
+
+    Raises NotFound, InvalidInput for what is no table, for files of other kinds of more than ``MOST_BYTES``, and for a
+    target that it does not have.
     """
     with contexts.read(actor, workspace) as ctx:
         found = resolve(ctx, reference)
         other = resolve(ctx, against) if against else None
-    table = _table(contexts, found)
-    told: dict[str, Any] = {"data": found.asset.id, **exploring.explore(table, target)}
-    if other is not None:
-        told["comparison"] = {"with": other.asset.id, **exploring.compare(_table(contexts, other), table)}
+    with _ONE_AT_A_TIME:
+        table, rows = _table(contexts, found)
+        told: dict[str, Any] = {"data": found.asset.id, "rows_in_all": rows, **exploring.explore(table, target)}
+        if other is not None:
+            told["comparison"] = {"with": other.asset.id, **exploring.compare(_table(contexts, other)[0], table)}
     return told
 
 
-def _table(contexts: Contexts, version: model.DataVersion) -> pl.DataFrame:
+def _table(contexts: Contexts, version: model.DataVersion) -> tuple[pl.DataFrame, int]:
     with tempfile.TemporaryDirectory(prefix="doubleloop-data-") as scratch:
         place = Path(scratch) / (version.reference.rpartition("/")[2] if "/" in version.reference else "data")
-        return frames.read(contexts.port(storage.Blobs).materialise(version.reference, place))
+        held = contexts.port(storage.Blobs).materialise(version.reference, place)
+        return frames.bounded(held, MOST_CELLS, MOST_BYTES)
 
 
 def datastores(ctx: Ctx) -> dict[str, dict[str, object]]:

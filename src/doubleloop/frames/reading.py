@@ -17,6 +17,7 @@ from doubleloop.base import errors
 
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json")
 PIECE = 131_072
+_STRETCH = 1_000  # rows that are worth opening a row group for
 # Azure ML's names of encodings, as Python knows them.
 _ENCODINGS = {
     "iso88591": "iso8859-1", "windows1252": "cp1252", "utf16": "utf-16", "utf32": "utf-32", "utf8bom": "utf-8-sig",
@@ -33,6 +34,50 @@ def read(path: Path) -> pl.DataFrame:
         table = path / "MLTable"
         return _read_mltable(table) if table.exists() else _concat(_files(path), path)
     return _read_file(path)
+
+
+def bounded(path: Path, most_cells: int, most_bytes: int) -> tuple[pl.DataFrame, int]:
+    """As ``read``, of a table of any size: what is looked at, and how many rows there are. Of Parquet with more than
+    ``most_cells`` values these are stretches of rows, evenly spaced; all other files are read whole.
+
+    Raises InvalidInput for other files that hold more than ``most_bytes`` together.
+    """
+    files = _files(path) if path.is_dir() else [path]
+    if files and all(each.suffix.lower() == ".parquet" for each in files) and not (path / "MLTable").exists():
+        return _stretches(path, files, most_cells)
+    size = sum(each.stat().st_size for each in files)
+    if size > most_bytes:
+        raise errors.InvalidInput(
+            f"{path.name} holds {size / 1e6:,.0f} MB; tables that are not Parquet are looked at up to "
+            f"{most_bytes / 1e6:,.0f} MB", cure="Make a version of it as Parquet: of that any size is looked at.",
+        )  # fmt: skip
+    found = read(path)
+    return found, found.height
+
+
+def _stretches(path: Path, files: list[Path], most_cells: int) -> tuple[pl.DataFrame, int]:
+    try:
+        footers = [parquet.read_metadata(each) for each in files]
+    except (pa.ArrowException, OSError) as error:
+        raise errors.InvalidInput(f"{path.name} cannot be read as a table: {error}") from error
+    rows = sum(footer.num_rows for footer in footers)
+    if rows * max(footer.num_columns for footer in footers) <= most_cells:
+        return read(path), rows
+    groups = [
+        (file, at, footer.row_group(at).num_rows)
+        for file, footer in zip(files, footers, strict=True)
+        for at in range(footer.num_row_groups)
+    ]
+    wanted = max(most_cells // max(footer.num_columns for footer in footers), 1)
+    chosen = groups[:: -(-len(groups) * _STRETCH // wanted)] if len(groups) * _STRETCH > wanted else groups
+    each = max(wanted // len(chosen), 1)
+    return _together([_stretch(*group, each) for group in chosen], path), rows
+
+
+def _stretch(file: Path, group: int, rows: int, most: int) -> pl.DataFrame:
+    """At most so many rows from the middle of a row group."""
+    start = sum(parquet.read_metadata(file).row_group(at).num_rows for at in range(group)) + max(rows - most, 0) // 2
+    return pl.scan_parquet(file, glob=False).slice(start, min(rows, most)).collect()
 
 
 def pieces(file: Path, rows: int = PIECE) -> Iterator[pl.DataFrame]:

@@ -59,7 +59,7 @@ def profile(session: Session, name: str, version: str, target: str | None, again
 
 
 def _profile(found: dict[str, Any]) -> str:
-    page = f"{found['data']}: {found['rows']:,} rows, {found['duplicate_rows']:,} of them copies\n\n"
+    page = f"{found['data']}: {_rows(found)}, {found['duplicate_rows']:,} of them copies\n\n"
     page += output.rows(
         ("Column", "Type", "Kind", "Missing", "Distinct", "Values"), [_column(each) for each in found["columns"]]
     )
@@ -68,6 +68,11 @@ def _profile(found: dict[str, Any]) -> str:
     hints = [f"  {each['sentence']}" for each in found["hints"]]
     page += "\nLook at:\n" + "\n".join(hints) + "\n" if hints else ""
     return page + (_comparison(found["comparison"]) if "comparison" in found else "")
+
+
+def _rows(found: dict[str, Any]) -> str:
+    looked, there = found["rows"], found.get("rows_in_all", found["rows"])
+    return f"{looked:,} rows" if looked == there else f"looked at {looked:,} of {there:,} rows, evenly spaced"
 
 
 def _column(each: dict[str, Any]) -> list[str]:
