@@ -64,7 +64,7 @@ def test_the_classical_project_goes_from_its_table_to_production(installation: I
     installation("release", "approve", id_, "--yes", "-c", "good", user="grace")
     installation.follow_release(id_, "grace", ("completed",))
 
-    asked, watched, *batch, _ = after
+    asked, watched, *batch, scored = after
     answers = installation(*asked, cwd=project).json
     assert set(answers) <= {"benign", "malignant"} and len(answers) == 100
     run = installation(*watched, "-o", "json", cwd=project).json
@@ -76,3 +76,10 @@ def test_the_classical_project_goes_from_its_table_to_production(installation: I
 
     for words in batch:
         installation(*words, cwd=project)
+    prod, id_ = f"{NAME}-prod", installation(*scored, "-o", "json", cwd=project).json["id"]
+    installation("job", "stream", "-n", id_, workspace=prod)
+    installation("job", "download", "-n", id_, "--output-name", "score", "-p", tmp_path / "scores", workspace=prod)
+    (file,) = (tmp_path / "scores").rglob("predictions.csv")
+    lines = [line.split(",") for line in file.read_text().splitlines()]
+    assert len(lines) == 169 and {line[1] for line in lines} == {"benign", "malignant"}
+    assert [line[1] for line in lines[:100]] == answers  # the request's rows are the first of the file
