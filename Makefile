@@ -11,7 +11,7 @@ PORT ?= 8600
 unexport PYTHONDONTWRITEBYTECODE
 
 
-.PHONY: help setup demo test label-studio faults conformance bench-batch bench-monitoring bench-serving soak-serving check lint types contracts format down clean
+.PHONY: help setup demo test label-studio faults conformance bench-batch bench-monitoring bench-serving bench-tasks soak-serving check lint types contracts format down clean
 
 help:
 	@echo "make demo    set up, then play one model's whole life and leave the console open (SCENARIO=vision or language)"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench-batch    a large Parquet file beside pandas and scikit-learn"
 	@echo "make bench-monitoring  drift and profiles of Parquet files beside Evidently, NannyML, whylogs and others"
 	@echo "make bench-serving  serving against its peers, as ratios of one run (BENCH_FLAGS=--quick for a first look)"
+	@echo "make bench-tasks    the components of the catalog on real data, beside naive answers (docs/tasks.md)"
 	@echo "make soak-serving   an hour's requests, and what the processes hold meanwhile"
 	@echo "make check   lint, types and import contracts"
 	@echo "make down    stop what the demo left running"
@@ -64,6 +65,9 @@ bench-monitoring: setup
 # Installs each peer into an environment of its own below .benchmarks; see benchmarks/README.md.
 bench-serving: setup
 	$(BIN)/python -m benchmarks.serving $(BENCH_FLAGS)
+
+bench-tasks: setup
+	$(BIN)/python -m benchmarks.tasks $(BENCH_FLAGS)
 
 soak-serving: setup
 	$(BIN)/python -m benchmarks.serving.soak $(BENCH_FLAGS)

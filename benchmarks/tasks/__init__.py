@@ -1,0 +1,1 @@
+"""What the components of the catalog reach on real data, beside a naive answer: ``make bench-tasks``."""
