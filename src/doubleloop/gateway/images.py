@@ -134,5 +134,5 @@ def _size(head: bytes) -> tuple[int, int]:
 def _image_or_address(column: str, given: Sequence[Any], null: bool) -> list[Any]:
     """As ``values`` checks binary columns, but for addresses."""
     plain = ["" if isinstance(each, str) and each.startswith(_ADDRESS) else each for each in given]
-    values.checker({"type": "binary"})(column, plain, null)
-    return list(given)
+    found = values.checker({"type": "binary"})(column, plain, null)
+    return [each if address == "" else address for each, address in zip(given, found, strict=True)]
