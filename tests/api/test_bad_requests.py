@@ -131,6 +131,7 @@ def test_every_route_that_takes_fields_is_known_here() -> None:
     assert {path.rpartition("/")[2] for path in without} == {
         "logout", "{sha256}", "archive", "restore", "build", "cancel", "retry", "invoke", "enable", "disable", "end",
         "renew", "export", "device", "archives", "checkpoints", "verify", "next", "skip", "close",
+        "sync",
     }  # fmt: skip
 
 

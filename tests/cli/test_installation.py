@@ -289,8 +289,8 @@ def test_bad_settings_are_told_before_anything_starts(stranger: Any) -> None:
     assert (done.code, "'http' is not a valid integer" in done.err) == (2, True)
     done = stranger("up", DOUBLELOOP_PORT="http")
     assert (done.code, "DOUBLELOOP_PORT='http' is not a whole number" in done.err) == (2, True)
-    done = stranger("demo", "language")
-    assert (done.code, "not there yet" in done.err) == (2, True)
+    done = stranger("demo", "astrology")
+    assert (done.code, "'astrology' is not one of 'classical', 'vision', 'language'" in done.err) == (2, True)
 
 
 def test_a_debug_flag_shows_where_an_error_came_from(terminal: Any, server: Any) -> None:

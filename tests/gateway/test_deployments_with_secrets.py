@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import sys
 import textwrap
@@ -117,8 +118,12 @@ class Place:
 
     def holding(self) -> list[str]:
         forms = (VALUE.encode(), base64.b64encode(VALUE.encode()).rstrip(b"="))
-        files = [each for each in self.home.rglob("*") if each.is_file() and not each.is_symlink()]
-        return [str(each) for each in files if any(form in each.read_bytes() for form in forms)]
+        found = []
+        for each in self.home.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):  # files come and go beside those that they replace
+                if each.is_file() and not each.is_symlink() and any(form in each.read_bytes() for form in forms):
+                    found.append(str(each))
+        return found
 
 
 @pytest.fixture

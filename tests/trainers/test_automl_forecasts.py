@@ -166,7 +166,7 @@ def test_requests_for_forecasts_are_never_scored_as_one_table() -> None:
     def scored_together(model: Any) -> bool:
         served = MlflowModel.__new__(MlflowModel)
         served.flavor, served._direct = "sklearn", model.predict
-        served._model = SimpleNamespace(_model_impl=SimpleNamespace(sklearn_model=model))
+        served._raw = model
         return served.together
 
     forecaster = Forecaster(settings(), "Naive")

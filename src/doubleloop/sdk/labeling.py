@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
-from doubleloop.sdk import blobs, routes, transport, uploads
+from doubleloop.sdk import blobs, routes, transport
 
 
 class Labeling(routes.Routes):
@@ -40,6 +41,8 @@ class Labeling(routes.Routes):
         """
         reference = str(data)
         if not reference.startswith("azureml:"):
+            # Imported when there is something to send: what reads folders brings the specs along.
+            uploads = importlib.import_module("doubleloop.sdk.uploads")
             (sent,) = uploads.send(blobs.Blobs(self._link), [uploads.Want(Path(data))])
             reference = sent.reference
         body = {"data": reference, "proposals": proposals, **routes.given(format=format_, annotator=annotator)}

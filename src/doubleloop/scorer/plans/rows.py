@@ -104,6 +104,8 @@ def _filler(chain: Chain) -> Optional[_Filler]:
         parts, narrow, steps = [part.steps for part in first.parts], first.narrow and len(first.parts) > 1, 1
     else:
         steps = next((n for n, step in enumerate(chain.steps) if not isinstance(step, _FIRST)), len(chain.steps))
+        if not steps:
+            return None
         parts, narrow = [chain.steps[:steps]], False
     widths = [_width(part) for part in parts]
     if None in widths:

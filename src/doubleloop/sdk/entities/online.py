@@ -187,6 +187,7 @@ class ManagedOnlineDeployment(Served):
     readiness_probe: ProbeSettings | None = None
     data_collector: DataCollector | None = None
     compile: bool | None = None
+    image_urls: bool | None = None
     app_insights_enabled: bool | None = None
     egress_public_network_access: str | None = None
     private_network_connection: bool | None = None
