@@ -118,9 +118,8 @@ def _half(run: Run) -> list[str]:
         lambda each: each.p99 / each.p50 if each.p99 and each.p50 else None,
     )  # fmt: skip
     for entry in _measured(run):
-        if entry.kind != "echo":
-            found = [_range(figures.of(run.samples, entry.name, rounds.HALF, value)) for value in values]
-            lines.append(f"| {entry.title} | {' | '.join(found)} |")
+        found = [_range(figures.of(run.samples, entry.name, rounds.HALF, value)) for value in values]
+        lines.append(f"| {entry.title} | {' | '.join(found)} |")
     return [*lines, ""]
 
 

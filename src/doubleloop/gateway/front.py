@@ -137,7 +137,7 @@ class Front:
                     log.rotate()
                 segment = log.dirty()
                 if segment is not None:
-                    await asyncio.to_thread(segment.sync)
+                    await wal.synced(segment)
 
     def _logs(self) -> list[wal.Log]:
         logs = [each.log for each in self._running.values() if each.log is not None]

@@ -9,6 +9,7 @@ have answered the same.
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import time
 from collections.abc import Callable
@@ -106,6 +107,16 @@ def load(home: Path, file: str) -> Near:
     """Blocks while it reads and tries the plan. Raises errors.InvalidInput for one that does not do here what the
     scorer says of it, and errors.Conflict for one that takes too long."""
     kit.offer(str(paths.kits(home)))
+    # What comes with it stays, so it is not walked over: requests to other deployments would wait for that, too.
+    gc.disable()
+    try:
+        return _tried(file)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _tried(file: str) -> Near:
     try:
         plan = portable.read(file)
         run = rows.Rows(plan.chain).run

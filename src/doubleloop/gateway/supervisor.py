@@ -283,7 +283,7 @@ class Supervisor:
             for log in list(self._logs()):
                 segment = log.dirty()
                 if segment is not None:
-                    await asyncio.to_thread(segment.sync)
+                    await wal.synced(segment)
 
     def status(self) -> protocol.Status:
         endpoints = {}

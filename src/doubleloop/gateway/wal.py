@@ -6,6 +6,8 @@ a power loss can cost. A segment is locked (flock) while it is open, so nobody c
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import contextlib
 import fcntl
 import os
@@ -19,6 +21,7 @@ from pathlib import Path
 from doubleloop.gateway import limits as limit
 
 SUFFIX = ".jsonl"
+LATER = 19  # of -20 to 19
 STAMP = "%Y%m%dT%H%M%S%fZ"
 
 
@@ -72,8 +75,23 @@ class Segment:
         threading.Thread(target=self._finish, name="wal-close").start()
 
     def _finish(self) -> None:
+        _give_way()
         self.sync()
         os.close(self._fd)
+
+
+def _give_way() -> None:
+    """This thread alone: writing a second's records back takes a processor for milliseconds, and requests go before."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LATER)
+
+
+_SYNCING = concurrent.futures.ThreadPoolExecutor(1, "wal-sync", _give_way)
+
+
+async def synced(segment: Segment) -> None:
+    """Returns when the disk has it; requests go before."""
+    await asyncio.get_running_loop().run_in_executor(_SYNCING, segment.sync)
 
 
 def _created(folder: Path) -> tuple[Path, int]:
