@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -30,6 +29,8 @@ DOUBT = 0.7
 
 
 class LanguagePlay(play.Play):
+    production, endpoint = PROD, ENDPOINT
+
     def __init__(self, settings: Settings, ask: bool) -> None:
         super().__init__(settings, ask)
         self._files = self._folder / "tweets"
@@ -109,15 +110,16 @@ class LanguagePlay(play.Play):
         topics = Counter(each.topic for each in week.tweets)
         said = ", ".join(f"{count} about {topic}s" for topic, count in sorted(topics.items()))
         with self.teller.phase(f"Production, {week.name}: {said}"):
-            endpoint = self._scoring()
+            endpoint = self._endpoint()
             if f"asked {week.name}" not in self._state.done:
                 answers = self._ask_all(endpoint, week)
                 self._state.values[f"right {week.name}"] = json.dumps(_right(week, answers))
-                self._tell_truth(endpoint, week)
+                # The judged moods, as if a panel had read every tweet: to measure by, not to train on.
+                replay.send_labels(endpoint, [(_id(week, at), each.label) for at, each in enumerate(week.tweets)])
                 self._state.finish(f"asked {week.name}")
             alerts = self._monitor(week)
             measured = json.loads(self._state.values[f"right {week.name}"])
-            serving = self._serving_model()
+            serving = self._serving()
             self._state.months.append({"week": week.name, "model": serving, "alert": "words" in alerts, **measured})
             self._state.save()
 
@@ -137,19 +139,6 @@ class LanguagePlay(play.Play):
         connection.close()
         self.teller.say(f"{len(answers)} tweets asked one by one")
         return answers
-
-    def _tell_truth(self, endpoint: replay.Endpoint, week: moods.Week) -> None:
-        """The judged moods, as if a panel had read every tweet: to measure by, not to train on."""
-        connection = endpoint.connection()
-        rows = [{"request_id": _id(week, n), "row": 0, "value": each.label} for n, each in enumerate(week.tweets)]
-        for start in range(0, len(rows), replay.LABELS_AT_ONCE):
-            body = json.dumps({"labels": rows[start : start + replay.LABELS_AT_ONCE]})
-            connection.request("POST", endpoint.labels_path, body, endpoint.headers())
-            answer = connection.getresponse()
-            content = answer.read()
-            if answer.status not in (200, 202):
-                raise errors.Failed(f"The labels were refused ({answer.status}): {content[:300].decode()}")
-        connection.close()
 
     def _monitor(self, week: moods.Week) -> list[str]:
         """Run the monitor as of the end of the week; the names of the signals that alert."""
@@ -225,28 +214,6 @@ class LanguagePlay(play.Play):
         self._follow_job(play.AUTHOR, DEV, job["id"])
         self._follow_release(self._wait_for_release(lambda each: not _registers("1")(each)))
 
-    # what is asked of the server
-
-    def _until(self, ask: Callable[[], Any], good: Callable[[Any], bool], what: str, seconds: float = 180) -> Any:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = ask()
-            if good(found):
-                return found
-            self.teller.doing(f"waiting for {what}")
-            time.sleep(play.POLL_SECONDS)
-        raise errors.Failed(f"{what} did not come", cure=f"See {self.settings.home / 'logs' / 'worker.log'}.")
-
-    def _scoring(self) -> replay.Endpoint:
-        endpoints = self._client(home.ADMIN).workspace(PROD).endpoints
-        return replay.Endpoint(endpoints.show(ENDPOINT)["scoring_uri"], endpoints.keys(ENDPOINT)["primaryKey"])
-
-    def _serving_model(self) -> str:
-        endpoint = self._client(home.ADMIN).workspace(PROD).endpoints
-        traffic = endpoint.show(ENDPOINT)["traffic"]
-        names = {each["name"]: each["model"] for each in endpoint.deployments(ENDPOINT)}
-        return ", ".join(str(names.get(name, name)).rpartition("/")[2] for name, share in traffic.items() if share)
-
     # the end
 
     def _tell_the_end(self) -> None:
@@ -263,7 +230,7 @@ class LanguagePlay(play.Play):
             "\nSeconds per part: "
             + ", ".join(f"{name.split(':')[0]} {sec:.0f}" for name, sec in self.teller.seconds.items())
         )
-        endpoint = self._scoring()
+        endpoint = self._endpoint()
         program = Path(sys.executable).parent / "doubleloop"
         raw(f"\nConsole:        http://{self.settings.host}:{self.settings.port}")
         raw(f"Endpoint:       curl -s {endpoint.url} -H 'Authorization: Bearer {endpoint.key}' \\\n"

@@ -85,6 +85,8 @@ def project(name: str) -> Path:
 
 
 class Play:
+    production, endpoint = PROD, ENDPOINT
+
     def __init__(self, settings: Settings, ask: bool) -> None:
         self.settings = settings
         self.teller = Teller()
@@ -236,6 +238,16 @@ class Play:
             time.sleep(POLL_SECONDS)
         raise errors.Failed("No release was started", cure=f"See {self.settings.home / 'logs' / 'worker.log'}.")
 
+    def _until(self, ask: Callable[[], Any], good: Callable[[Any], bool], what: str, seconds: float = 180) -> Any:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = ask()
+            if good(found):
+                return found
+            self.teller.doing(f"waiting for {what}")
+            time.sleep(POLL_SECONDS)
+        raise errors.Failed(f"{what} did not come", cure=f"See {self.settings.home / 'logs' / 'worker.log'}.")
+
     def _follow_release(self, id_: str) -> None:
         releases = self._client(AUTHOR).releases
         seen = 0
@@ -282,8 +294,8 @@ class Play:
     # production
 
     def _endpoint(self) -> replay.Endpoint:
-        endpoints = self._client(home.ADMIN).workspace(PROD).endpoints
-        return replay.Endpoint(endpoints.show(ENDPOINT)["scoring_uri"], endpoints.keys(ENDPOINT)["primaryKey"])
+        endpoints, name = self._client(home.ADMIN).workspace(self.production).endpoints, self.endpoint
+        return replay.Endpoint(endpoints.show(name)["scoring_uri"], endpoints.keys(name)["primaryKey"])
 
     def _replay(self, prepared: data.Prepared) -> None:
         endpoint = self._endpoint()
@@ -333,9 +345,9 @@ class Play:
         self._state.finish(f"month {month.name}")
 
     def _serving(self) -> str:
-        endpoint = self._client(home.ADMIN).workspace(PROD).endpoints
-        traffic = endpoint.show(ENDPOINT)["traffic"]
-        names = {each["name"]: each["model"] for each in endpoint.deployments(ENDPOINT)}
+        endpoints = self._client(home.ADMIN).workspace(self.production).endpoints
+        traffic = endpoints.show(self.endpoint)["traffic"]
+        names = {each["name"]: each["model"] for each in endpoints.deployments(self.endpoint)}
         return ", ".join(str(names.get(name, name)).rpartition("/")[2] for name, share in traffic.items() if share)
 
     # the end

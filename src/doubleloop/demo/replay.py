@@ -5,10 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import polars as pl
@@ -77,14 +78,17 @@ def ask(endpoint: Endpoint, replay: Path, progress: Callable[[int, int], None]) 
 
 def tell_truth(endpoint: Endpoint, truth: Path) -> int:
     """Send a month's true counts, joined to the requests by their ids; returns how many."""
-    rows = pl.read_csv(truth).select("request_id", "count").to_dicts()
+    counts = pl.read_csv(truth).select("request_id", "count").to_dicts()
+    return send_labels(endpoint, [(each["request_id"], float(each["count"])) for each in counts])
+
+
+def send_labels(endpoint: Endpoint, values: Sequence[tuple[str, Any]]) -> int:
+    """``values``: request ids, and what was true of their one row; returns how many."""
+    rows = [{"request_id": request, "row": 0, "value": value} for request, value in values]
     connection = endpoint.connection()
     for start in range(0, len(rows), LABELS_AT_ONCE):
-        batch = [
-            {"request_id": row["request_id"], "row": 0, "value": float(row["count"])}
-            for row in rows[start : start + LABELS_AT_ONCE]
-        ]
-        connection.request("POST", endpoint.labels_path, json.dumps({"labels": batch}), endpoint.headers())
+        body = json.dumps({"labels": rows[start : start + LABELS_AT_ONCE]})
+        connection.request("POST", endpoint.labels_path, body, endpoint.headers())
         answer = connection.getresponse()
         content = answer.read()
         if answer.status not in (200, 202):

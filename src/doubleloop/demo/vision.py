@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,8 @@ MISTAKEN = 5
 
 
 class VisionPlay(play.Play):
+    production, endpoint = PROD, ENDPOINT
+
     def __init__(self, settings: Settings, ask: bool) -> None:
         super().__init__(settings, ask)
         self._files = self._folder / "digits"
@@ -92,14 +92,15 @@ class VisionPlay(play.Play):
         with self.teller.phase(
             f"Production, {week.name}: {len(week.digits)} images, {bad} of them from the bad camera"
         ):
-            endpoint = self._scoring()
+            endpoint = self._endpoint()
             if f"asked {week.name}" not in self._state.done:
                 self._state.values[f"right {week.name}"] = json.dumps(self._ask_all(endpoint, week))
-                _tell_truth(endpoint, week)
+                # What the data set says, as if somebody had read every digit: to measure by, not to train on.
+                replay.send_labels(endpoint, [(_id(week, at), each.label) for at, each in enumerate(week.digits)])
                 self._state.finish(f"asked {week.name}")
             alerts = self._monitor(week)
             measured = json.loads(self._state.values[f"right {week.name}"])
-            self._state.months.append({"week": week.name, "model": self._served(), "alerts": alerts, **measured})
+            self._state.months.append({"week": week.name, "model": self._serving(), "alerts": alerts, **measured})
             self._state.save()
         if "looks" in alerts and "second release" not in self._state.done:
             with self.teller.phase("People look: what the model was least sure of, and what looks least like before"):
@@ -209,26 +210,6 @@ class VisionPlay(play.Play):
         found = self._until(releases.list, lambda each: len(each) >= number, "the release")
         return str(sorted(found, key=lambda each: int(each["number"]))[number - 1]["id"])
 
-    def _until(self, ask: Callable[[], Any], good: Callable[[Any], bool], what: str, seconds: float = 180) -> Any:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = ask()
-            if good(found):
-                return found
-            self.teller.doing(f"waiting for {what}")
-            time.sleep(play.POLL_SECONDS)
-        raise errors.Failed(f"{what} did not come", cure=f"See {self.settings.home / 'logs' / 'worker.log'}.")
-
-    def _scoring(self) -> replay.Endpoint:
-        endpoints = self._client(home.ADMIN).workspace(PROD).endpoints
-        return replay.Endpoint(endpoints.show(ENDPOINT)["scoring_uri"], endpoints.keys(ENDPOINT)["primaryKey"])
-
-    def _served(self) -> str:
-        endpoint = self._client(home.ADMIN).workspace(PROD).endpoints
-        traffic = endpoint.show(ENDPOINT)["traffic"]
-        names = {each["name"]: each["model"] for each in endpoint.deployments(ENDPOINT)}
-        return ", ".join(str(names.get(name, name)).rpartition("/")[2] for name, share in traffic.items() if share)
-
     # the end
 
     def _tell_the_end(self) -> None:
@@ -243,25 +224,11 @@ class VisionPlay(play.Play):
         raw(f"\nThe audit chain of {report['facts']} facts is {state}.")
         seconds = ", ".join(f"{name.split(':')[0]} {took:.0f}" for name, took in self.teller.seconds.items())
         raw(f"\nSeconds per part: {seconds}")
-        endpoint, program = self._scoring(), Path(sys.executable).parent / "doubleloop"
+        endpoint, program = self._endpoint(), Path(sys.executable).parent / "doubleloop"
         raw(f"\nConsole:        http://{self.settings.host}:{self.settings.port}")
         raw(f"Endpoint:       curl -s {endpoint.url} -H 'Authorization: Bearer {endpoint.key}' \\\n"
             f"                  -H 'Content-Type: image/png' --data-binary @digit.png")  # fmt: skip
         raw(f"Stop it:        {program} --home {self.settings.home} down")
-
-
-def _tell_truth(endpoint: replay.Endpoint, week: numerals.Week) -> None:
-    """What the data set says, as if somebody had read every digit: to measure by, not to train on."""
-    connection = endpoint.connection()
-    rows = [{"request_id": _id(week, at), "row": 0, "value": each.label} for at, each in enumerate(week.digits)]
-    for start in range(0, len(rows), replay.LABELS_AT_ONCE):
-        body = json.dumps({"labels": rows[start : start + replay.LABELS_AT_ONCE]})
-        connection.request("POST", endpoint.labels_path, body, endpoint.headers())
-        answer = connection.getresponse()
-        content = answer.read()
-        if answer.status not in (200, 202):
-            raise errors.Failed(f"The labels were refused ({answer.status}): {content[:300].decode()}")
-    connection.close()
 
 
 def _id(week: numerals.Week, number: int) -> str:
