@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from doubleloop.base import errors
 from doubleloop.gateway import paths
 from doubleloop.scorer import answers, joining, kit
-from doubleloop.scorer.plans import comparing, portable, rows, steps
+from doubleloop.scorer.plans import comparing, portable, rows, steps, ways
 
 # Nothing else is answered while a plan runs: rows that take longer (seconds) are a scorer's.
 LONGEST = 0.0003
@@ -84,8 +83,7 @@ class Near:
     def _together(self, waiting: list[_Waiting]) -> list[bytes | None] | None:
         """None where they must be answered one by one."""
         try:
-            columns = zip(*(each[0] for each in waiting), strict=True)
-            table = [list(itertools.chain.from_iterable(column)) for column in columns]
+            table = joining.columns([columns for columns, _, _ in waiting])
             parts = joining.parted(self._run(table), [rows for _, rows, _ in waiting])
             return None if parts is None else [answers.encode(part) for part in parts]
         except Exception:
@@ -135,17 +133,7 @@ def _tried(file: str) -> Near:
 def _most_rows(run: Callable[[list[Any]], Any], columns: list[Any]) -> int:
     most = 0
     for size in SIZES:
-        if _took(run, [column[:size] for column in columns]) > LONGEST:
+        if ways.seconds(lambda rows: answers.encode(run(rows)), [column[:size] for column in columns]) > LONGEST:
             break
         most = size
     return most
-
-
-def _took(run: Callable[[list[Any]], Any], columns: list[Any]) -> float:
-    """Seconds, of the best of five tries."""
-    best = float("inf")
-    for _ in range(5):
-        began = time.perf_counter()
-        answers.encode(run(columns))
-        best = min(best, time.perf_counter() - began)
-    return best

@@ -12,10 +12,15 @@ from . import frames
 def joined(values: Sequence[Any], specs: Sequence[Dict[str, Any]]) -> Any:
     """What several requests hold (columns, a tensor, or tensors by name), one after the other."""
     if not frames.is_tensor(specs):
-        return [[each for part in parts for each in part] for parts in zip(*values)]
+        return columns(values)
     if isinstance(values[0], dict):
         return {name: [row for value in values for row in value[name]] for name in values[0]}
     return [row for value in values for row in value]
+
+
+def columns(values: Sequence[Sequence[List[Any]]]) -> List[List[Any]]:
+    """The columns of several requests, one after the other."""
+    return [[each for part in parts for each in part] for parts in zip(*values)]
 
 
 def parted(found: Any, rows: Sequence[int]) -> Optional[List[Any]]:

@@ -91,7 +91,7 @@ def _timed(ways: Dict[str, Scores], rows: Any) -> List[Tuple[int, str, Scores]]:
     """From which size on which way is the quickest."""
     found: List[Tuple[int, str, Scores]] = []
     for size in SIZES:
-        took = {name: _took(way, numpy.asfortranarray(rows[:size])) for name, way in ways.items()}
+        took = {name: seconds(way, numpy.asfortranarray(rows[:size])) for name, way in ways.items()}
         name = min(took, key=lambda each: took[each])
         if not found or found[-1][1] != name:
             found.append((size, name, ways[name]))
@@ -100,7 +100,7 @@ def _timed(ways: Dict[str, Scores], rows: Any) -> List[Tuple[int, str, Scores]]:
     return found
 
 
-def _took(way: Scores, rows: Any) -> float:
+def seconds(way: Scores, rows: Any) -> float:
     """Seconds, of the best of three tries."""
     best = float("inf")
     for _ in range(3):
