@@ -26,9 +26,11 @@ _ID = "request"
 
 def drift(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     """``column`` of a value is ``feature.what`` (``photo.brightness``)."""
-    log, window = windows.production(task, signal.production_data)
+    production = signal.production_data
+    brought = windows.names_asset(production)
+    log, window = windows.production(task, production)
     reference = signal.reference_data
-    asset = reference is not None and reference.input_data is not None and windows.is_asset(reference)
+    asset = windows.names_asset(reference)
     earlier = rules.reference_window(reference, window, task.schedule.trigger, task.run.as_of)
     limits = rules.thresholds(signal.metric_thresholds, DEFAULT)
     unreadable = getattr(signal.metric_thresholds, "unreadable_rate", None)
@@ -39,7 +41,7 @@ def drift(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     before_rows, after_rows = 0, 0
     for feature in signal.features:
         known = _asset(task, reference, feature) if asset else _described(before, feature)
-        current = _described(after, feature)
+        current = _asset(task, production, feature) if brought else _described(after, feature)
         before_rows, after_rows = max(before_rows, known.height), max(after_rows, current.height)
         if unreadable is not None and current.height:
             values.append(_unreadable(feature, current, known.height))

@@ -38,8 +38,10 @@ def attributions(task: windows.Task, name: str, signal: Any) -> model.SignalResu
     """How the features' order by what they explain of the target (reference) and of the answers (production) differ."""
     first = _naming_answers(signal.production_data)
     window = rules.production_window(first, task.schedule.trigger, task.run.as_of)
-    current, reference, target = windows.log(task, window), signal.reference_data, ""
-    if reference is not None and reference.input_data is not None and windows.is_asset(reference):
+    brought = [each for each in signal.production_data or [] if windows.names_asset(each)]
+    current = windows.joined(task, brought) if brought else windows.log(task, window)
+    reference, target = signal.reference_data, ""
+    if windows.names_asset(reference):
         before = windows.table(task, reference)
         names = reference.data_column_names
         target = (names and (names.prediction or names.target_column)) or reference.target_column_name or ""
@@ -53,7 +55,10 @@ def attributions(task: windows.Task, name: str, signal: Any) -> model.SignalResu
         before = _with_answers(earlier, first)
     if _empty(before, current):
         return _nothing(name, signal, before, current)
-    after = _with_answers(current, first)
+    if brought:
+        after = current.with_columns(windows.named(current, brought, "prediction").alias(windows.PREDICTION))
+    else:
+        after = _with_answers(current, first)
     features = [each for each in before.columns if each in after.columns and each not in (target, windows.PREDICTION)]
     one = attribution.importances(before, features, target)
     two = attribution.importances(after, features, windows.PREDICTION)
@@ -97,7 +102,7 @@ def estimated(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
 def _known(task: windows.Task, signal: Any, window: model.Window) -> tuple[pl.DataFrame, str, str, str]:
     """Reference rows whose truth is known, and their columns of truth, prediction and probability ("" for none)."""
     reference = signal.reference_data
-    if reference is not None and reference.input_data is not None and windows.is_asset(reference):
+    if windows.names_asset(reference):
         names = reference.data_column_names
         if names is None or not names.target_column or not names.prediction:
             raise errors.InvalidInput(

@@ -24,9 +24,10 @@ Limits = dict[str, dict[str, float | None]]
 def serve(signal: Any) -> bool:
     """Whether a signal compares the log with a data asset, column by column."""
     reference, production = signal.reference_data, signal.production_data
-    named = reference is not None and reference.input_data is not None and windows.is_asset(reference)
-    logged = production is None or production.input_data is None or not windows.is_asset(production)
-    return named and logged and not hasattr(signal.features, "top_n_feature_importance")
+    waits = any(each is not None and each.pre_processing_component for each in (reference, production))
+    if waits or not windows.names_asset(reference) or windows.names_asset(production):
+        return False
+    return not hasattr(signal.features, "top_n_feature_importance")
 
 
 def serve_drift(task: windows.Task, signal: Any, newest: bool = True) -> bool:

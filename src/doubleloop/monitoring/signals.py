@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 from doubleloop.base import errors
 from doubleloop.db.context import Contexts
-from doubleloop.monitoring import generation, model, model_signals, profile_signals, rules, windows
+from doubleloop.monitoring import custom, generation, model, model_signals, preparing, profile_signals, rules, windows
 from doubleloop.specs.kinds import monitors as specs
 from doubleloop.statistics import attribution, movements, schema, signals
 
@@ -16,7 +17,8 @@ ACTOR = windows.ACTOR
 
 
 def measure(contexts: Contexts, monitor: model.Monitor, run: model.MonitorRun) -> list[model.SignalResult]:
-    """Every signal of the monitor. One that cannot be computed is not_checked with its reason; the others go on.
+    """Every signal of the monitor. One that cannot be computed is not_checked with its reason; the others go on. Those
+    whose data a component makes ready are not_checked until ``prepared`` looks at it.
 
     Raises Unavailable when the gateway (which holds the newest answers) does not answer.
     """
@@ -24,7 +26,26 @@ def measure(contexts: Contexts, monitor: model.Monitor, run: model.MonitorRun) -
     written = task.schedule.create_monitor.monitoring_signals
     if written is None:
         written = specs.Monitor.model_validate({"monitoring_signals": specs.DEFAULT_SIGNALS}).monitoring_signals
-    return [_one(task, name, signal) for name, signal in (written or {}).items()]
+    waiting = preparing.waiting(task.schedule)
+    return [
+        model.SignalResult(name, signal.type, "not_checked", "its data is not prepared") if name in waiting
+        else _one(task, name, signal) for name, signal in (written or {}).items()
+    ]  # fmt: skip
+
+
+def prepared(task: windows.Task, ready: Mapping[str, Mapping[str, Any]]) -> list[model.SignalResult]:
+    """The signals whose data was made ready, and those whose data could not be; ``ready`` is of ``preparing``."""
+    preparing.replace(task, ready["data"])
+    written = task.schedule.create_monitor.monitoring_signals
+    failed = [model.SignalResult(name, written[name].type, "not_checked", why) for name, why in ready["failed"].items()]
+    return failed + [_last(task, name, written[name]) for name in ready["data"] if written[name].type != custom.TYPE]
+
+
+def _last(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
+    try:
+        return _one(task, name, signal)
+    except errors.Unavailable as error:
+        return model.SignalResult(name, signal.type, "not_checked", error.what)
 
 
 def _one(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
@@ -119,20 +140,32 @@ def _compare(
 
 
 def _performance(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
-    first = (signal.production_data or [None])[0]
-    window = rules.production_window(first, task.schedule.trigger, task.run.as_of)
-    rows = windows.segment(windows.labelled(task, window), signal, "in.")
+    rows, truth, predicted = _answered(task, signal)
     if rows.is_empty():
         return model.SignalResult(
             name, "model_performance", "not_checked", "no row of the window has its true value yet"
         )
-    column = windows.answers(rows, first)
     default: dict[str, dict[str, float | None]] = {"regression": {"rmse": None}, "classification": {"accuracy": None}}
     limits = rules.thresholds(signal.metric_thresholds, default).get(windows.ml_task(task), {})
-    predicted, truth = rows[column], rows["label"]
     if predicted.dtype == pl.Boolean:  # labels hold true and false as 1 and 0
         predicted = predicted.cast(pl.Int64)
     metrics = tuple(
         rules.measured(signals.evaluate(metric, truth, predicted), threshold) for metric, threshold in limits.items()
     )
     return windows.result(name, "model_performance", signal, metrics, rows.height, rows.height, ())
+
+
+def _answered(task: windows.Task, signal: Any) -> tuple[pl.DataFrame, pl.Series, pl.Series]:
+    """Rows whose truth is known, their true values and the answers: of the log, or of data assets."""
+    parts = signal.production_data or []
+    if any(windows.names_asset(each) for each in parts):
+        rows = windows.segment(windows.joined(task, [*parts, signal.reference_data]), signal)
+        truth, predicted = (windows.named(rows, [*parts, signal.reference_data], each) for each in
+                            ("target_column", "prediction"))  # fmt: skip
+        return rows, truth, predicted
+    first = (parts or [None])[0]
+    window = rules.production_window(first, task.schedule.trigger, task.run.as_of)
+    rows = windows.segment(windows.labelled(task, window), signal, "in.")
+    if rows.is_empty():
+        return rows, pl.Series(), pl.Series()
+    return rows, rows["label"], rows[windows.answers(rows, first)]

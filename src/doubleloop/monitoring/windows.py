@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,13 +97,11 @@ def segment(frame: pl.DataFrame, signal: Any, prefix: str = "") -> pl.DataFrame:
 
 def pair(task: Task, signal: Any, part: Any) -> tuple[pl.DataFrame, pl.DataFrame, Any]:
     """Reference and production tables of one context (``part`` takes it out of the log), and the reference columns."""
-    rows, window = production(task, signal.production_data)
-    if signal.production_data is not None and signal.production_data.input_data is not None:
-        current = table(task, signal.production_data) if is_asset(signal.production_data) else part(rows)
-    else:
-        current = part(rows)
+    window = rules.production_window(signal.production_data, task.schedule.trigger, task.run.as_of)
+    asset = names_asset(signal.production_data)
+    current = table(task, signal.production_data) if asset else part(log(task, window))
     reference = signal.reference_data
-    if reference is not None and reference.input_data is not None and is_asset(reference):
+    if names_asset(reference):
         return table(task, reference), current, reference.data_column_names
     earlier = rules.reference_window(reference, window, task.schedule.trigger, task.run.as_of)
     return part(log(task, earlier)), current, None
@@ -113,6 +112,41 @@ def is_asset(signal_data: Any) -> bool:
     path = signal_data.input_data.path
     return not any(path.split(":")[1:2] and path.split(":")[1].endswith(end) for end in
                    ("-model_inputs", "-model_outputs", "-model_inputs_outputs"))  # fmt: skip
+
+
+def names_asset(signal_data: Any) -> bool:
+    return signal_data is not None and signal_data.input_data is not None and is_asset(signal_data)
+
+
+def joined(task: Task, parts: Sequence[Any]) -> pl.DataFrame:
+    """The data assets among ``parts`` as one table: several are joined by their columns ``correlation_id``. Raises
+    InvalidInput when one of several names none, or one that it does not have."""
+    assets = [each for each in parts if names_asset(each)]
+    tables = [table(task, each) for each in assets]
+    if len(assets) == 1:
+        return tables[0]
+    keys = [each.data_column_names.correlation_id if each.data_column_names else None for each in assets]
+    for key, found in zip(keys, tables, strict=True):
+        if key not in found.columns:
+            raise errors.InvalidInput(
+                "Data assets are joined by correlation_id, and one of them has no such column",
+                cure="Name data_column_names.correlation_id of each.",
+            )
+    rows = tables[0]
+    for key, other in zip(keys[1:], tables[1:], strict=True):
+        rows = rows.join(other.rename({str(key): str(keys[0])}), on=str(keys[0]), how="inner")
+    return rows
+
+
+def named(rows: pl.DataFrame, parts: Sequence[Any], what: str) -> pl.Series:
+    """The column that the file names as ``target_column`` or ``prediction``. Raises InvalidInput."""
+    said = [getattr(each.data_column_names, what, None) for each in parts if names_asset(each)]
+    chosen = next((each for each in said if each), None)
+    if chosen not in rows.columns:
+        raise errors.InvalidInput(
+            f"The data has no column of its {what}", cure=f"Name data_column_names.{what} of the data."
+        )
+    return rows[chosen]
 
 
 def labelled(task: Task, window: model.Window) -> pl.DataFrame:

@@ -10,7 +10,18 @@ from doubleloop.base import clock, errors
 from doubleloop.db.context import Contexts
 from doubleloop.durable import ports as flows
 from doubleloop.events import commands as events
-from doubleloop.monitoring import alerts, custom, infrastructure, model, sampling, signals, store, windows
+from doubleloop.monitoring import (
+    alerts,
+    component_jobs,
+    custom,
+    infrastructure,
+    model,
+    preparing,
+    sampling,
+    signals,
+    store,
+    windows,
+)
 
 ACTOR = signals.ACTOR
 ATTEMPTS = 5
@@ -24,22 +35,46 @@ async def run(flow: flows.Flow, argument: dict[str, Any]) -> Any:
         if not found.get("again") or attempt == ATTEMPTS:
             break
         await flow.sleep(PAUSE_SECONDS)
+    ready: dict[str, Any] = {}
+    if found.get("prepare") and not found.get("error"):
+        ready = await _prepared(flow, id_)
+        found = _with(found, await flow.step("prepare: measure", _measure_prepared, flow.contexts, id_, ready))
     if found.get("custom") and not found.get("error"):
-        found = await _with_custom(flow, id_, found)
+        found = _with(found, await _custom(flow, id_, ready))
+    # Data that could not be prepared fails the run, which keeps what the other signals found.
+    why = "; ".join(f"{name}: {reason}" for name, reason in ready.get("failed", {}).items())
+    found = {**found, "error": found.get("error") or why}
     await flow.step("record", record, flow.contexts, id_, found)
     return {"run": id_, "error": found.get("error", "")}
 
 
-async def _with_custom(flow: flows.Flow, id_: str, found: dict[str, Any]) -> dict[str, Any]:
-    """What was found, with the custom signals that wait for jobs."""
-    begun = await flow.step("custom: begin", _begin_custom, flow.contexts, id_, flow.id)
-    for turn in itertools.count(1):
-        seen = await flow.step(f"custom: look {turn}", custom.look, flow.contexts, begun)
-        if not seen:
-            break
-        await flow.wait(seen["topic"], seen["wait"])
-    said = {each["signal"]: each for each in await flow.step("custom: read", _read_custom, flow.contexts, id_, begun)}
+def _with(found: dict[str, Any], results: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was found, with what is known now of signals that waited for jobs."""
+    said = {each["signal"]: each for each in results}
     return {**found, "signals": [said.get(each["signal"], each) for each in found["signals"]]}
+
+
+async def _prepared(flow: flows.Flow, id_: str) -> dict[str, Any]:
+    """As ``preparing.results``, when the jobs that make data ready have ended."""
+    begun = await flow.step("prepare: begin", _begin_prepare, flow.contexts, id_, flow.id)
+    await _ended(flow, "prepare", [each for places in begun.values() for each in places.values()])
+    found: dict[str, Any] = await flow.step("prepare: read", _read_prepared, flow.contexts, id_, begun)
+    return found
+
+
+async def _custom(flow: flows.Flow, id_: str, ready: dict[str, Any]) -> list[dict[str, Any]]:
+    begun = await flow.step("custom: begin", _begin_custom, flow.contexts, id_, flow.id, ready)
+    await _ended(flow, "custom", list(begun.values()))
+    found: list[dict[str, Any]] = await flow.step("custom: read", _read_custom, flow.contexts, id_, begun)
+    return found
+
+
+async def _ended(flow: flows.Flow, what: str, begun: list[dict[str, str]]) -> None:
+    for turn in itertools.count(1):
+        seen = await flow.step(f"{what}: look {turn}", component_jobs.look, flow.contexts, begun)
+        if not seen:
+            return
+        await flow.wait(seen["topic"], seen["wait"])
 
 
 WORKFLOWS: dict[str, flows.Body] = {"monitoring.run": run}
@@ -61,13 +96,34 @@ def _measure(contexts: Contexts, id_: str) -> dict[str, Any]:
     except errors.DoubleloopError as error:
         return {**own, "error": str(error)}
     known = {each["signal"]: each for each in own["signals"]}
-    waiting = custom.names(windows.of_run(contexts, monitor, found))
-    return {**own, "signals": [known.get(each.signal, asdict(each)) for each in results], "custom": waiting}
+    task = windows.of_run(contexts, monitor, found)
+    return {
+        **own, "signals": [known.get(each.signal, asdict(each)) for each in results], "custom": custom.names(task),
+        "prepare": list(preparing.waiting(task.schedule)),
+    }  # fmt: skip
 
 
-def _begin_custom(contexts: Contexts, id_: str, notify: str) -> dict[str, dict[str, str]]:
+def _begin_prepare(contexts: Contexts, id_: str, notify: str) -> preparing.Begun:
     task = _task(contexts, id_)
-    return custom.begin(task, notify) if task is not None else {}
+    return preparing.begin(task, notify) if task is not None else {}
+
+
+def _read_prepared(contexts: Contexts, id_: str, begun: preparing.Begun) -> dict[str, Any]:
+    task = _task(contexts, id_)
+    return preparing.results(task, begun) if task is not None else {}
+
+
+def _measure_prepared(contexts: Contexts, id_: str, ready: dict[str, Any]) -> list[dict[str, Any]]:
+    task = _task(contexts, id_)
+    return [asdict(each) for each in signals.prepared(task, ready)] if task is not None and ready else []
+
+
+def _begin_custom(contexts: Contexts, id_: str, notify: str, ready: dict[str, Any]) -> dict[str, dict[str, str]]:
+    task = _task(contexts, id_)
+    if task is None:
+        return {}
+    preparing.replace(task, ready.get("data", {}))
+    return custom.begin(task, notify, ready.get("failed", {}))
 
 
 def _read_custom(contexts: Contexts, id_: str, begun: dict[str, dict[str, str]]) -> list[dict[str, Any]]:

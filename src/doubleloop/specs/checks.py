@@ -58,6 +58,31 @@ def _check_known(document: Document, path: str, given: Mapping[str, Any], known:
             )
 
 
+# Signals that need what the endpoint's log alone has: request ids, true values that come later, versions.
+_OF_THE_LOG = (
+    "estimated_performance", "segment_performance", "fairness", "residual_drift", "generation_token_statistics",
+    "generation_safety_quality",
+)  # fmt: skip
+
+
+def _check_prepared(document: Document) -> None:
+    """Data that a component makes ready must be data that the signal looks at."""
+    for name, signal in (document.model.create_monitor.monitoring_signals or {}).items():
+        place = f"create_monitor.monitoring_signals.{name}"
+        held = getattr(signal, "production_data", None)
+        parts = {f".{at}": each for at, each in enumerate(held)} if isinstance(held, list) else {"": held}
+        wrong = [f"production_data{at}" for at, each in parts.items() if each and each.pre_processing_component]
+        reference = getattr(signal, "reference_data", None)
+        if signal.type == "residual_drift" and reference and reference.pre_processing_component:
+            wrong.append("reference_data")
+        if wrong and signal.type in _OF_THE_LOG:
+            raise errors.InvalidInput(
+                f"{signal.type} reads the endpoint's log, not data that a component made ready",
+                where=document.source.where(f"{place}.{wrong[0]}.pre_processing_component"),
+                cure="remove pre_processing_component, or compute the metric in a signal of type custom",
+            )
+
+
 def _moment(text: str | None) -> datetime | None:
     """A bound of a trigger, in UTC as if written there: good enough to tell which comes first."""
     return clock.parse(text) if text else None
@@ -74,6 +99,8 @@ def _check_schedule(document: Document) -> None:
         raise errors.InvalidInput(
             "a schedule starts one thing: 'create_job' or 'create_monitor'", where=document.source.where()
         )
+    if schedule.create_monitor is not None:
+        _check_prepared(document)
     create = schedule.create_job
     if create is None or isinstance(create, str) or isinstance(create.job, str):
         return

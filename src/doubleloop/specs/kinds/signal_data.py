@@ -63,7 +63,9 @@ class SignalData(Spec):
 
     input_data: MonitorInput | None = Field(None, description="The data; left out, what the endpoint logged.")
     data_context: Context | None = Field(None, description="What the data is: model_inputs, training, ...")
-    pre_processing_component: Text | None = Field(None, description="Component that turns raw files into a table.")
+    pre_processing_component: Text | None = Field(
+        None, description="Registered command component that makes the data ready: azureml:NAME:VERSION."
+    )
     data_column_names: Columns | None = Field(None, description="Which column is what.")
     data_window: Window | None = Field(None, description="Which time of it; see the default windows.")
     data_window_size: Span | None = Field(None, description="Older name of lookback_window_size.")
@@ -140,8 +142,8 @@ SUPPORT: dict[type[Spec], support.Rows] = {
     Window: support.rows("lookback_window_size lookback_window_offset window_start window_end"),
     Columns: support.rows("target_column prediction prediction_probability correlation_id"),
     SignalData: support.rows(
-        "input_data data_context data_column_names data_window data_window_size target_column_name",
-        {"pre_processing_component": "has no effect here: tables are read as they are"},
+        "input_data data_context pre_processing_component data_column_names data_window data_window_size "
+        "target_column_name",
     ),
     Segment: support.rows("feature_name feature_values"),
     TopFeatures: support.rows("top_n_feature_importance"),
