@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import marshal
 import os
 import signal
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
@@ -53,6 +57,31 @@ def test_the_environment_has_the_packages_and_the_python_of_its_lock(build: Any,
     )
     assert built.path.name == lock.digest
     assert any("alpha==1.0" in line for line in said)
+
+
+def test_a_source_is_compiled_once_whatever_environment_it_lies_in(
+    build: Any, lock: model.Lock, tmp_path: Path
+) -> None:
+    """Told by planting other code in the place of what was kept: the next environment runs it, unless it is damaged."""
+    first = build(lock)
+    (source,) = first.path.glob("lib/python*/site-packages/alpha.py")
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    (kept,) = (tmp_path / "uv" / "doubleloop-bytecode").rglob(digest)
+    planted = marshal.dumps(compile("VERSION = 'planted'", "", "exec"))
+    look = "import alpha; print(alpha.VERSION, alpha.__spec__.loader.get_code('alpha').co_filename)"
+    for number, (data, version) in enumerate([
+        (struct.pack("<I", zlib.crc32(planted)) + planted, "planted"),
+        (struct.pack("<I", zlib.crc32(planted)) + planted[:-1], "1.0"),
+        (b"", "1.0"),
+    ]):  # fmt: skip
+        kept.write_bytes(data)
+        other = build(model.Lock(lock.python, lock.requirements[: number + 1], f"{lock.platform}-{number}"))
+        (place,) = other.path.glob("lib/python*/site-packages/alpha.py")
+        assert python(other, look) == f"{version} {place}"
+        assert kept.read_bytes() != b"", "it is not kept anew"
+    # Who changes a source has Python compile it again.
+    place.write_text("VERSION = 'changed by hand'\n")
+    assert python(other, look).startswith("changed by hand ")
 
 
 def test_the_second_time_nothing_is_built_or_fetched(build: Any, lock: model.Lock, index: Any) -> None:

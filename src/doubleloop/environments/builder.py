@@ -134,7 +134,7 @@ def _install(
             for arguments in (make, fill):
                 installer.run(arguments, folder=folder, cache=uv_cache, progress=progress, keep_open=[held])
             for packages in path.glob("lib/python*/site-packages"):
-                bytecode.compile_packages(_python(path), packages, [held])
+                bytecode.compile_packages(_python(path), packages, uv_cache=uv_cache, keep_open=[held])
         except installer.Refused as refused:
             raise _explain(refused, lock) from refused
     _check(path)

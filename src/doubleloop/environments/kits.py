@@ -61,7 +61,7 @@ def _install(path: Path, python: Path, progress: installer.Progress, uv_cache: P
         arguments = ["pip", "install", "--python", str(python), "--target", str(beside), "--no-deps"]
         arguments += ["--only-binary", ":all:", "--require-hashes", "--requirement", kit.PINS]
         installer.run(arguments, folder=beside, cache=uv_cache, progress=progress, timeout_s=TIMEOUT_S)
-        bytecode.compile_packages(python, beside)
+        bytecode.compile_packages(python, beside, uv_cache=uv_cache)
         beside.chmod(0o755)
         with contextlib.suppress(OSError):  # another was quicker
             os.rename(beside, path)
