@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import contender
 
 from doubleloop.base import canonical
-from doubleloop.frames import reading
+from doubleloop.frames import columnwise, reading
 from doubleloop.statistics import folding, metrics, packing, profiles, schema, signals
 
 WANTED: dict[schema.Kind | str, list[str]] = {
@@ -37,7 +37,7 @@ def decode_pieces(*files: str) -> Mapping[str, float]:
 
 
 def exact(reference: str, current: str) -> Mapping[str, float]:
-    before, after = (pl.concat(reading.pieces(Path(file))) for file in (reference, current))
+    before, after = (columnwise.read(Path(file)) for file in (reference, current))
     found = signals.evaluate_table(WANTED, before, after)
     return {f"{each.metric}:{each.column}": each.value for each in found if each.value is not None}
 

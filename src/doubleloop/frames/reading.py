@@ -42,9 +42,9 @@ def bounded(path: Path, most_cells: int, most_bytes: int) -> tuple[pl.DataFrame,
 
     Raises InvalidInput for other files that hold more than ``most_bytes`` together.
     """
+    if parquet_files(path):
+        return _stretches(path, parquet_files(path), most_cells)
     files = _files(path) if path.is_dir() else [path]
-    if files and all(each.suffix.lower() == ".parquet" for each in files) and not (path / "MLTable").exists():
-        return _stretches(path, files, most_cells)
     size = sum(each.stat().st_size for each in files)
     if size > most_bytes:
         raise errors.InvalidInput(
@@ -88,7 +88,7 @@ def pieces(file: Path, rows: int = PIECE) -> Iterator[pl.DataFrame]:
     """
     try:
         metadata, start = parquet.read_metadata(file), 0
-        scan, texts = pl.scan_parquet(file, glob=False, parallel="none"), _labelled(metadata)
+        scan, texts = pl.scan_parquet(file, glob=False, parallel="none"), labelled(metadata)
         names = scan.collect_schema().names()
         labels = parquet.ParquetFile(file, read_dictionary=texts, memory_map=True) if texts else None
         for group in range(metadata.num_row_groups):
@@ -103,7 +103,14 @@ def pieces(file: Path, rows: int = PIECE) -> Iterator[pl.DataFrame]:
         raise errors.InvalidInput(f"{file.name} cannot be read as a table: {error}") from error
 
 
-def _labelled(metadata: parquet.FileMetaData) -> list[str]:
+def parquet_files(path: Path) -> list[Path]:
+    """The files of a table that is Parquet and nothing else, in name order; none of another table."""
+    files = _files(path) if path.is_dir() else [path]
+    plain = all(each.suffix.lower() == ".parquet" for each in files) and not (path / "MLTable").exists()
+    return files if plain else []
+
+
+def labelled(metadata: parquet.FileMetaData) -> list[str]:
     """Columns of texts that are written as numbers of labels in every row group: a few bytes for each."""
     found = []
     for at in range(metadata.num_columns):

@@ -11,9 +11,10 @@ from doubleloop.base import errors
 from doubleloop.db.context import Contexts
 from doubleloop.monitoring import custom, generation, model, model_signals, preparing, profile_signals, rules, windows
 from doubleloop.specs.kinds import monitors as specs
-from doubleloop.statistics import attribution, movements, schema, signals
+from doubleloop.statistics import attribution, movements, pairs, signals
 
 ACTOR = windows.ACTOR
+Table = pairs.Source | pl.DataFrame
 
 
 def measure(contexts: Contexts, monitor: model.Monitor, run: model.MonitorRun) -> list[model.SignalResult]:
@@ -73,6 +74,8 @@ def default(kind: str) -> dict[str, dict[str, float | None]]:
 def _data_drift(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     if profile_signals.serve_drift(task, signal):
         return profile_signals.drift(task, name, signal, default(signal.type))
+    if getattr(signal, "data_segment", None) is None and not hasattr(signal.features, "top_n_feature_importance"):
+        return _compare(name, signal, *windows.pair(task, signal, windows.inputs, windows.by_column), "data_drift")
     reference, current, columns = windows.pair(task, signal, windows.inputs)
     return _compare(
         name, signal, windows.segment(reference, signal), windows.segment(current, signal), columns, "data_drift"
@@ -97,13 +100,15 @@ def _prediction_drift(task: windows.Task, name: str, signal: Any) -> model.Signa
     return _compare(name, signal, reference, current, None, "prediction_drift", known)
 
 
-def _features(signal: Any, reference: pl.DataFrame, current: pl.DataFrame, columns: Any) -> list[str]:
+def _features(
+    signal: Any, reference: pairs.Source | pl.DataFrame, current: pairs.Source | pl.DataFrame, columns: Any
+) -> list[str]:
     wanted = getattr(signal, "features", None)
     if isinstance(wanted, list):
         return wanted
-    shared = [name for name in reference.columns if name in current.columns]
+    shared = [name for name in reference.schema if name in current.schema]
     target = columns.target_column if columns is not None else None
-    if wanted is None or isinstance(wanted, str) or target is None or target not in reference.columns:
+    if wanted is None or isinstance(wanted, str) or target is None or target not in reference.schema:
         return shared
     found = attribution.importances(reference, [name for name in shared if name != target], target)
     return sorted(found, key=lambda feature: (-found[feature], feature))[: wanted.top_n_feature_importance]
@@ -112,31 +117,29 @@ def _features(signal: Any, reference: pl.DataFrame, current: pl.DataFrame, colum
 def _compare(
     name: str,
     signal: Any,
-    reference: pl.DataFrame,
-    current: pl.DataFrame,
+    reference: Table,
+    current: Table,
     columns: Any,
     kind: str,
     known: dict[str, str] | None = None,
 ) -> model.SignalResult:
-    if current.is_empty() or reference.is_empty():
-        side = "production" if current.is_empty() else "reference"
+    if not current.height or not reference.height:
+        side = "reference" if current.height else "production"
         return model.SignalResult(name, kind, "not_checked", f"the {side} window has no rows", reference.height,
                                   current.height)  # fmt: skip
     limits = rules.thresholds(signal.metric_thresholds, default(kind))
     features = _features(signal, reference, current, columns)
     overrides = {**(known or {}), **signal.feature_type_override}
-    found = signals.evaluate_table(
-        {group: list(metrics) for group, metrics in limits.items()}, reference, current, features, overrides
-    )
+    wanted = {group: list(metrics) for group, metrics in limits.items()}
+    top = 0 if kind == "data_quality" else movements.TOP
+    found, moved = movements.compare(wanted, reference, current, features, overrides, top)
     metrics = tuple(
         rules.measured(value, limits.get(value.kind.value if value.kind else "", {}).get(value.metric))
         for value in found
     )
-    moved: tuple[dict[str, Any], ...] = ()
-    if kind != "data_quality":
-        kinds = {each: about.kind for each, about in schema.describe(reference, overrides).items() if each in features}
-        moved = tuple(each.to_dict() for each in movements.most_moved(reference, current, kinds))
-    return windows.result(name, kind, signal, metrics, reference.height, current.height, moved)
+    return windows.result(
+        name, kind, signal, metrics, reference.height, current.height, tuple(each.to_dict() for each in moved)
+    )
 
 
 def _performance(task: windows.Task, name: str, signal: Any) -> model.SignalResult:

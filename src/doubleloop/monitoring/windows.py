@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from doubleloop.base import actors, errors
 from doubleloop.data import commands as data
 from doubleloop.db.context import Contexts
 from doubleloop.endpoints import queries as endpoints
+from doubleloop.frames import columnwise
 from doubleloop.frames import reading as frames
 from doubleloop.monitoring import commands, model, rules
 from doubleloop.specs import documents
@@ -76,8 +77,18 @@ def content(task: Task, signal_data: Any) -> str:
 
 def read(task: Task, reference: str) -> pl.DataFrame:
     with tempfile.TemporaryDirectory(prefix="doubleloop-monitor-") as scratch:
-        name = reference.rpartition("/")[2] if "/" in reference else "data"
-        return frames.read(data.materialise(task.contexts, reference, Path(scratch) / name))
+        return frames.read(_laid(task, reference, Path(scratch)))
+
+
+def _laid(task: Task, reference: str, scratch: Path) -> Path:
+    name = reference.rpartition("/")[2] if "/" in reference else "data"
+    return data.materialise(task.contexts, reference, scratch / name)
+
+
+def by_column(task: Task, signal_data: Any) -> columnwise.Columns | pl.DataFrame:
+    """The same as ``table``, of which columns are read when they are asked for, where its files allow that."""
+    scratch = tempfile.TemporaryDirectory(prefix="doubleloop-monitor-")
+    return columnwise.read(_laid(task, content(task, signal_data), Path(scratch.name)), scratch)
 
 
 def production(task: Task, signal_data: Any) -> tuple[pl.DataFrame, model.Window]:
@@ -95,14 +106,17 @@ def segment(frame: pl.DataFrame, signal: Any, prefix: str = "") -> pl.DataFrame:
     return frame.filter(pl.col(name).cast(pl.String).is_in(list(segment.feature_values)))
 
 
-def pair(task: Task, signal: Any, part: Any) -> tuple[pl.DataFrame, pl.DataFrame, Any]:
-    """Reference and production tables of one context (``part`` takes it out of the log), and the reference columns."""
+def pair(
+    task: Task, signal: Any, part: Callable[[pl.DataFrame], pl.DataFrame], asset: Callable[[Task, Any], Any] = table
+) -> tuple[Any, Any, Any]:
+    """Reference and production tables of one context (``part`` takes it out of the log, ``asset`` reads what the file
+    names), and the reference columns."""
     window = rules.production_window(signal.production_data, task.schedule.trigger, task.run.as_of)
-    asset = names_asset(signal.production_data)
-    current = table(task, signal.production_data) if asset else part(log(task, window))
+    named = names_asset(signal.production_data)
+    current = asset(task, signal.production_data) if named else part(log(task, window))
     reference = signal.reference_data
     if names_asset(reference):
-        return table(task, reference), current, reference.data_column_names
+        return asset(task, reference), current, reference.data_column_names
     earlier = rules.reference_window(reference, window, task.schedule.trigger, task.run.as_of)
     return part(log(task, earlier)), current, None
 

@@ -67,11 +67,11 @@ def numbers(values: Column) -> Floats:
     return found if there.all() else found[there]
 
 
-def ordered(values: Column, without: NDArray[np.int64] | None = None) -> Floats:
-    """The same, sorted, ``without`` some rows. Never a view of what was given."""
+def ordered(values: Column, without: NDArray[np.int64] | None = None, space: Floats | None = None) -> Floats:
+    """The same, sorted, ``without`` some rows. Never a view of ``values``; one of ``space`` where that is given."""
     column = series(values)
     if column.dtype.is_numeric() and column.dtype not in (pl.Decimal, pl.Int128):
-        found, start = np.empty(len(column)), 0
+        found, start = np.empty(len(column)) if space is None else space, 0
         for part in column.get_chunks():  # no copy of the whole in between
             found[start : start + len(part)] = part.to_numpy()  # a null becomes NaN
             start += len(part)

@@ -27,7 +27,7 @@ def explore(data: columns.Table, target: str | None = None) -> dict[str, Any]:
     """
     frame = columns.table(data)
     if target is not None:
-        schema.known_names(frame, [target], "target")
+        schema.known_names(frame.columns, [target], "target")
     known = profiles.reference(frame)
     described = [_column(frame[name], profile) for name, profile in known.columns.items()]
     plain = frame.select([name for name, about in known.columns.items() if about.type is not schema.Type.UNSUPPORTED])

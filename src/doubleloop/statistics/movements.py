@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
-from doubleloop.statistics import columns, profiles, schema, signals
+from doubleloop.statistics import columns, drift, pairs, profiles, samples, schema, signals
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 TOP = 5
@@ -61,10 +62,7 @@ def summarise(values: columns.Column, kind: schema.Kind | str) -> Summary:
     column, kind = columns.series(values), schema.Kind(kind)
     rows, nulls = len(column), columns.missing(column)
     if kind is schema.Kind.CATEGORICAL:
-        tally = columns.counts(column)
-        total = sum(tally.values())
-        top = sorted(tally.items(), key=lambda item: (-item[1], item[0]))[:TOP]
-        return Summary(rows, nulls, kind, top=tuple((label, count / total) for label, count in top))
+        return Summary(rows, nulls, kind, top=_most_frequent(columns.counts(column)))
     found = columns.numbers(column) if kind is schema.Kind.NUMERICAL else np.empty(0)
     finite = found[np.isfinite(found)]
     if not len(finite):
@@ -85,6 +83,53 @@ def of_profile(profile: profiles.ColumnProfile) -> Summary:
     moments, sketch = profile.moments, profile.quantiles
     found = tuple(float(value) for value in sketch.at(QUANTILES)) if sketch is not None else ()
     return Summary(profile.rows, profile.nulls, profile.kind, moments.mean, moments.std, found)
+
+
+def compare(
+    wanted: Mapping[schema.Kind | str, Iterable[str]],
+    reference: pairs.Table,
+    current: pairs.Table,
+    features: Sequence[str] | None = None,
+    overrides: Mapping[str, schema.Kind | str] | None = None,
+    count: int = TOP,
+) -> tuple[list[signals.Value], list[Movement]]:
+    """``signals.evaluate_table``, and the ``count`` columns that moved most, from one look at every column. Means,
+    quantiles and labels are those of the rows that were compared; rows and nulls those of all."""
+    asked = signals.metrics_of_features(wanted)
+
+    def look(pair: pairs.Pair) -> tuple[list[signals.Value], Movement | None]:
+        return signals.values_of(pair, asked.get(pair.kind, [])), _of_pair(pair) if count else None
+
+    found = signals.compare(reference, current, features, overrides, look)
+    moved = _ordered(movement for _, movement in found if movement is not None)
+    return [value for values, _ in found for value in values], moved[:count]
+
+
+def _of_pair(pair: pairs.Pair) -> Movement | None:
+    if pair.reason or pair.after is None or pair.kind is schema.Kind.UNSUPPORTED:
+        return None
+    one, two = pair.sides
+    if not len(one) or not len(two):
+        return None
+    distance = drift.jensen_shannon_distance(one, two, pair.kind)
+    sides = (_of_side(pair.before, one, pair.kind), _of_side(pair.after, two, pair.kind))
+    return Movement(pair.name, distance, *sides)
+
+
+def _of_side(column: pl.Series, side: samples.Side, kind: schema.Kind) -> Summary:
+    rows, nulls = len(column), columns.missing(column)
+    if isinstance(side, samples.Labels):
+        return Summary(rows, nulls, kind, top=_most_frequent(side.counts))
+    if not len(side.finite):
+        return Summary(rows, nulls, kind)
+    std = side.deviation if len(side.finite) > 1 else None
+    return Summary(rows, nulls, kind, samples.mean(side.finite), std, side.at(QUANTILES))
+
+
+def _most_frequent(counts: Mapping[str, int]) -> tuple[tuple[str, float], ...]:
+    total = sum(counts.values())
+    top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:TOP]
+    return tuple((label, count / total) for label, count in top)
 
 
 def most_moved(

@@ -7,7 +7,7 @@ compared again and again is sorted once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -53,9 +53,22 @@ class Numbers:
     @cached_property
     def norm(self) -> float:
         """Sample standard deviation of the finite values, at least 0.001; 0.001 for fewer than two."""
-        if len(self.finite) < 2:
-            return LEAST_NORM
-        return max(math.sqrt(deviations(self.finite, mean(self.finite)) / (len(self.finite) - 1)), LEAST_NORM)
+        return max(self.deviation, LEAST_NORM) if len(self.finite) > 1 else LEAST_NORM
+
+    @cached_property
+    def deviation(self) -> float:
+        """Sample standard deviation of the finite values, of which there are two at least."""
+        return math.sqrt(deviations(self.finite, mean(self.finite)) / (len(self.finite) - 1))
+
+    def at(self, shares: Sequence[float]) -> tuple[float, ...]:
+        """Quantiles of the finite values, of which there is one at least, with straight lines between neighbours."""
+        places = [share * (len(self.finite) - 1) for share in shares]
+        found = []
+        for place in places:
+            low = math.floor(place)
+            one, two = self.finite[low], self.finite[min(low + 1, len(self.finite) - 1)]
+            found.append(float(one + (two - one) * (place - low)))
+        return tuple(found)
 
     def counts(self, edges: columns.Floats) -> columns.Floats:
         """Finite values in ``[edges[i], edges[i + 1])``, the last bin closed. Shape ``(bins,)``."""
@@ -91,9 +104,17 @@ class Labels:
 Side = Numbers | Labels
 
 
-def of(values: columns.Column, kind: schema.Kind | str, without: Rows | None = None) -> Side:
-    """A column as it is judged, without some rows. Raises InvalidInput for values that are not of the kind."""
-    return Labels.of(values, without) if str(kind) == schema.Kind.CATEGORICAL else Numbers.of(values, without)
+def of(
+    values: columns.Column,
+    kind: schema.Kind | str,
+    without: Rows | None = None,
+    space: columns.Floats | None = None,
+) -> Side:
+    """A column as it is judged, without some rows. Numbers are sorted in ``space``, which holds as many, when it is
+    given. Raises InvalidInput for values that are not of the kind."""
+    if str(kind) == schema.Kind.CATEGORICAL:
+        return Labels.of(values, without)
+    return Numbers(columns.ordered(values, without, space))
 
 
 def mean(values: columns.Floats) -> float:

@@ -7,7 +7,7 @@ the rows are distinct; and a person may say otherwise for a column.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -115,20 +115,27 @@ def describe(data: columns.Table, overrides: Mapping[str, Kind | str] | None = N
     """
     frame = columns.table(data)
     overrides = overrides or {}
-    known_names(frame, overrides, "feature_type_override")
+    known_names(frame.columns, overrides, "feature_type_override")
     return {
         column.name: Description(column.name, type_of(column.dtype), kind_of(column, overrides.get(column.name)))
         for column in frame.iter_columns()
     }
 
 
-def known_names(frame: pl.DataFrame, names: Iterable[str], what: str) -> None:
-    """Raises InvalidInput when ``what`` mentions a column that the table does not have."""
-    unknown = sorted(set(names) - set(frame.columns))
+def check_overrides(types: Mapping[str, pl.DataType], overrides: Mapping[str, Kind | str]) -> None:
+    """Raises InvalidInput for an override of a column that is not there, or that its values cannot be judged by."""
+    known_names(types, overrides, "feature_type_override")
+    for name, wanted in overrides.items():
+        _overridden(name, type_of(types[name]), wanted)
+
+
+def known_names(there: Collection[str], names: Iterable[str], what: str) -> None:
+    """Raises InvalidInput when ``what`` mentions a column that is not ``there``."""
+    unknown = sorted(set(names) - set(there))
     if unknown:
         raise errors.InvalidInput(
             f"{what} names {', '.join(map(repr, unknown))}, which the data does not have",
-            cure=f"The columns are: {', '.join(frame.columns) or 'none'}.",
+            cure=f"The columns are: {', '.join(there) or 'none'}.",
         )
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from doubleloop.base import errors, verdicts
 from doubleloop.statistics import (
@@ -17,6 +15,7 @@ from doubleloop.statistics import (
     columns,
     drift,
     metrics,
+    pairs,
     performance,
     profiles,
     quality,
@@ -117,8 +116,8 @@ def judge(value: Value, threshold: float) -> verdicts.Verdict:
 
 def evaluate_table(
     wanted: Mapping[schema.Kind | str, Iterable[str]],
-    reference: columns.Table,
-    current: columns.Table,
+    reference: pairs.Table,
+    current: pairs.Table,
     features: Sequence[str] | None = None,
     overrides: Mapping[str, schema.Kind | str] | None = None,
 ) -> list[Value]:
@@ -126,74 +125,66 @@ def evaluate_table(
 
     As Azure has it, the kinds come from the reference, and for drift a row with a missing value in any of the features
     is left out. A feature that is empty on one side, absent from the current data, or of another type gets Values with
-    that reason instead of emptying the whole table. Raises InvalidInput for features, overrides or metrics that cannot
-    be right.
+    that reason instead of emptying the whole table. A table that is a ``pairs.Source`` is read a few columns at a
+    time. Raises InvalidInput for features, overrides or metrics that cannot be right.
     """
-    before, after = columns.table(reference), columns.table(current)
-    chosen = list(features) if features is not None else before.columns
-    schema.known_names(before, chosen, "features")
-    kinds = {name: about.kind for name, about in schema.describe(before, overrides).items() if name in chosen}
-    asked = {schema.Kind(kind): [metrics.named(name) for name in names] for kind, names in wanted.items()}
-    reasons = {name: _not_comparable(name, before, after) for name in chosen}
-    usable = [name for name in chosen if not reasons[name]]
-    out_before, out_after = _incomplete(before, usable), _incomplete(after, usable)
-    found = []
-    for name in chosen:
-        sides: tuple[samples.Side, samples.Side] | None = None
-        for metric in asked.get(kinds[name], []):
-            if metric.family is metrics.Family.QUALITY:
-                found.append(_quality_of_feature(metric, name, kinds[name], before, after))
-            elif metric.family is not metrics.Family.DRIFT:
-                raise errors.InvalidInput(
-                    f"{metric.name} is not a metric of a feature", cure="Ask it of truth and predictions."
-                )
-            elif reasons[name]:
-                found.append(Value(metric.name, None, name, kinds[name], reasons[name]))
-            elif kinds[name] not in metric.kinds:
-                found.append(_undefined(metric, name, kinds[name]))
-            else:
-                sides = sides or (
-                    samples.of(before[name], kinds[name], out_before), samples.of(after[name], kinds[name], out_after)
-                )  # fmt: skip
-                found.append(_drift(metric, name, *sides, kinds[name]))
+    asked = metrics_of_features(wanted)
+    found = compare(reference, current, features, overrides, lambda pair: values_of(pair, asked.get(pair.kind, [])))
+    return [value for values in found for value in values]
+
+
+Taken = TypeVar("Taken")
+
+
+def compare(
+    reference: pairs.Table,
+    current: pairs.Table,
+    features: Sequence[str] | None,
+    overrides: Mapping[str, schema.Kind | str] | None,
+    take: Callable[[pairs.Pair], Taken],
+) -> list[Taken]:
+    """``pairs.compare`` of the features, all of the reference's columns when they are None. Raises InvalidInput for
+    features and overrides that cannot be right."""
+    before, after = pairs.source(reference), pairs.source(current)
+    chosen = list(features) if features is not None else list(before.schema)
+    schema.known_names(before.schema, chosen, "features")
+    schema.check_overrides(before.schema, overrides or {})
+    return pairs.compare(before, after, chosen, overrides or {}, take)
+
+
+def metrics_of_features(
+    wanted: Mapping[schema.Kind | str, Iterable[str]],
+) -> dict[schema.Kind, list[metrics.Metric]]:
+    """By kind of column. Raises InvalidInput for metrics that are not there or not of a feature."""
+    found = {schema.Kind(kind): [metrics.named(name) for name in names] for kind, names in wanted.items()}
+    for metric in (each for some in found.values() for each in some):
+        if metric.family not in (metrics.Family.DRIFT, metrics.Family.QUALITY):
+            raise errors.InvalidInput(
+                f"{metric.name} is not a metric of a feature", cure="Ask it of truth and predictions."
+            )
     return found
 
 
-def _quality_of_feature(
-    metric: metrics.Metric, name: str, kind: schema.Kind, before: pl.DataFrame, after: pl.DataFrame
-) -> Value:
-    override = None if kind is schema.Kind.UNSUPPORTED else kind
-    known = profiles.column(before[name], override=override)
-    absent = pl.Series(name, [None] * after.height, dtype=pl.Null)
-    return _from_profiles(metric, known, profiles.column(after[name] if name in after.columns else absent, known))
+def values_of(pair: pairs.Pair, asked: Iterable[metrics.Metric]) -> list[Value]:
+    """Drift and quality of one feature."""
+    return [_value_of(metric, pair) for metric in asked]
 
 
-def _incomplete(frame: pl.DataFrame, names: Sequence[str]) -> NDArray[np.int64]:
-    """The numbers of the rows in which any of ``names`` is missing."""
-    missing = np.zeros(frame.height, dtype=np.bool_)
-    for column in frame.select(names).iter_columns():
-        if column.dtype.is_float():
-            start = 0
-            for part in column.get_chunks():
-                missing[start : start + len(part)] |= np.isnan(part.to_numpy())  # nulls have become NaN
-                start += len(part)
-        elif column.null_count():
-            missing |= column.is_null().to_numpy()
-    return np.flatnonzero(missing)
+def _value_of(metric: metrics.Metric, pair: pairs.Pair) -> Value:
+    if metric.family is metrics.Family.QUALITY:
+        return _quality_of_feature(metric, pair)
+    if pair.reason:
+        return Value(metric.name, None, pair.name, pair.kind, pair.reason)
+    if pair.kind not in metric.kinds:
+        return _undefined(metric, pair.name, pair.kind)
+    return _drift(metric, pair.name, *pair.sides, pair.kind)
 
 
-def _not_comparable(name: str, before: pl.DataFrame, after: pl.DataFrame) -> str:
-    if name not in after.columns:
-        return "the current data has no such column"
-    one, two = schema.type_of(before[name].dtype), schema.type_of(after[name].dtype)
-    for side, column in (("reference", before[name]), ("current", after[name])):
-        if not columns.holds_values(column):
-            return f"the {side} column holds no values"
-    if schema.Type.UNSUPPORTED in (one, two):
-        return "the column holds values that are neither numbers nor categories"
-    if not schema.comparable(one, two):
-        return f"the reference holds {one} and the current data {two}"
-    return ""
+def _quality_of_feature(metric: metrics.Metric, pair: pairs.Pair) -> Value:
+    override = None if pair.kind is schema.Kind.UNSUPPORTED else pair.kind
+    known = profiles.column(pair.before, override=override)
+    absent = pl.Series(pair.name, [None] * pair.after_rows, dtype=pl.Null)
+    return _from_profiles(metric, known, profiles.column(absent if pair.after is None else pair.after, known))
 
 
 def _undefined(metric: metrics.Metric, name: str, kind: schema.Kind) -> Value:
