@@ -32,6 +32,7 @@ from doubleloop.monitoring import workflows as monitoring
 from doubleloop.settings.model import Settings
 from doubleloop.specs import documents
 from doubleloop.workspaces import commands as workspaces
+from doubleloop.workspaces import declared
 from doubleloop.workspaces import model as places
 
 SETUP = actors.service("setup")
@@ -233,6 +234,8 @@ def inhabit(served: Served) -> dict[str, str]:
     post(f"{ws}/labeling-projects", {"document": wire(LABELING)})
     post(f"{ws}/components", {"document": wire(COMPONENT)})
     post("/principals", {"name": "thing"})
+    with served.contexts.write(SETUP) as ctx:
+        declared.put(ctx, "budget", "thing", {"workspace": "dev", "amount": 10})
     with served.contexts.write(actors.Actor("admin"), places.REGISTRY) as ctx:
         spec = {"reference": f"tree:sha256:{tree}", "flavor": "mlflow", "authors": ["admin"]}
         catalog.add(ctx, "model", "thing", "1", tree, spec)

@@ -29,11 +29,14 @@ def test_a_set_up_lives_from_plan_to_destroy(served: Served) -> None:
     status, plan = post(served, "plan", document=document)
     assert (status, plan["setup"]) == (200, "extra")
     assert {each["action"] for each in plan["changes"]} == {"create"}
-    assert "nothing enforces it" in next(each["note"] for each in plan["changes"] if each["kind"] == "budget")
     assert post(served, "apply", document=document, digest=plan["digest"])[0] == 200
     assert post(served, "apply", document=document, digest=plan["digest"])[0] == 409
     computes = served.as_("admin").get("/api/v1/workspaces/one/computes").json()["items"]
     assert [each["name"] for each in computes] == ["local", "gpu"]
+    (budget,) = served.as_("admin").get("/api/v1/workspaces/one/budgets").json()["items"]
+    assert (budget["name"], budget["spent"], budget["amount"], budget["workspace"]) == ("b", "0.00", "10.0", None)
+    assert served.as_("admin").get("/api/v1/workspaces/one/budgets/b").json()["lines"] == []
+    assert served.as_("admin").get("/api/v1/workspaces/one/budgets/c").status_code == 404
     assert drift(served)["items"] == []
     _, planned = post(served, "destroy", name="extra")
     assert {each["action"] for each in planned["changes"]} == {"remove"}

@@ -428,7 +428,9 @@ def _deploying(scene: Scene) -> Any:
             made = endpoint_store.deployment(ctx, id_)
             assert made is not None
             environment_store.put_lock(ctx, LOCK)
-            endpoint_store.switch_status(ctx, made, endpoint_model.Status.READY, environment_lock=LOCK.digest)
+            endpoint_store.switch_status(
+                ctx, made, endpoint_model.Status.READY, environment_lock=LOCK.digest, ready_at=ctx.now
+            )
             if made.notify:
                 durable.signal(ctx, made.notify, f"deployment:{id_}", {"error": ""})
         scene.serving.answers.setdefault(

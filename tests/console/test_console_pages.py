@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from doubleloop.base import actors
 from doubleloop.console import pages
+from doubleloop.cost import commands as cost
 from doubleloop.db import engine, tables
 from doubleloop.db.context import Contexts
 from doubleloop.endpoints import commands as endpoints
@@ -33,12 +34,13 @@ from doubleloop.secrets.local import FileKeys
 from doubleloop.secrets.ports import Keys
 from doubleloop.settings.model import Settings
 from doubleloop.specs import documents
+from doubleloop.workspaces import declared
 from doubleloop.workspaces.queries import Kinds
 
 PAGES = [
     "/", "/releases", "/releases/release-one", "/releases/release-two", "/jobs/dev", "/jobs/dev/bikes-training-1",
     "/jobs/dev/bikes-training-1?step=train", "/jobs/dev/broken-1", "/endpoints", "/endpoints/prod/bikes", "/monitors",
-    "/monitors/prod/bikes-monitor", "/alerts", "/alerts?all=true", "/labeling",
+    "/monitors/prod/bikes-monitor", "/alerts", "/alerts?all=true", "/budgets", "/labeling",
     "/models/bikes", "/data", "/audit", "/audit/chain", "/trace", "/trace?id=release-one",
     "/trace?id=bikes:1", "/nowhere",
 ]  # fmt: skip
@@ -417,6 +419,19 @@ def _routes(routes: Any) -> list[Any]:
 def test_vendored_files_keep_their_licences() -> None:
     names = {each.name for each in pages.STATIC.iterdir()}
     assert {"htmx.min.js", "htmx.LICENSE.txt", "uPlot.iife.min.js", "uPlot.min.css", "uPlot.LICENSE.txt"} <= names
+
+
+def test_budgets_show_what_is_spent_and_on_what(as_: As, scene: Scene) -> None:
+    with scene.house.write("service:setup", None) as ctx:
+        declared.put(ctx, "compute", "local", {"type": "local", "price_per_hour": 90000})
+        said = {"currency": "EUR", "period": "year", "alert_at": [100], "notify": []}
+        declared.put(ctx, "budget", "answers", {**said, "workspace": "prod", "amount": 0.01})
+        declared.put(ctx, "budget", "foreign", {**said, "workspace": "prod", "amount": 10, "currency": "USD"})
+    assert cost.judge(scene.contexts) == 1
+    page = as_("grace").get("/budgets").text
+    assert "of 0.01 EUR" in page and "/endpoints/prod/bikes" in page and "100 % actual" in page
+    assert "the price of compute local is in EUR" in page
+    assert as_("nobody").get("/budgets").text.count("of 0.01 EUR") == 0
 
 
 def test_an_endpoint_shows_its_objectives_and_what_is_left_of_their_budgets(as_: As, scene: Scene) -> None:

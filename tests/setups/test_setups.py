@@ -77,12 +77,13 @@ def test_a_file_that_cannot_be_carried_out_changes_nothing(house: Any, text: str
         assert {c.action for c in commands.plan(ctx, read(text)).changes} == {"create"}
 
 
-def test_a_budget_is_kept_and_said_to_be_enforced_by_nothing(house: Any) -> None:
+def test_a_budget_is_kept_as_it_was_said(house: Any) -> None:
     document = read("$schema: doubleloop/setup\nbudgets: [{name: b, amount: 10}]\n")
     with house.write(ADMIN, None) as ctx:
         done = commands.apply(ctx, document)
-        assert "nothing enforces it" in done.changes[0].note
-        assert declared.every(ctx, "budget")["b"]["amount"] == 10
+        assert done.changes[0].note == ""
+        kept = declared.every(ctx, "budget")["b"]
+    assert kept["amount"] == 10 and "forecast_at" not in kept, "what was applied before forecasts has not drifted"
 
 
 def test_a_data_scientist_cannot_set_up(house: Any, text: str) -> None:

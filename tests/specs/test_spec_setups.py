@@ -21,7 +21,7 @@ workspaces:
       - {match: "azureml-core*", action: replace, with: "azureml-core==1.57.0"}
   - {name: prod, kind: Production}
 computes:
-  - {name: cpu, type: local, max_instances: 2, workspaces: [dev]}
+  - {name: cpu, type: local, max_instances: 2, size: Standard_X, workspaces: [dev], price_per_hour: 0.4, currency: USD}
 datastores:
   - {name: lake, type: uri, uri: "s3://bucket/lake"}
 users:
@@ -34,7 +34,7 @@ assignments:
 notifications:
   - {name: team, emails: [team@example.com], events: ["monitor.*"]}
 budgets:
-  - {name: b, amount: 100, workspace: dev}
+  - {name: b, amount: 100, workspace: dev, compute: cpu, forecast_at: [120]}
 """
 RULE = """$schema: doubleloop/rule
 name: retrain-on-drift
@@ -69,7 +69,8 @@ def test_a_setup_is_read_in_full() -> None:
     assert [user.kind for user in setup.users] == ["person", "service"]
     assert setup.groups[0].persona == "project_lead"
     assert setup.computes[0].workspaces == ["dev"]
-    assert setup.budgets[0].alert_at == [80, 100]
+    assert (setup.computes[0].price_per_hour, setup.computes[0].currency) == (0.4, "USD")
+    assert (setup.budgets[0].alert_at, setup.budgets[0].forecast_at) == ([80, 100], [120])
 
 
 def test_there_are_twelve_personas() -> None:
@@ -78,7 +79,7 @@ def test_there_are_twelve_personas() -> None:
 
 def test_what_is_kept_and_not_acted_on_is_noted() -> None:
     notes = documents.parse(SETUP, "s.yml", Path()).notices
-    assert any(note.field == "amount" and "not counted yet" in note.why for note in notes)
+    assert any(note.field == "size" and "one size of machine" in note.why for note in notes)
 
 
 @pytest.mark.parametrize(

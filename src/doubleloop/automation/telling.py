@@ -30,7 +30,7 @@ CONCERNING = (
 
 def spread(ctx: Ctx, fact: Fact) -> None:
     """Start a message to each target whose ``events`` name this fact, and to the targets of those who are asked to
-    approve, or whom an alert concerns; once per target and fact."""
+    approve, or whom an alert or a budget concerns; once per target and fact."""
     hearing = {name for name, target in declared.every(ctx, "notification").items() if hears(target, fact)}
     for name in sorted(hearing | _asked(ctx, fact)):
         argument = {"target": name, "fact": fact.seq, "workspace": fact.workspace}
@@ -42,6 +42,9 @@ def _asked(ctx: Ctx, fact: Fact) -> set[str]:
     groups of the personas that they concern, and stopped rules to those of their author, without a rule for it."""
     if fact.type == "rule.loop_stopped":
         return identities.told_of(ctx, str(fact.data.get("author")), fact.workspace)
+    if fact.type == "budget.alert":
+        named = set(fact.data.get("notify") or ()) & set(declared.every(ctx, "notification"))
+        return named | identities.told(ctx, fact.data.get("tell") or (), fact.workspace)
     if fact.type in CONCERNING and fact.workspace is not None:
         return identities.told(ctx, fact.data.get("tell") or (), fact.workspace)
     if fact.type != "activation.requested" or not fact.data.get("needs_approval"):

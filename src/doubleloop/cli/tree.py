@@ -62,6 +62,7 @@ ENTRIES: dict[str, Entry] = {
     "batch-deployment": _noun("Outer loop", "batch_deployment", "Models and pipelines behind batch endpoints."),
     "monitor": _noun("Watch and react", "monitor", "Monitors of deployed models: signals and alerts."),
     "alert": _noun("Watch and react", "alert", "Alerts of monitors, and what is done about them."),
+    "budget": _noun("Watch and react", "budget", "Budgets of setup files, and what is spent of them."),
     "labeling": _noun("Watch and react", "labeling", "Projects in which people label data, and what they say."),
     "schedule": _noun("Watch and react", "schedule", "Jobs and monitors at set times."),
     "rule": _noun("Watch and react", "rule", "What happens when something happens."),
@@ -76,7 +77,6 @@ ENTRIES: dict[str, Entry] = {
 NOT_YET: dict[str, str] = {
     "capability-host": "Nothing here needs one.",
     "connection": "Give credentials as secrets of the workspace in a setup file.",
-    "cost": "Budgets and cost reports are not served yet; job times are in `doubleloop job list`.",
     "deployment-template": "Keep the deployment's YAML file in your repository and use --set.",
     "feature-set": "Keep features as a data asset that a pipeline writes: `doubleloop data create`.",
     "feature-store": "Keep features as data assets that pipelines write: `doubleloop data create`.",

@@ -18,6 +18,7 @@ from doubleloop.base import errors
 from doubleloop.console import (
     asks,
     audit,
+    costs,
     datasets,
     jobs,
     labeling,
@@ -42,7 +43,7 @@ STATIC = Path(__file__).parent / "static"
 # Paths that belong to others on the same port: what they do not know is theirs to say.
 NOT_OURS = ("/api", "/mlflow")
 
-PARTS = (login, overview, asks, releases, jobs, serving, watching, labeling, models, datasets, audit)
+PARTS = (login, overview, asks, releases, jobs, serving, watching, costs, labeling, models, datasets, audit)
 
 
 def create(

@@ -71,6 +71,10 @@ _SENTENCES: dict[str, Any] = {
     "labeling.not_synced": lambda d, s: f"{words.name(s)} cannot be asked for in Label Studio: {d.get('error', '')}",
     "labeling.closed": lambda d, s: f"closed labelling project {words.name(s)}",
     "labeling.deleted": lambda d, s: f"deleted labelling project {words.name(s)}",
+    "budget.alert": lambda d, s: (
+        f"budget {d.get('budget')}: {'expected to reach' if d.get('basis') == 'forecast' else 'has reached'} "
+        f"{d.get('threshold')} %; {d.get('spent')} of {d.get('amount')} {d.get('currency')} are spent"
+    ),
     "data.created": lambda d, s: f"added data {d.get('name')}:{d.get('version')}",
     "data.labelled": lambda d, s: f"data {words.name(s)} is now @{d.get('label')}",
     "deployment.created": lambda d, s: (

@@ -183,6 +183,8 @@ def link(subject: str, workspace: str | None = None) -> str | None:
     if kind == "model":
         name, _, version = rest.rpartition("/")[2].rpartition(":")
         return f"/models/{quote(name)}#v{quote(version)}"
+    if kind == "budget":
+        return "/budgets"
     return trace(rest) if kind == "deployment" else None
 
 

@@ -23,6 +23,7 @@ OPEN = "none"
 TOKEN_MODES = ("aml_token", "aad_token")
 TOKEN_HOURS = 12
 LIVE = (Status.STARTING, Status.READY)
+OVER = (Status.FAILED, Status.REPLACED, Status.DELETED)
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Deployment:
     created_by: str
     created_at: datetime
     ready_at: datetime | None = None
+    ended_at: datetime | None = None
 
     @property
     def live(self) -> bool:

@@ -34,6 +34,11 @@ def deployments(ctx: Ctx, endpoint: str) -> list[model.Deployment]:
     return _there(ctx, endpoint)
 
 
+def served(ctx: Ctx, since: datetime, until: datetime) -> list[model.Deployment]:
+    """The deployments of every workspace that answered in that time. The caller permits it."""
+    return store.served(ctx, since, until)
+
+
 def _there(ctx: Ctx, endpoint: str) -> list[model.Deployment]:
     newest: dict[str, model.Deployment] = {}
     for each in store.deployments(ctx, ctx.workspace, endpoint):

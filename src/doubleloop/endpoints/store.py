@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -53,6 +54,7 @@ DEPLOYMENTS = sa.Table(
     sa.Column("created_by", sa.String(255), nullable=False),
     sa.Column("created_at", tables.Moment, nullable=False),
     sa.Column("ready_at", tables.Moment),
+    sa.Column("ended_at", tables.Moment),
 )
 _JSON = {"traffic", "mirror_traffic", "slo", "tags", "spec", "signature", "files"}
 
@@ -124,6 +126,15 @@ def deployments(
     return [_deployment(row) for row in ctx.tx.execute(query)]
 
 
+def served(ctx: Ctx, since: datetime, until: datetime) -> list[model.Deployment]:
+    """Of every workspace: those that answered in ``since <= time < until``, oldest first."""
+    ready, end = DEPLOYMENTS.c.ready_at, DEPLOYMENTS.c.ended_at
+    over = DEPLOYMENTS.c.status.in_([each.value for each in model.OVER])
+    there = sa.or_(end > since, sa.and_(end.is_(None), sa.not_(over)))
+    query = sa.select(DEPLOYMENTS).where(ready < until, there).order_by(ready, DEPLOYMENTS.c.id)
+    return [_deployment(row) for row in ctx.tx.execute(query)]
+
+
 def insert_deployment(ctx: Ctx, deployment_: model.Deployment) -> None:
     ctx.tx.execute(DEPLOYMENTS.insert().values(**_values({**vars(deployment_), "status": deployment_.status.value})))
 
@@ -135,6 +146,8 @@ def update_deployment(ctx: Ctx, id_: str, **values: Any) -> None:
 
 def switch_status(ctx: Ctx, deployment_: model.Deployment, status: model.Status, **more: Any) -> bool:
     """Write a new status and its fact; False when the row had it already, or was deleted: nothing brings that back."""
+    if status in model.OVER:  # once: what was replaced and is deleted later was over before
+        more = {**more, "ended_at": deployment_.ended_at or ctx.now}
     changed = ctx.tx.execute(
         DEPLOYMENTS.update()
         .where(

@@ -242,6 +242,7 @@ def _step(
         kind=Kind.COMMAND,
         parent=group.name,
         trial=dict(tried),
+        compute=group.compute,
     )
 
 

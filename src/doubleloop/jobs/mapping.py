@@ -121,6 +121,7 @@ class _Maker:
             launcher=launching.launcher(step),
             when=when,
             last=step.last,
+            compute=step.compute or "",
         )
 
     def _inner(self, step: pipelines.Step) -> dict[str, Any]:

@@ -63,7 +63,8 @@ class Task:
     ``minibatches`` is set for a step whose command is ours: see ``jobs.minibatches``.
     ``settings`` is what its kind needs to know; ``parent`` the group it belongs to; ``launcher`` how its command is
     started when not as one process; ``when`` its conditions, ``{"source": an input, "is": true or false}``; ``last``:
-    it runs when all others have ended; ``trial`` the values of a search that it tries.
+    it runs when all others have ended; ``trial`` the values of a search that it tries. ``compute`` is the name that its
+    file gives, "" for none: what it costs goes by it.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Task:
     when: tuple[Mapping[str, Any], ...] = ()
     last: bool = False
     trial: Mapping[str, Any] = field(default_factory=dict)
+    compute: str = ""
 
 
 def task(stored: Mapping[str, Any]) -> Task:
@@ -138,6 +140,18 @@ class Job:
     def workflow(self) -> str:
         """The id of the durable workflow of this round."""
         return f"job/{self.id}/{self.round}"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How long one attempt of a step had the machine; ``end`` None: it has it still. ``compute`` as its file says."""
+
+    workspace: str
+    job: str
+    step: str
+    compute: str
+    start: datetime
+    end: datetime | None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.identity.model import WorkspaceKind
 from doubleloop.jobs import logs, planning, store, trainer
-from doubleloop.jobs.model import ENDED, Graph, Job, Status, Step
+from doubleloop.jobs.model import ENDED, Graph, Job, Status, Step, Usage
 from doubleloop.specs import documents
 from doubleloop.specs import model as specs
 from doubleloop.workspaces import queries as workspaces
@@ -104,6 +104,11 @@ def within(ctx: Ctx, since: datetime, until: datetime) -> tuple[Job, ...]:
     identity.permit(ctx, Action.JOB_READ)
     assert ctx.workspace is not None
     return tuple(store.within(ctx, ctx.workspace, since, until))
+
+
+def usage(ctx: Ctx, since: datetime, until: datetime) -> Sequence[Usage]:
+    """How long the steps of every workspace had the machine in that time. The caller permits it."""
+    return store.usage(ctx, since, until)
 
 
 def counts(ctx: Ctx) -> dict[Status, int]:

@@ -331,6 +331,25 @@ def attempts(ctx: Ctx, job: str, step_: str) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in ctx.tx.execute(query)]
 
 
+def usage(ctx: Ctx, since: datetime, until: datetime) -> list[model.Usage]:
+    """Of every workspace: attempts that ran in ``since <= time < until``, but for groups, whose steps count, and for
+    steps that took what an earlier run left."""
+    found = []
+    for table, step_ in ((STEPS, STEPS.c.name), (ATTEMPTS, ATTEMPTS.c.step)):
+        start, end = table.c.started_at, table.c.ended_at
+        query = sa.select(STEPS.c.workspace, STEPS.c.job, STEPS.c.name, STEPS.c.task, STEPS.c.status, start, end).where(
+            start < until, sa.or_(end.is_(None), end > since), STEPS.c.reused_from.is_(None)
+        )
+        if table is ATTEMPTS:
+            query = query.where(STEPS.c.job == ATTEMPTS.c.job, STEPS.c.name == step_, end.is_not(None))
+        for row in ctx.tx.execute(query.order_by(start)):
+            task = model.task(json.loads(row.task))
+            if not task.kind.is_group and not (row.ended_at is None and row.status in ENDED):
+                at = (row.workspace, row.job, row.name)
+                found.append(model.Usage(*at, task.compute, row.started_at, row.ended_at))
+    return found
+
+
 @dataclass(frozen=True)
 class End:
     """How an attempt ended, wherever that is kept by now."""

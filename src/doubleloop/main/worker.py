@@ -14,6 +14,7 @@ from pathlib import Path
 from doubleloop import wiring
 from doubleloop.automation import loop
 from doubleloop.base import actors, errors
+from doubleloop.cost import commands as cost
 from doubleloop.db.context import Contexts
 from doubleloop.durable import engine, rescuing
 from doubleloop.endpoints import watching
@@ -36,6 +37,7 @@ RESCUE_SECONDS = 60.0
 ARCHIVE_SECONDS = 3600.0
 SERVING_SECONDS = 10.0
 PROFILE_SECONDS = 300.0
+COST_SECONDS = 300.0
 RECORD = actors.service("audit")
 
 
@@ -68,6 +70,7 @@ def _work(settings: Settings) -> None:
         threading.Thread(target=_keep_record, args=(contexts, stopping), name="record", daemon=True),
         threading.Thread(target=_watch_serving, args=(contexts, stopping), name="serving", daemon=True),
         threading.Thread(target=_profile_arrivals, args=(contexts, stopping), name="profiles", daemon=True),
+        threading.Thread(target=_judge_budgets, args=(contexts, stopping), name="budgets", daemon=True),
     ]
     for thread in threads:
         thread.start()
@@ -124,6 +127,14 @@ def _profile_arrivals(contexts: Contexts, stopping: threading.Event) -> None:
             arrivals.profile(contexts)
         except Exception:
             LOG.exception("profiling what has arrived failed; trying again")
+
+
+def _judge_budgets(contexts: Contexts, stopping: threading.Event) -> None:
+    while not stopping.wait(COST_SECONDS):
+        try:
+            cost.judge(contexts)
+        except Exception:
+            LOG.exception("looking at budgets failed; trying again")
 
 
 def _sync_models(contexts: Contexts, registry: Path, stopping: threading.Event) -> None:

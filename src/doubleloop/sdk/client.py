@@ -58,6 +58,7 @@ class Workspace:
         self.batch_endpoints = batch.BatchEndpoints(link, *base, "batch-endpoints")
         self.schedules = automation.Schedules(link, *base, "schedules")
         self.monitors = automation.Monitors(link, *base, "monitors")
+        self.budgets = Computes(link, *base, "budgets")
         self.alerts = automation.Alerts(link, *base, "alerts")
         self.labeling = labeling.Labeling(link, *base, "labeling-projects")
         self.rules = automation.Rules(link, *base, "rules")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,6 @@ from doubleloop.identity.actions import Action
 from doubleloop.setups import making, planning, removing, store, there, wanted
 from doubleloop.specs import documents
 from doubleloop.workspaces import declared
-
-_BUDGET = "kept and shown; costs are not counted yet, so nothing enforces it"
 
 
 @dataclass(frozen=True)
@@ -112,13 +109,7 @@ def _planned(ctx: Ctx, setup: str, read: wanted.Found, delete_data: Collection[s
     made = {item.key: item.made for item in items if item.setup == setup}
     others = {item.key: item.setup for item in items if item.setup != setup}
     changes = [*planning.differences(state, found), *planning.gone(made, state, found, others)]
-    noted = [_noted(change) for change in removing.judged(ctx, changes, delete_data, state)]
-    return Plan(planning.digest(found, made), noted, setup)
-
-
-def _noted(change: planning.Change) -> planning.Change:
-    is_budget = change.kind == "budget" and change.action in ("create", "change")
-    return dataclasses.replace(change, note=_BUDGET) if is_budget else change
+    return Plan(planning.digest(found, made), removing.judged(ctx, changes, delete_data, state), setup)
 
 
 def _check(made: Plan, digest: str | None) -> None:

@@ -147,11 +147,17 @@ def _budgets(setup: Any) -> Found:
     return {
         ("budget", each.name): (
             {"workspace": each.workspace, "amount": each.amount, "currency": each.currency, "period": each.period,
-             "alert_at": list(each.alert_at), "notify": list(each.notify)},
+             "alert_at": list(each.alert_at), "notify": list(each.notify), **_narrowed(each)},
             f"budgets.{index}",
         )
         for index, each in enumerate(setup.budgets)
     }  # fmt: skip
+
+
+def _narrowed(budget: Any) -> dict[str, Any]:
+    """What a budget may say beside: left out where it says nothing, as budgets have it that were applied before."""
+    said = {"compute": budget.compute, "endpoint": budget.endpoint, "forecast_at": list(budget.forecast_at)}
+    return {name: value for name, value in said.items() if value}
 
 
 def _datastores(setup: Any) -> Found:

@@ -186,6 +186,7 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 Int = Annotated[int, BeforeValidator(_not_flag)]
 Number = Annotated[float, BeforeValidator(_not_flag)]
 Name = Annotated[Text, AfterValidator(_name)]
+Currency = Annotated[Text, Field(pattern="^[A-Z]{3}$")]  # ISO 4217
 Duration = Annotated[Text, AfterValidator(_duration)]
 Moment = Annotated[Text, AfterValidator(_moment)]
 Share = Annotated[Number, Field(ge=0, le=1)]

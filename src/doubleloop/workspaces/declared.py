@@ -1,6 +1,6 @@
 """What a set-up names beside workspaces: computes, budgets and notification targets, kept and shown.
 
-Every compute stands for this machine; what a budget limits is not counted yet; messages go to notification targets.
+Every compute stands for this machine; budgets are looked at by ``cost``; messages go to notification targets.
 """
 
 from __future__ import annotations

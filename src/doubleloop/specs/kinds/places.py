@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from doubleloop.specs import support
-from doubleloop.specs.fields import Accepted, Fold, Int, LooseText, Name, Spec, Tags, Text
+from doubleloop.specs.fields import Accepted, Currency, Fold, Int, LooseText, Name, Number, Spec, Tags, Text
 
 ComputeType = Annotated[
     Literal["local", "amlcompute", "computeinstance", "virtualmachine", "kubernetes", "synapsespark"], Fold
@@ -29,6 +29,10 @@ class Compute(Spec):
     properties: Tags = Field(default_factory=dict, description="Free values kept with it.")
     min_instances: Annotated[Int, Field(ge=0)] | None = Field(None, description="Nodes kept ready.")
     max_instances: Annotated[Int, Field(ge=1)] | None = Field(None, description="Steps that may run at the same time.")
+    price_per_hour: Annotated[Number, Field(ge=0)] | None = Field(
+        None, description="What a step, or an instance of a deployment, costs for an hour; budgets count it."
+    )
+    currency: Currency | None = Field(None, description="Currency of the price (default: EUR).")
     idle_time_before_scale_down: Int | None = Field(None, description="Seconds before Azure removes an idle node.")
     size: Text | None = Field(None, description="Azure machine size.")
     tier: Text | None = Field(None, description="dedicated or low_priority.")
@@ -136,7 +140,7 @@ class Registry(Spec):
 
 SUPPORT: dict[type[Spec], support.Rows] = {
     Compute: support.rows(
-        "$schema name type description tags properties max_instances",
+        "$schema name type description tags properties max_instances price_per_hour currency",
         {
             "min_instances idle_time_before_scale_down": "has no effect here: there are no nodes to start or stop",
             "size tier": support.SIZE,

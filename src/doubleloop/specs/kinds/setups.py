@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from doubleloop.specs import support
-from doubleloop.specs.fields import Fold, Int, LooseText, Name, Number, Spec, Tags, Text
+from doubleloop.specs.fields import Currency, Fold, Int, LooseText, Name, Number, Spec, Tags, Text
 from doubleloop.specs.kinds.places import Compute, Datastore
 from doubleloop.specs.kinds.rules import Rule
 from doubleloop.specs.kinds.values import Persona
@@ -169,17 +169,32 @@ class Notification(Spec):
 
 
 class Budget(Spec):
+    """A limit of cost. What an endpoint's objectives may still miss (``slo``) is another thing: an error budget."""
+
     title: ClassVar[str] = "setup › budget"
 
     name: Name = Field(description="Name of the budget.")
     workspace: Name | None = Field(None, description="What it counts (default: the whole installation).")
+    compute: Name | None = Field(None, description="Only what ran on this compute.")
+    endpoint: Name | None = Field(None, description="Only the deployments of this endpoint of the workspace.")
     amount: Annotated[Number, Field(gt=0)] = Field(description="Limit for one period.")
-    currency: Text = Field("EUR", description="Currency of the amount.")
+    currency: Currency = Field("EUR", description="Currency of the amount: EUR, USD, ...")
     period: Annotated[Literal["month", "quarter", "year"], Fold] = Field("month", description="month, quarter or year.")
     alert_at: list[Annotated[Int, Field(ge=1)]] = Field(
         default_factory=lambda: [80, 100], description="Shares of the amount, in per cent, at which it reports."
     )
-    notify: list[Name] = Field(default_factory=list, description="Notification targets.")
+    forecast_at: list[Annotated[Int, Field(ge=1)]] = Field(
+        default_factory=list, description="The same of what the period is expected to cost (default: never)."
+    )
+    notify: list[Name] = Field(
+        default_factory=list, description="Notification targets, beside those of the product owners."
+    )
+
+    @model_validator(mode="after")
+    def _of_one_thing(self) -> Budget:
+        if self.endpoint and not self.workspace:
+            raise ValueError("a budget of an endpoint names the 'workspace' that it is in")
+        return self
 
 
 class SetupRule(Rule):
@@ -224,9 +239,7 @@ SUPPORT: dict[type[Spec], support.Rows] = {
     ),
     SetupRule: support.rows("workspaces"),
     Notification: support.rows("name url emails events workspaces"),
-    Budget: support.rows(
-        "name", {"workspace amount currency period alert_at notify": "is read and kept; costs are not counted yet"}
-    ),
+    Budget: support.rows("name workspace compute endpoint amount currency period alert_at forecast_at notify"),
     Setup: support.rows(
         "$schema name description registry registries workspaces computes datastores users groups assignments "
         "notifications budgets rules"
