@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from small_server import Reply
@@ -113,6 +114,33 @@ def test_an_answer_is_printed_and_its_request_id_told(terminal: Any, server: Any
         "online-endpoint", "invoke", "-n", "bikes", "-r", "-", "-d", "green", stdin=(terminal.folder / file).read_text()
     )
     assert "by green" in done.err
+
+
+def test_a_streamed_answer_is_printed_as_it_comes_and_ends_whole_or_with_an_error(terminal: Any, server: Any) -> None:
+    def events(*found: str) -> Reply:
+        return Reply(200, "".join(found).encode(), {"content-type": "text/event-stream; charset=utf-8"})
+
+    pieces = ('data: "Once upon"\n\n', ": a comment\n\n", 'data: " a\\ntime"\n\n', 'data: {"delta": 1}\n\n')
+    failed = errors.Failed("the model raised ValueError: no more", details={"a": 1})
+    server.on(
+        "POST", f"{AT}/words/invoke", events(*pieces, "event: end\ndata: [DONE]\n\n"),
+        events(*pieces[:3], "event: end\ndata: [DONE]\n\n"),
+        events(pieces[0], f"event: error\ndata: {json.dumps(failed.to_dict())}\n\n"), events(pieces[0], "data: cut"),
+        Reply(406, errors.InvalidInput("the model does not stream its answers").to_dict()),
+    )  # fmt: skip
+    asked = ("online-endpoint", "invoke", "-n", "words", "--stream", "-d", "blue", "-r")
+    asked = (*asked, terminal.file("r.json", '{"input_data": [["Once"]]}'))
+    done = terminal(*asked, "-o", "json")
+    assert [json.loads(line) for line in done.out.splitlines()] == ["Once upon", " a\ntime", {"delta": 1}]
+    assert terminal(*asked).out == "Once upon a\ntime\n"
+    for out, code, said in (
+        ("Once upon\n", 1, "no more"), ("Once upon\n", 6, "broke off before its end"), ("", 2, "does not stream"),
+    ):  # fmt: skip
+        done = terminal(*asked)
+        assert (done.out, done.code, said in done.err) == (out, code, True)
+    seen = server.requests("POST", ".*invoke")
+    assert (len(seen), seen[0].headers["accept"]) == (5, "text/event-stream")
+    assert seen[0].headers["azureml-model-deployment"] == "blue"
 
 
 def test_a_request_the_model_refuses_is_an_error_with_its_words(terminal: Any, server: Any) -> None:

@@ -178,7 +178,7 @@ def test_the_open_inference_protocol_takes_tensors_as_json_and_as_bytes(client: 
     auth = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
     assert client.send("GET", "/shop/sums/v2/health/live").json == {"live": True}
     assert client.send("GET", "/shop/sums/v2/health/ready").json == {"ready": True}
-    assert client.send("GET", "/shop/sums/v2", None, auth).json["extensions"] == ["binary_tensor_data"]
+    assert client.send("GET", "/shop/sums/v2", None, auth).json["extensions"] == ["binary_tensor_data", "generate"]
     assert client.send("GET", "/shop/sums/v2/models/sums", None, auth).json["name"] == "sums"
     columns = {"id": "7", "inputs": [
         {"name": "a", "shape": [2], "datatype": "FP64", "data": [1, 2]},

@@ -11,7 +11,7 @@ import anyio.to_thread
 import httpx
 from fastapi import Body, Query, Request, Response
 
-from doubleloop.api import readings, render, requests, routing
+from doubleloop.api import readings, render, requests, routing, streams
 from doubleloop.api.routing import needs
 from doubleloop.base import errors
 from doubleloop.db.context import Ctx
@@ -135,17 +135,13 @@ async def _invoke(request: Request, ws: str, name: str, body: bytes) -> Response
             return commands.permit_invoke(ctx, name), queries.score_url(ctx, name)
 
     key, url = await anyio.to_thread.run_sync(prepare)
-    passed = ("content-type", "azureml-model-deployment", "x-ms-client-request-id", "x-request-id", "ce-time")
+    passed = ("accept", "content-type", "azureml-model-deployment", "x-ms-client-request-id", "x-request-id", "ce-time")
     headers = {each: request.headers[each] for each in passed if each in request.headers}
+    client = httpx.AsyncClient(timeout=INVOKE_SECONDS, verify=_authorities())
     try:
-        async with httpx.AsyncClient(timeout=INVOKE_SECONDS, verify=_authorities()) as client:
-            answer = await client.post(url, content=body, headers={**headers, "authorization": f"Bearer {key}"})
+        return await streams.passed_on(client, url, body, {**headers, "authorization": f"Bearer {key}"})
     except httpx.HTTPError as error:
         raise errors.Unavailable(f"The gateway does not answer ({type(error).__name__})") from error
-    back = ("content-type", "x-request-id", "azureml-model-deployment", "x-model-version", "retry-after")
-    return Response(
-        answer.content, answer.status_code, {each: answer.headers[each] for each in back if each in answer.headers}
-    )
 
 
 @router.post("/{name}/deployments", openapi_extra=needs(Action.ENDPOINT_WRITE))

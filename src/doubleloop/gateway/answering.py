@@ -116,7 +116,10 @@ class Answering:
             self.log = self._new_log()
 
     def answered(self, number: int, header: dict[str, Any], body: bytes) -> None:
-        """A scorer's answer to request ``number``."""
+        """A scorer's answer to request ``number``, or a piece of it."""
+        if header["op"] == "piece":
+            self.pool.piece(number, body)
+            return
         if "batch" in header:
             self.counts.batched(header["batch"])
         self.pool.answered(number, header, body)
@@ -143,6 +146,11 @@ class Answering:
     def raw(self) -> bool:
         """Whether it is a script that takes the whole HTTP request, whatever it holds."""
         return bool(self.description and self.description.get("raw"))
+
+    @property
+    def streams(self) -> bool:
+        """Whether its model answers piece by piece when it is asked to."""
+        return bool(self.description and self.description.get("streams"))
 
     def _new_log(self) -> wal.Log:
         assert self.contract is not None

@@ -11,8 +11,10 @@ from doubleloop.gateway import histogram, protocol
 
 # Requests that were scored together: at most 64 are.
 BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64)
-_NUMBERS = ("throttled", "cancelled", "latency_sum_ms", "queue_sum_ms", "batched_requests")
-_HISTOGRAMS = ("latency", "answers", "queue", "batches")
+_NUMBERS = (
+    "throttled", "cancelled", "latency_sum_ms", "queue_sum_ms", "batched_requests", "first_sum_ms", "pieces"
+)  # fmt: skip
+_HISTOGRAMS = ("latency", "answers", "queue", "batches", "first")
 
 
 class Counts:
@@ -33,6 +35,10 @@ class Counts:
         self.queue_sum_ms = 0.0
         self.batches = histogram.empty(BATCH_BOUNDS)
         self.batched_requests = 0
+        # Of streamed answers: the time to the first piece, and pieces of those that are over.
+        self.first = histogram.empty()
+        self.first_sum_ms = 0.0
+        self.pieces = 0
 
     def entered(self) -> None:
         self.in_flight_seconds()
@@ -66,6 +72,11 @@ class Counts:
         """A scorer has answered so many requests together."""
         self.batched_requests += requests
         histogram.add(self.batches, requests, BATCH_BOUNDS)
+
+    def streaming(self, milliseconds: float) -> None:
+        """The first piece of a streamed answer is there, so long after the request."""
+        self.first_sum_ms += milliseconds
+        histogram.add(self.first, milliseconds)
 
     def take(self) -> dict[str, Any]:
         """What was counted since the last call, for ``merge`` in another process; ``in_flight`` stays here."""

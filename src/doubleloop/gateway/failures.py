@@ -15,6 +15,12 @@ class WrongMethod(errors.InvalidInput):
     code, status = "method_not_allowed", 405
 
 
+class NotAcceptable(errors.InvalidInput):
+    """The caller takes only a form of answer that this model does not give."""
+
+    code, status = "not_acceptable", 406
+
+
 class Throttled(errors.Unavailable):
     """The deployment has more work than it may queue; ``retry_after`` in whole seconds."""
 

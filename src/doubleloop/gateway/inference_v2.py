@@ -13,13 +13,14 @@ import orjson
 
 from doubleloop import __version__
 from doubleloop.base import errors
-from doubleloop.gateway import failures, messages, scoring, tensors_v2
+from doubleloop.gateway import failures, generate_v2, messages, scoring, tensors_v2
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway.answering import Answering
 from doubleloop.gateway.routing import Route
 
 LENGTH = b"inference-header-content-length"
-EXTENSIONS = ["binary_tensor_data"]
+EXTENSIONS = ["binary_tensor_data", "generate"]
+ASKED = ("infer", "generate", "generate_stream")
 _DEPLOYMENT = b"azureml-model-deployment"
 
 
@@ -33,9 +34,9 @@ class Protocol:
             return await self._answer(request, route, parts)
         except errors.DoubleloopError as error:
             route.refused[error.status] += 1
-            if parts[-1:] == ["infer"]:
+            if parts and parts[-1] in ASKED:
                 route.tally.add(error.status, 0.0, time.time())
-            return _failure(messages.failure(error))
+            return generate_v2.failure(messages.failure(error))
 
     async def _answer(self, request: messages.Request, route: Route, parts: list[str]) -> messages.Response:
         if parts in (["health", "live"], ["health", "ready"]):
@@ -50,9 +51,11 @@ class Protocol:
         name, rest = parts[1], parts[2:]
         version = rest[1] if rest[:1] == ["versions"] and len(rest) > 1 else None
         rest = rest[2:] if version is not None else rest
-        if rest == ["infer"]:
+        if len(rest) == 1 and rest[0] in ASKED:
             _only(request, "POST")
-            return await self._infer(request, route, name, version)
+            if rest == ["infer"]:
+                return await self._infer(request, route, name, version)
+            return await self._generate(request, route, name, version, rest == ["generate_stream"])
         _only(request, "GET")
         route.authenticate(request.header(b"authorization"))
         running = _picked(route, name, version, request.header(_DEPLOYMENT))
@@ -62,25 +65,48 @@ class Protocol:
             )
         if not rest:
             return messages.as_json(_metadata(route, name, running))
-        raise errors.NotFound(f"'{'/'.join(rest)}' is not known of a model", cure="infer, ready, or nothing")
+        raise errors.NotFound(
+            f"'{'/'.join(rest)}' is not known of a model", cure="infer, generate, generate_stream, ready, or nothing"
+        )
+
+    def _asked(
+        self, request: messages.Request, route: Route, name: str, version: str | None
+    ) -> tuple[Answering, dict[bytes, bytes]]:
+        """What answers, and the headers of the same request to ``score``."""
+        route.authenticate(request.header(b"authorization"))
+        wanted = request.header(_DEPLOYMENT) or (name if name in route.serving else None)
+        running = _picked(route, name, version, wanted)
+        headers = {key: value for key, value in request.headers.items() if key not in (LENGTH, b"accept")}
+        headers |= {b"content-type": messages.JSON}
+        if wanted is not None or version is not None:
+            headers[_DEPLOYMENT] = running.name.encode()
+        return running, headers
+
+    async def _generate(
+        self, request: messages.Request, route: Route, name: str, version: str | None, streamed: bool
+    ) -> messages.Response:  # fmt: skip
+        running, headers = self._asked(request, route, name, version)
+        asked = generate_v2.read(request.body, running, streamed, self._limits)
+        form = generate_v2.Texts(name, running.deployment.model_version, asked.id)
+        headers[_DEPLOYMENT] = running.name.encode()  # its columns are those that were read for
+        response = await self._scoring.answer(replace(request, headers=headers, body=asked.body), route, form)
+        if response.status >= 400:
+            return generate_v2.failure(response)
+        if response.events is None:
+            response.body = form.whole(response.body)
+        return response
 
     async def _infer(
         self, request: messages.Request, route: Route, name: str, version: str | None
     ) -> messages.Response:  # fmt: skip
-        route.authenticate(request.header(b"authorization"))
-        wanted = request.header(_DEPLOYMENT) or (name if name in route.serving else None)
-        running = _picked(route, name, version, wanted)
+        running, headers = self._asked(request, route, name, version)
         contract = running.contract
         takes_tensors = contract is not None and contract.layout == "tensor"
         asked = tensors_v2.read(request.body, request.header(LENGTH), takes_tensors, self._limits)
-        headers = {key: value for key, value in request.headers.items() if key != LENGTH}
-        headers |= {b"content-type": messages.JSON}
-        if wanted is not None or version is not None:
-            headers[_DEPLOYMENT] = running.name.encode()
         ours = replace(request, headers=headers, body=orjson.dumps({"input_data": asked.value}))
         response = await self._scoring.answer(ours, route)
         if response.status >= 400:
-            return _failure(response)
+            return generate_v2.failure(response)
         outputs = (contract.signature or {}).get("outputs", []) if contract is not None else []
         names = [str(spec["name"]) for spec in outputs if spec.get("name") is not None]
         served = dict(response.headers).get(b"x-model-version", b"").decode("latin-1")
@@ -114,14 +140,6 @@ def _metadata(route: Route, name: str, running: Answering) -> dict[str, Any]:
         "inputs": tensors_v2.describe(signature.get("inputs", [])),
         "outputs": tensors_v2.describe(signature.get("outputs", [])),
     }  # fmt: skip
-
-
-def _failure(response: messages.Response) -> messages.Response:
-    """Our error in the protocol's form: one text."""
-    told = orjson.loads(response.body)["error"]
-    cure = f" ({told['cure']})" if told.get("cure") else ""
-    response.body = orjson.dumps({"error": f"{told['message']}{cure}"})
-    return response
 
 
 def _only(request: messages.Request, method: str) -> None:

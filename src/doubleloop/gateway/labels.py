@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from doubleloop.base import clock, errors
-from doubleloop.gateway import failures, messages, payloads, records, request_ids, scoring
+from doubleloop.gateway import attempts, failures, messages, payloads, records, request_ids
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway.routing import Route
 
@@ -18,14 +18,14 @@ def accept(request: messages.Request, route: Route, limits: limit.Limits) -> mes
     route.authenticate(request.header(b"authorization"))
     if request.method != "POST":
         raise failures.WrongMethod(f"{request.method} is not allowed here", cure="send a POST")
-    scoring.check_content_type(request)
+    attempts.check_content_type(request)
     value = payloads.decode(request.body, limits)
     labels = value.get("labels") if isinstance(value, dict) else None
     if not isinstance(labels, list) or not labels or len(value) != 1:
         raise failures.shape("the body must be an object with one list, 'labels'", cure=EXAMPLE)
     if len(labels) > limits.max_rows:
         raise errors.TooLarge(f"{len(labels)} labels in one request, the limit is {limits.max_rows}")
-    moment = scoring.event_time(request)
+    moment = attempts.event_time(request)
     lines = [_line(position, label, moment, request.arrived_us) for position, label in enumerate(labels)]
     try:
         route.labels.append(b"".join(lines), len(lines))

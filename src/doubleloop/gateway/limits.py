@@ -18,6 +18,10 @@ class Limits:
     # Seconds a client may take to send one request, and may keep an idle connection.
     read_timeout: float = 30.0
     keep_alive: float = 75.0
+    # Seconds a caller may leave unread what it was sent: 64 KiB in this time are the slowest reading.
+    write_timeout: float = 30.0
+    # What all pieces of a streamed answer may hold: they are kept for the log until its end.
+    max_stream_bytes: int = 16 * 1024 * 1024
     # Seconds a scorer may take to load its model, and to answer after its caller has been told 504.
     start_timeout: float = 180.0
     stuck_after: float = 30.0

@@ -13,7 +13,7 @@ Answered = Callable[[int, dict[str, Any], bytes], None]
 
 
 class Link:
-    """``answered(id, header, body)`` is called for each answer.
+    """``answered(id, header, body)`` is called for each answer, and for each piece of one.
 
     ``in_flight`` are the ids sent and not yet answered, oldest (the one being worked on) first.
     """
@@ -31,7 +31,9 @@ class Link:
         self._transport = transport
 
     def received(self, header: dict[str, Any], body: bytes) -> None:
-        if header.get("op") == "answer":
+        if header.get("op") == "piece":
+            self._answered(header["id"], header, body)
+        elif header.get("op") == "answer":
             self.in_flight.pop(header["id"], None)
             if "error" in header:
                 header["error"] = self.masked(header["error"])
@@ -52,6 +54,11 @@ class Link:
         self.in_flight[number] = None
         if self._transport is not None:
             self.write(wire.to_scorer({"op": "score", "id": number, **header}, body))
+
+    def more(self, number: int, room: int) -> None:
+        """There is room for so many more bytes of the pieces of an answer."""
+        if self._transport is not None:
+            self.write(wire.to_scorer({"op": "more", "id": number, "room": room}))
 
     def review(self, header: dict[str, Any], body: bytes) -> None:
         if self._transport is not None:

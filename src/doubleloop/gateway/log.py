@@ -49,6 +49,7 @@ def read(
     """One row per scored row with ``since <= time < until`` (event time), in order of time.
 
     Columns: those of ``COLUMNS``, then ``in.<name>`` and ``out.<name>`` (a single output is ``out.prediction``).
+    Where answers were streamed, also ``pieces`` and ``time_to_first_piece_ms``.
     A failed request is one row per row sent (one if it could not be read) with its status and error.
     ``mirrored``: True or False selects copies or served requests; None gives both when a deployment is named, and
     served ones only when all deployments are read, so that no request counts twice.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -30,12 +30,29 @@ class Request:
         return None if value is None else value.decode("latin-1")
 
 
+class Events(Protocol):
+    """A body that is sent as it is made. To be closed, also when its end was not waited for."""
+
+    def __aiter__(self) -> Events: ...
+
+    async def __anext__(self) -> bytes: ...
+
+    def interrupt(self, error: errors.DoubleloopError) -> None:
+        """Ends it soon, with this error."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Response:
+    """``events``: what follows the head in place of ``body``."""
+
     status: int
     body: bytes
     content_type: bytes = JSON
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    events: Events | None = None
 
 
 def as_json(value: Any, status: int = 200) -> Response:

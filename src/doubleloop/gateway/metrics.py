@@ -115,6 +115,9 @@ def _families() -> Iterable[Family]:
     yield Family("doubleloop_scorer_cpu_seconds_total", "counter", "s", "Processor time of a scorer process.")
     yield Family("doubleloop_request_seconds", "histogram", "s", "From the request's last byte to its answer.")
     yield Family("doubleloop_queue_seconds", "histogram", "s", "From the queue to a scorer.")
+    first = "From a streamed request's last byte to the first piece of its answer."
+    yield Family("doubleloop_time_to_first_token_seconds", "histogram", "s", first)
+    yield Family("doubleloop_streamed_pieces_total", "counter", "{piece}", "Pieces of streamed answers.")
     yield Family("doubleloop_batch_size", "histogram", "{request}", "Requests that a scorer answered together.")
     for name, unit, text, _ in _SLO:
         yield Family(f"doubleloop_slo_{name}", "gauge", unit, text)
@@ -132,6 +135,9 @@ def _counted(book: _Book, labels: Labels, running: Running) -> None:
     book.add("doubleloop_request_seconds", labels, request, since)
     queue = Buckets(_SECONDS, tuple(counts.queue), counts.queue_sum_ms / 1000)
     book.add("doubleloop_queue_seconds", labels, queue, since)
+    first = Buckets(_SECONDS, tuple(counts.first), counts.first_sum_ms / 1000)
+    book.add("doubleloop_time_to_first_token_seconds", labels, first, since)
+    book.add("doubleloop_streamed_pieces_total", labels, counts.pieces, since)
     batches = Buckets(counting.BATCH_BOUNDS, tuple(counts.batches), counts.batched_requests)
     book.add("doubleloop_batch_size", labels, batches, since)
 

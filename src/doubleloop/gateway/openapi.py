@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from doubleloop.gateway import image_schemas, text_schemas
+from doubleloop.gateway import image_schemas, stream_schemas, text_schemas
 from doubleloop.gateway.answering import Answering
 from doubleloop.gateway.routing import Route
 
@@ -57,6 +57,8 @@ def _describe(route: Route, running: Answering) -> dict[str, Any]:
     elif signature is not None and _is_record(signature.get("outputs")):
         answer = _object(signature["outputs"], _column)
         text_schemas.describe(operation, (running.description or {}).get("metadata") or {}, answer)
+    if (running.description or {}).get("streams"):
+        stream_schemas.describe(operation)
     document: dict[str, Any] = {
         "openapi": "3.0.3",
         "info": {"title": f"{route.workspace}/{route.name}", "version": running.deployment.model_version or "1"},

@@ -5,7 +5,7 @@ Azure ML's ``input_data`` and MLflow's ``dataframe_split``, ``dataframe_records`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -31,13 +31,15 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """``names``: column names given beside ``data`` (form ROWS), else None. ``azure``: answer a bare list."""
+    """``names``: column names given beside ``data`` (form ROWS), else None. ``azure``: answer a bare list.
+    ``stream``: whether to answer piece by piece, if the body says."""
 
     key: str
     form: Form
     data: Any
     names: list[Any] | None
     params: dict[str, Any] | None
+    stream: bool | None = None
 
     @property
     def azure(self) -> bool:
@@ -90,13 +92,18 @@ def parse(body: bytes, limits: limit.Limits) -> Payload:
     if len(found) != 1:
         what = f"both '{found[0]}' and '{found[1]}' are given" if found else "no input data"
         raise failures.shape(what, cure=FORMS)
-    unknown = [key for key in value if key not in (*KEYS, "params")]
+    unknown = [key for key in value if key not in (*KEYS, "params", "stream")]
     if unknown:
         raise failures.shape(f"unknown field '{unknown[0]}' beside '{found[0]}'", cure=FORMS)
     params = value.get("params")
     if params is not None and not isinstance(params, dict):
         raise failures.shape(f"'params' is a {failures.describe(params)}, not an object")
+    stream = value.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise failures.shape(f"'stream' is {failures.describe(stream)}, not true or false")
     payload = _payload(found[0], value[found[0]], params)
+    if stream is not None:
+        payload = replace(payload, stream=stream)
     count = _count(payload)
     if count == 0:
         raise failures.shape(f"'{found[0]}' has no rows")

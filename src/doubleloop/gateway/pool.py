@@ -14,15 +14,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from doubleloop.gateway import failures
+from doubleloop.gateway import failures, flow
 from doubleloop.gateway.links import Link
 
 TRIES = 2
-Answer = tuple[dict[str, Any], bytes]
+Answer = flow.Answer
+_DIED = "see the scorer's log; the model may need more memory, or crash on these values"
 
 
 class _Job:
-    __slots__ = ("alone", "body", "future", "header", "number", "queue_timer", "scorer", "since", "timeout", "tries")
+    __slots__ = (
+        "alone", "body", "flow", "future", "header", "number", "queue_timer", "scorer", "since", "timeout", "tries",
+    )  # fmt: skip
 
     def __init__(
         self, number: int, header: dict[str, Any], body: bytes, future: asyncio.Future[Answer], timeout: float
@@ -33,6 +36,12 @@ class _Job:
         self.since = time.monotonic()
         self.scorer: Link | None = None
         self.queue_timer: asyncio.TimerHandle | None = None
+        self.flow: flow.Flow | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether a part of its answer has come: what follows cannot come from another scorer."""
+        return self.flow is not None and self.flow.begun
 
 
 class Pool:
@@ -85,13 +94,13 @@ class Pool:
             job.scorer = None
             job.tries += position == 0
             job.alone = True  # one of them may have been the cause: it must not take the others with it again
-        again = [job for job in lost if not job.future.done() and job.tries < TRIES]
         for job in lost:
-            if not job.future.done() and job.tries >= TRIES:
-                self._finish(job, failures.ScorerDied(
-                    "the scorer ended while it worked on this request, and so did a second one",
-                    cure="see the scorer's log; the model may need more memory, or crash on these values",
-                ))  # fmt: skip
+            if job.begun:
+                self._finish(job, failures.ScorerDied("the scorer ended in the middle of this answer", cure=_DIED))
+            elif job.tries >= TRIES:
+                what = "the scorer ended while it worked on this request, and so did a second one"
+                self._finish(job, failures.ScorerDied(what, cure=_DIED))
+        again = [job for job in lost if not job.future.done()]
         for job in reversed(again):
             self._queue.appendleft(job)
             self._watch_queue(job)
@@ -100,23 +109,41 @@ class Pool:
     async def submit(self, header: dict[str, Any], body: bytes, timeout: float) -> Answer:
         """Raises failures.Throttled (queue full, or waited too long), NotReady, TimedOut, ScorerDied."""
         job = _Job(next(self._numbers), header, body, self._loop.create_future(), timeout)
+        self._enter(job)
+        try:
+            return await job.future
+        finally:
+            self._leave(job)
+
+    def stream(self, header: dict[str, Any], body: bytes, timeout: float) -> flow.Flow:
+        """The answer piece by piece; to be closed. Raises failures.Throttled; the flow raises what ``submit`` does.
+
+        ``timeout``: to the first piece, and between two.
+        """
+        job = _Job(next(self._numbers), {**header, "stream": flow.WINDOW}, body, self._loop.create_future(), timeout)
+
+        def more(room: int) -> None:
+            if job.scorer is not None:
+                job.scorer.more(job.number, room)
+
+        job.flow = flow.Flow(job.future, more, lambda: self._leave(job), timeout)
+        self._enter(job)
+        return job.flow
+
+    def _enter(self, job: _Job) -> None:
         scorer = self._free()
         if scorer is None and len(self._queue) >= self.queue_length * max(1, len(self._scorers)):
             raise failures.Throttled(f"the queue is full ({len(self._queue)} requests wait)", cure="try again later")
         if not self._open:
             self._quiet.clear()
         self._open[job.number] = job
-        if job.since + timeout < self._due:
-            self._look_at(job.since + timeout, timeout)
+        if job.since + job.timeout < self._due:
+            self._look_at(job.since + job.timeout, job.timeout)
         if scorer is not None:
             self._send(job, scorer)
         else:
             self._queue.append(job)
             self._watch_queue(job)
-        try:
-            return await job.future
-        finally:
-            self._leave(job)
 
     def ask_review(self, header: dict[str, Any], body: bytes) -> None:
         """Have a scorer that has nothing to do compare an answer with its model's own; none is asked when all have."""
@@ -128,6 +155,12 @@ class Pool:
     async def quiet(self) -> None:
         """Returns when nothing waits and nothing is being scored for a caller."""
         await self._quiet.wait()
+
+    def piece(self, number: int, body: bytes) -> None:
+        """A part of an answer that is streamed."""
+        job = self._jobs.get(number)
+        if job is not None and job.flow is not None:
+            job.flow.put(body)
 
     def answered(self, number: int, header: dict[str, Any], body: bytes) -> None:
         job = self._jobs.pop(number, None)
@@ -181,6 +214,8 @@ class Pool:
         now = time.monotonic()
         nearest = None
         for job in list(self._open.values()):
+            if job.begun:  # from then on its flow looks after the time
+                continue
             left = job.since + job.timeout - now
             if left <= 0:
                 what = f"no answer within {job.timeout * 1000:.0f} ms"

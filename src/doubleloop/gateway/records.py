@@ -2,7 +2,8 @@
 
 Lines are JSON with short keys: i request id, t event time and r arrival (microseconds since 1970), s status,
 l latency in ms, n rows, m mirrored, c columns sent to the model, k their names (only where the segment's header
-does not know them), o output, e error text, h request headers that are kept. A label line: i, w row, v value, t, r.
+does not know them), o output, e error text, h request headers that are kept, p pieces of a streamed answer and f
+milliseconds until the first of them. A label line: i, w row, v value, t, r.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Record:
     output: bytes | None = None
     error: str | None = None
     headers: dict[str, str] | None = None
+    pieces: int | None = None
+    first_ms: float | None = None
 
 
 def encode_header(header: Header) -> bytes:
@@ -80,6 +83,10 @@ def encode(record: Record) -> bytes:
         parts += [b',"e":', orjson.dumps(record.error)]
     if record.headers:
         parts += [b',"h":', orjson.dumps(record.headers)]
+    if record.pieces is not None:
+        parts.append(b',"p":%d' % record.pieces)
+    if record.first_ms is not None:
+        parts.append(b',"f":%.3f' % record.first_ms)
     parts.append(b"}\n")
     return b"".join(parts)
 

@@ -162,7 +162,7 @@ class Scorer(links.Link):
 
     def received(self, header: dict[str, Any], body: bytes) -> None:
         op = header.get("op")
-        if op == "answer":
+        if op in ("answer", "piece"):
             super().received(header, body)
         elif op == "collected":
             self._collected(header, body)

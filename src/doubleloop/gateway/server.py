@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import math
 import socket
 import time
 from collections import deque
@@ -26,6 +28,7 @@ Handler = Callable[[messages.Request], Awaitable[messages.Response]]
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 PIPELINED = 16  # requests of one connection that may wait for their turn
 LINGER = 2.0  # seconds to read on after an early refusal, so that the caller gets to read the answer
+INTERRUPTED = 1.0  # seconds that what is streamed gets to say that it ends early
 STOP_LINGER = 0.5  # seconds in which requests already on their way are still answered when stopping
 
 
@@ -59,10 +62,21 @@ class Server:
                 for connection in list(self.connections):
                     connection.close_if_idle()
             await asyncio.sleep(0.01)
+        await self._interrupt()
         for connection in list(self.connections):
             connection.abort()
         if self._sweeper is not None:
             self._sweeper.cancel()
+
+    async def _interrupt(self) -> None:
+        """Streamed answers that are not over end with an error, not with a connection that breaks."""
+        error = errors.Unavailable("the gateway is stopping, and this answer was not over in time")
+        streaming = [connection for connection in self.connections if connection.interrupt(error)]
+        deadline = time.monotonic() + INTERRUPTED
+        while self.connections.intersection(streaming) and time.monotonic() < deadline:
+            for connection in streaming:
+                connection.close_if_idle()
+            await asyncio.sleep(0.01)
 
     async def _sweep(self) -> None:
         while True:
@@ -86,6 +100,8 @@ class Connection(asyncio.Protocol):
         self._refused = False  # answered early: what still comes is thrown away
         self._receiving = False
         self._deadline = time.monotonic() + server.limits.read_timeout
+        self._unread = math.inf  # until when the caller has to read some of what it was sent
+        self._events: messages.Events | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -109,9 +125,11 @@ class Connection(asyncio.Protocol):
             self._task.cancel()
 
     def pause_writing(self) -> None:
+        self._unread = time.monotonic() + self._server.limits.write_timeout
         self._writable.clear()
 
     def resume_writing(self) -> None:
+        self._unread = math.inf
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
@@ -195,7 +213,10 @@ class Connection(asyncio.Protocol):
                 return
             response = await self._server.handler(request)
             keep = keep and not (self._server.stopping and not self._waiting)
-            self._write(response, keep, request.method == "HEAD")
+            if response.events is not None:
+                keep = await self._stream(response, response.events, keep)
+            else:
+                self._write(response, keep, request.method == "HEAD")
             if not keep:
                 self._finish()
                 return
@@ -206,22 +227,42 @@ class Connection(asyncio.Protocol):
         self._deadline = time.monotonic() + self._server.limits.keep_alive
         self._task = None
 
+    async def _stream(self, response: messages.Response, events: messages.Events, keep: bool) -> bool:
+        """Each event in a chunk of its own, no faster than the caller reads; whether the connection can go on. HTTP/1.0
+        knows no chunks: there the connection's end is the answer's."""
+        chunked = self._parser.get_http_version() != "1.0"
+        async with contextlib.aclosing(events):
+            self._events = events
+            try:
+                self._send(
+                    self._head(response, b"transfer-encoding: chunked\r\n" if chunked else b"", keep and chunked)
+                )
+                async for event in events:
+                    self._send(b"%x\r\n%b\r\n" % (len(event), event) if chunked else event)
+                    await self._writable.wait()
+                if chunked:
+                    self._send(b"0\r\n\r\n")
+            finally:
+                self._events = None
+        return keep and chunked
+
     def _write(self, response: messages.Response, keep: bool, head_only: bool = False) -> None:
-        if self._transport is None or self._transport.is_closing():
-            return
-        reason, size = REASONS.get(response.status, b""), len(response.body)
-        lines = [
-            b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n"
-            % (response.status, reason, response.content_type, size)
-        ]
+        head = self._head(response, b"content-length: %d\r\n" % len(response.body), keep)
+        self._send(head if head_only else head + response.body)
+
+    def _send(self, content: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(content)
+
+    def _head(self, response: messages.Response, length: bytes, keep: bool) -> bytes:
+        reason = REASONS.get(response.status, b"")
+        lines = [b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b" % (response.status, reason, response.content_type, length)]
         for name, value in response.headers:
             lines.append(b"%b: %b\r\n" % (name, value if value.isalnum() else _one_line(value)))
         if not keep:
             lines.append(b"connection: close\r\n")
         lines.append(b"\r\n")
-        if not head_only:
-            lines.append(response.body)
-        self._transport.write(b"".join(lines))
+        return b"".join(lines)
 
     def _refuse(self, error: errors.DoubleloopError) -> None:
         """Answer now, before the request is complete; earlier requests of the connection are still answered."""
@@ -246,6 +287,9 @@ class Connection(asyncio.Protocol):
     # time
 
     def check_time(self, now: float) -> None:
+        if now >= self._unread:
+            self.abort()
+            return
         if now < self._deadline or self._transport is None:
             return
         if self._refused or (self._task is None and not self._receiving):
@@ -257,6 +301,13 @@ class Connection(asyncio.Protocol):
     def close_if_idle(self) -> None:
         if self._task is None and not self._waiting:
             self._finish()
+
+    def interrupt(self, error: errors.DoubleloopError) -> bool:
+        """Ends an answer that is being streamed; whether there is one."""
+        if self._events is None:
+            return False
+        self._events.interrupt(error)
+        return True
 
     def abort(self) -> None:
         if self._transport is not None:

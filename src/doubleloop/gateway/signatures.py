@@ -263,10 +263,18 @@ class Params:
         self._specs = {str(spec.get("name")): spec for spec in specs}
 
     def header(self, header: dict[str, Any], payload: payloads.Payload) -> dict[str, Any]:
-        if payload.params:
-            for name, value in payload.params.items():
+        """What the scorer is told beside the rows; ``stream`` is in it when the request says whether to stream."""
+        params, stream = payload.params, payload.stream
+        if params and "stream" in params and stream is None and isinstance(params["stream"], bool):
+            stream = params["stream"]
+            if "stream" not in self._specs:  # said to us, not to the model
+                params = {name: value for name, value in params.items() if name != "stream"}
+        if params:
+            for name, value in params.items():
                 self._check(name, value)
-            header["params"] = payload.params
+            header["params"] = params
+        if stream is not None:
+            header["stream"] = stream
         return header
 
     def _check(self, name: str, value: Any) -> None:

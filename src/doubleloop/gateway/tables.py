@@ -30,6 +30,8 @@ FIXED = pyarrow.schema(
         ("error", pyarrow.string()),
     ]
 )
+# Of streamed answers alone: a log without them has no such columns.
+STREAMED = (("p", "pieces", pyarrow.int64()), ("f", "time_to_first_piece_ms", pyarrow.float64()))
 ARROW = {
     "boolean": pyarrow.bool_(), "integer": pyarrow.int32(), "long": pyarrow.int64(), "float": pyarrow.float32(),
     "double": pyarrow.float64(), "string": pyarrow.string(), "binary": pyarrow.binary(),
@@ -87,6 +89,10 @@ def _build(header: records.Header, lines: Sequence[dict[str, Any]]) -> pyarrow.T
         for name, values in sheet.columns.items():
             names.append(prefix + name)
             arrays.append(_array(values, types.get(name)))
+    for key, name, kind in STREAMED:
+        if any(key in line for line in lines):
+            names.append(name)
+            arrays.append(pyarrow.array(_spread([line.get(key) for line in lines], counts), type=kind))
     for name in dict.fromkeys(name for line in lines for name in line.get("h") or ()):
         names.append(f"header.{name}")
         kept = _spread([(line.get("h") or {}).get(name) for line in lines], counts)

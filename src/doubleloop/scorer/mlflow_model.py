@@ -7,6 +7,7 @@ import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from . import frames, joining, kit, pickled
+from .script_model import BadRequest
 
 # Wrappers of these flavours do nothing but hand the frame to the library, so calling them without MLflow's own
 # schema enforcement (which the gateway has done already, strictly) gives the same numbers.
@@ -150,6 +151,7 @@ class MlflowModel:
             "direct": self._direct is not None,
             "plan": self.plan,
             "together": self.together,
+            "streams": self.streams,
         }
 
     def _told(self) -> Dict[str, Any]:
@@ -166,15 +168,33 @@ class MlflowModel:
         params = header.get("params")
         if (self._direct is not None or self._planned is not None) and params is None:
             return self._native(value, header["rows"]) if native else self._answer(value, header["rows"])
-        if self._tensor:
-            data = frames.tensors(value, self._inputs)
-        elif self._builder is not None:
-            data = self._builder.build(value, header["rows"], fill=self._direct is not None)
-        else:
-            data = frames.unsigned(value, header.get("names"))
+        data = self._data(header)
         if params is not None and "params" in inspect.signature(self._model.predict).parameters:
             return self._model.predict(data, params=params)
         return self._model.predict(data)
+
+    def _data(self, header: Dict[str, Any]) -> Any:
+        """What MLflow's wrapper is given: a frame, or tensors."""
+        if self._tensor:
+            return frames.tensors(header["input"], self._inputs)
+        if self._builder is not None:
+            return self._builder.build(header["input"], header["rows"], fill=self._direct is not None)
+        return frames.unsigned(header["input"], header.get("names"))
+
+    @property
+    def streams(self) -> bool:
+        """Whether MLflow has a ``predict_stream`` to call: models that were logged as ``streamable``."""
+        return self._pyfunc is not None and getattr(self._pyfunc, "_predict_stream_fn", None) is not None
+
+    def predict_stream(self, header: Dict[str, Any]) -> Any:
+        """The pieces of the answer to one row, as an iterator: MLflow hands the row over as its ``predict_stream``
+        expects it (a mapping by column, or a bare value). Raises BadRequest for several rows."""
+        if header["rows"] != 1:
+            raise BadRequest("a streamed answer is of one row, and %d were sent" % header["rows"])
+        data, params = self._data(header), header.get("params")
+        if params is not None and "params" in inspect.signature(self._model.predict_stream).parameters:
+            return self._model.predict_stream(data, params=params)
+        return self._model.predict_stream(data)
 
     def _answer(self, columns: List[Any], rows: int) -> Any:
         if self._planned is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import marshal
+import os
 import select
 import socket
 import struct
@@ -111,6 +112,18 @@ class Connection:
         return header, content
 
 
+def connected(path: str) -> socket.socket:
+    """Connects by the socket's base name from its folder: the path of a unix socket may not exceed 107 bytes."""
+    before = os.getcwd()
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    os.chdir(os.path.dirname(os.path.abspath(path)))
+    try:
+        sock.connect(os.path.basename(path))
+    finally:
+        os.chdir(before)
+    return sock
+
+
 class Connections:
     """The gateway's processes: the first, which started this one and whose end is its end, and those it names."""
 
@@ -120,6 +133,9 @@ class Connections:
 
     def add(self, connection: Connection) -> None:
         self._others.append(connection)
+
+    def has(self, connection: Connection) -> bool:
+        return connection is self.first or connection in self._others
 
     def receive(self, wait: bool) -> List[Tuple[Connection, Frame]]:
         """What has arrived, each frame with where it came from; waits for the first when told to. Raises Closed."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.sdk import routes, transport
+from doubleloop.sdk import events, routes, transport
 
 SETTLED = frozenset({"ready", "failed", "deleted", "replaced"})
 # A first request may wait for a model to load.
@@ -49,11 +51,23 @@ class Endpoints(routes.Routes):
 
     def invoke(self, name: str, content: bytes, deployment: str | None = None) -> transport.Answer:
         """The gateway's own answer, whatever its status."""
-        headers = {"Content-Type": "application/json"}
+        return self._link.send(self._asking(name, content, deployment), raw=True)
+
+    def stream(self, name: str, content: bytes, deployment: str | None = None) -> Iterator[Any]:
+        """The answer's pieces as the model makes them: texts, or objects. Raises the gateway's refusal, and what ends
+        the answer early; to close it before its end stops the model."""
+        request = self._asking(name, content, deployment, Accept=events.MEDIA)
+        with self._link.open(request, raw=True) as response:
+            if response.status >= 400:
+                headers = {key.lower(): value for key, value in response.getheaders()}
+                refuse(transport.Answer(response.status, headers, response.read()))
+            yield from events.pieces(response)
+
+    def _asking(self, name: str, content: bytes, deployment: str | None, **more: str) -> transport.Request:
+        headers = {"Content-Type": "application/json", **more}
         if deployment:
             headers["azureml-model-deployment"] = deployment
-        request = transport.Request("POST", self._path(name, "invoke"), content, None, headers, False, INVOKE_SILENCE)
-        return self._link.send(request, raw=True)
+        return transport.Request("POST", self._path(name, "invoke"), content, None, headers, False, INVOKE_SILENCE)
 
     def create_deployment(self, endpoint: str, document: routes.Body, id_: str | None = None) -> routes.Body:
         """Begin a deployment; look at it until its status is in ``SETTLED``."""

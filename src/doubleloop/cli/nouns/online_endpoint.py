@@ -139,14 +139,18 @@ def delete(session: Session, name: str, yes: bool, no_wait: bool) -> None:
     metavar="NAME",
     help="One deployment, whatever the traffic.",
 )
+@click.option("--stream", is_flag=True, help="Print the answer to one row as the model makes it, piece by piece.")
 @click.option("--local", is_flag=True, hidden=True, expose_value=False)
 @options.shared()
-def invoke(session: Session, name: str, request: str | None, deployment: str | None) -> Any:
+def invoke(session: Session, name: str, request: str | None, deployment: str | None, stream: bool) -> Any:
     """Send a request and print the answer. The request id, for `doubleloop trace`, goes to stderr."""
     from doubleloop.sdk import endpoints
 
     if request is None:
         raise errors.InvalidInput("There is nothing to send", cure="Give it with --request-file FILE.")
+    if stream:
+        _print_pieces(session, name, _content(request), deployment)
+        return None
     answer = session.workspace.endpoints.invoke(name, _content(request), deployment)
     endpoints.refuse(answer)
     id_, served = answer.headers.get("x-request-id"), answer.headers.get("azureml-model-deployment")
@@ -155,6 +159,21 @@ def invoke(session: Session, name: str, request: str | None, deployment: str | N
         return json.loads(answer.body)
     except ValueError:
         return answer.body.decode(errors="replace")
+
+
+def _print_pieces(session: Session, name: str, content: bytes, deployment: str | None) -> None:
+    """Texts as they are for a person, a JSON value a line for a program."""
+    begun = False
+    try:
+        for piece in session.workspace.endpoints.stream(name, content, deployment):
+            begun = True
+            if session.machine:
+                click.echo(json.dumps(piece, ensure_ascii=False))
+            else:
+                session.say(piece if isinstance(piece, str) else json.dumps(piece, ensure_ascii=False) + "\n")
+    finally:
+        if begun and not session.machine:
+            session.say("\n")
 
 
 def _content(file: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,12 +67,28 @@ class OnlineEndpointOperations:
 
         Raises the endpoint's refusal, or Failed with what the model answered.
         """
-        if (request_file is None) == (input_data is None):
-            raise errors.InvalidInput("There is nothing to send", cure="Give one of request_file= and input_data=.")
-        content = Path(request_file).read_bytes() if request_file is not None else _content(input_data)
+        content = _asked(request_file, input_data)
         answer = self.place.routes.endpoints.invoke(endpoint_name, content, deployment_name)
         http.refuse(answer)
         return answer.body.decode(errors="replace")
+
+    def stream(
+        self, endpoint_name: str, *, request_file: str | PathLike[str] | None = None, input_data: Any = None,
+        deployment_name: str | None = None,
+    ) -> Iterator[Any]:  # fmt: skip
+        """As ``invoke``, but the answer to one row piece by piece, as the model makes it: texts, or the mappings that
+        its ``predict_stream`` yields. To leave the iteration early stops the model.
+
+        Raises what ``invoke`` raises, also in the middle: every answer ends whole or with an error.
+        """
+        return self.place.routes.endpoints.stream(endpoint_name, _asked(request_file, input_data), deployment_name)
+
+
+def _asked(request_file: str | PathLike[str] | None, input_data: Any) -> bytes:
+    """Raises InvalidInput unless one of the two is given."""
+    if (request_file is None) == (input_data is None):
+        raise errors.InvalidInput("There is nothing to send", cure="Give one of request_file= and input_data=.")
+    return Path(request_file).read_bytes() if request_file is not None else _content(input_data)
 
 
 class OnlineDeploymentOperations:
