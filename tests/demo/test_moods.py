@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
@@ -49,18 +50,23 @@ def test_tweets_of_one_topic_are_read_once(tmp_path: Path) -> None:
 
 
 def test_no_tweet_is_in_two_files(tmp_path: Path) -> None:
-    airline = [("negative", "1", f"@united flight {number} is late") for number in range(7000)]
-    festival = [("positive", "1", f"coachella {number}") for number in range(1200)]
-    prepared = moods.prepare(wheel(tmp_path, [*airline, *festival]), tmp_path / "files")
+    airline = [("negative", "1", f"@united flight {number} is late") for number in range(1200)]
+    festival = [("positive", "1", f"coachella {number}") for number in range(3500)]
+    cars = [("neutral", "1", f"self-driving car {number}") for number in range(3500)]
+    prepared = moods.prepare(wheel(tmp_path, [*airline, *festival, *cars]), tmp_path / "files")
     parts = [pl.read_csv(path)["text"].to_list() for path in (
         prepared.training, prepared.labelled, prepared.hold_out, prepared.hold_out_after)]  # fmt: skip
     parts += [[each.text for each in week.tweets] for week in prepared.weeks]
-    assert [len(part) for part in parts] == [3000, 200, 600, 600, 600, 600, 600, 600]
+    assert [len(part) for part in parts] == [3200, 200, 600, 600, 800, 800, 800, 800]
     assert len(set().union(*parts)) == sum(map(len, parts))
-    assert [sum(each.topic == "festival" for each in week.tweets) for week in prepared.weeks] == [0, 0, 300, 300]
+    counted = [Counter(each.topic for each in week.tweets) for week in prepared.weeks]
+    assert counted == [{"cars": 400, "festival": 400}] * 2 + [{"airline": 400, "cars": 200, "festival": 200}] * 2
+    assert Counter(pl.read_csv(prepared.hold_out_after)["label"]) == {"negative": 300, "neutral": 150, "positive": 150}
+    assert set(pl.read_csv(prepared.hold_out)["label"]) == {"neutral", "positive"}
     assert [str(week.monday) for week in prepared.weeks] == ["2015-01-05", "2015-01-12", "2015-01-19", "2015-01-26"]
-    right = language._right(prepared.weeks[2], ["negative"] * 600)
-    assert right == {"all": 0.5, "topics": {"airline": 1.0, "festival": 0.0}}
+    right = language._right(prepared.weeks[2], ["negative"] * 800)
+    assert right == {"all": 0.5, "topics": {"airline": 1.0, "cars": 0.0, "festival": 0.0}}
+    assert "'negative' every time would be wrong about" in language._naive(prepared)
 
 
 @pytest.mark.parametrize("name", ["setup", "release", "monitor", "rule", "labeling"])

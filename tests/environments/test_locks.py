@@ -175,11 +175,26 @@ def test_uv_and_the_builds_it_starts_do_not_see_our_secrets(
 
 
 def test_torch_is_the_build_for_this_machine_unless_indexes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in installer._INDEXES:
+    for name in (*installer._INDEXES, "PIP_FIND_LINKS"):
         monkeypatch.delenv(name, raising=False)
     assert installer.environ()["UV_TORCH_BACKEND"] == "auto"
     monkeypatch.setenv("UV_FIND_LINKS", "/wheels")
     assert "UV_TORCH_BACKEND" not in installer.environ()
+
+
+def test_wheels_where_pip_is_told_to_look_are_found(
+    resolve: Resolve, index: Any, conda_file: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add("alpha", "1.0")
+    place = tmp_path / "wheels"
+    place.mkdir()
+    (wheel,) = index.folder.glob("alpha-*.whl")
+    wheel.rename(place / wheel.name)
+    monkeypatch.delenv("UV_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_FIND_LINKS", f"/not/there  {place}")
+    assert resolve(conda_file("alpha")).version("alpha") == "1.0"
+    monkeypatch.setenv("UV_FIND_LINKS", "https://wheels.example/")
+    assert installer.environ()["UV_FIND_LINKS"] == "https://wheels.example/"
 
 
 def test_every_interpreter_that_is_found_is_what_it_says() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pandas
 import pytest
 
 from doubleloop.quarantine import pickles
-from doubleloop.recipes.language import preparing, tagging
-from doubleloop.recipes.shared import run
+from doubleloop.recipes.language import preparing, reading, slicing, tagging
+from doubleloop.recipes.shared import contracts, run
+from doubleloop.recipes.shared.problems import BadData
 
 GOOD, BAD = ("great", "lovely", "fine", "superb"), ("awful", "poor", "sad", "broken")
 
@@ -217,3 +219,97 @@ def test_bad_data_ends_with_65_and_leaves_nothing(
         assert run.main([f"language.{module}", *words, *more]) == 65
         assert told in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
+
+
+def test_metrics_are_told_by_the_language_that_a_model_sees(data: Path, tmp_path: Path) -> None:
+    words = {"en": ("the film was good", "a bad book"), "de": ("der Film war gut", "ein schlechtes Buch")}
+    rows = [
+        {"text": f"{text} {number}", "language": language, "mood": mood}
+        for number in range(30)
+        for language, texts in words.items()
+        for text, mood in zip(texts, ("good", "bad"), strict=True)
+    ]
+    (tmp_path / "two.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "languages").mkdir()
+    made(
+        tmp_path / "languages", "classifying", "--task", "language-detection", "--training-data",
+        tmp_path / "two.jsonl", "--label", "language",
+    )  # fmt: skip
+    asked = ("classifying", "--task", "sentiment", "--training-data", tmp_path / "two.jsonl", "--label", "mood")
+    made(tmp_path, *asked, "--language-model", tmp_path / "languages" / "m")
+    slices = pandas.read_csv(tmp_path / "e" / "slices.csv")
+    by = slices[slices["column"] == "language"].set_index("value")["rows"]
+    seen = pandas.read_csv(tmp_path / "e" / "predictions.csv")["text"].str.contains("the|book").value_counts()
+    assert by.to_dict() == {"en": seen[True], "de": seen[False]}
+
+    with pytest.raises(BadData, match="language_model is of the task 'sentiment'"):
+        slicing.languages(["a"], str(tmp_path / "m"))
+    with pytest.raises(BadData, match="language_model cannot be loaded"):
+        slicing.languages(["a"], str(tmp_path))
+
+
+CONTRACT = """
+columns: {text: {type: string, matches: "[^0]*"}, label: {nullable: false}}
+rows: {at_least: 3}
+"""
+
+
+@pytest.mark.parametrize("file, content", [
+    ("rows.csv", "text,label,likes\nAda 10,[],1\nGrace,[],\n"),
+    ("rows.conll", "Ada B-PER\n10 O\n\nGrace B-PER\n"),
+    ("rows.jsonl", '{"text": "Ada 10", "label": [], "likes": 1}'),
+])  # fmt: skip
+def test_data_that_breaks_the_contract_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, content: str
+) -> None:
+    (tmp_path / "contract.yml").write_text(CONTRACT)
+    (tmp_path / file).write_text(content)
+    for module, task in (("tagging", "named-entity-recognition"), ("preparing", "tokenization")):
+        if module == "preparing" and file.endswith(".conll"):
+            continue
+        output = ("--output", f"{tmp_path}/o") if module == "preparing" else ()
+        code = run.main([
+            f"language.{module}", "--task", task, "--training-data", f"{tmp_path}/{file}", *output, "--contract",
+            f"{tmp_path}/contract.yml", "--model", f"{tmp_path}/m", "--evaluation", f"{tmp_path}/e",
+        ])  # fmt: skip
+        said = capsys.readouterr().err
+        assert code == run.BAD_DATA, said
+        rows = 1 if file.endswith("jsonl") else 2
+        assert f"{file} breaks contract.yml: the table breaks 'rows': it has {rows}; column text breaks" in said
+        assert "'matches' in 1 rows (row 1: Ada 10); mend" in said
+        assert not (tmp_path / "m").exists()
+
+
+def test_a_contract_sees_what_a_csv_file_means() -> None:
+    cells = [("12", "true", "", "a"), ("", "FALSE", "", "")]
+    rows = [reading.Row("a.csv", number, dict(zip("abcd", row, strict=True))) for number, row in enumerate(cells, 1)]
+    frame = reading.frame(rows)
+    number, flag, nothing, text = ({"columns": {name: {"type": kind}}} for name, kind in (
+        ("a", "integer"), ("b", "boolean"), ("c", "date"), ("d", "string")))  # fmt: skip
+    now = datetime.now(UTC)
+    assert [list(contracts.broken(each, frame, now)) for each in (number, flag, nothing, text)] == [[], [], [], []]
+    assert list(contracts.broken({"columns": {"a": {"nullable": False}}}, frame, now))
+    assert list(contracts.broken({"columns": {"d": "number"}}, frame, now))
+
+
+def test_further_data_counts_as_much_as_it_is_said_to(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "further.jsonl").write_text(
+        "\n".join(json.dumps({"text": f"superb {number}", "label": "neg"}) for number in range(6))
+    )
+    asked = (
+        "--task",
+        "sentiment",
+        "--training-data",
+        data / "moods.jsonl",
+        "--further-data",
+        tmp_path / "further.jsonl",
+    )
+    for weight, expected in ((0.001, "pos"), (50, "neg")):
+        (tmp_path / f"{weight}").mkdir()
+        _, model = made(tmp_path / f"{weight}", "classifying", *asked, "--further-weight", weight)
+        assert answers(model, "superb")[0]["prediction"] == expected
+    code = run.main(["language.classifying", *map(str, asked), "--further-weight", "0", "--model", "m",
+                     "--evaluation", "e"])  # fmt: skip
+    assert code == run.BAD_DATA and "further_weight is 0" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from doubleloop.base import errors
@@ -38,3 +39,15 @@ def test_rates_over_all_texts():
 def test_numbers_are_not_text():
     with pytest.raises(errors.InvalidInput, match="not text"):
         texts.describe([1.5])
+
+
+def test_a_reference_has_as_many_new_words_as_texts_that_are_like_it() -> None:
+    chance = np.random.default_rng(0)
+    drawn = [" ".join(f"w{each}" for each in chance.zipf(1.5, 12)) for _ in range(2000)]
+    before, after = drawn[:1000], drawn[1000:]
+    known = texts.Vocabulary.of(before)
+    own = texts.describe(before, known.without_own())["out_of_vocabulary_rate"]
+    new = texts.describe(after, known)["out_of_vocabulary_rate"]
+    # Counted with collections.Counter over the same texts.
+    assert (own.mean(), new.mean()) == (pytest.approx(0.0415), pytest.approx(0.04066667))
+    assert texts.Vocabulary.of(["a a b", "b c"]).without_own().words == {"b"}

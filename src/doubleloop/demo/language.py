@@ -23,7 +23,7 @@ READERS = ("lin", "omar")
 DEV, STAGING, PROD = "tweets-dev", "tweets-staging", "tweets-prod"
 MODEL, ENDPOINT, MONITOR, RELEASE, RULE = "tweets-mood", "tweets-mood", "tweets-monitor", "tweets", "tweets-ask-people"
 FIRST_JOB = "tweets-first-training"
-EXAMPLE = {"input_data": ["@united thank you for the upgrade!", "cannot wait for coachella"]}
+EXAMPLE = {"input_data": ["@united you lost my bag again", "cannot wait for coachella"]}
 # Judges of the data set who agreed by less are people who would have said something else.
 DOUBT = 0.7
 
@@ -37,7 +37,7 @@ class LanguagePlay(play.Play):
 
     def run(self) -> None:
         say, phase = self.teller.say, self.teller.phase
-        say("One language model's whole life: the mood of tweets to airlines, until they are about a festival.")
+        say("One language model's whole life: the mood of tweets about a festival and cars, until an airline's come.")
         if self._state.done:
             say(f"(going on after: {self._state.done[-1]})")
         with phase("Data"):
@@ -59,7 +59,7 @@ class LanguagePlay(play.Play):
             if self._state.months[number]["alert"] and "second release" not in self._state.done:
                 self._loop(prepared)
                 self._state.finish("second release")
-        self._tell_the_end()
+        self._tell_the_end(prepared)
 
     # data and set-up
 
@@ -108,7 +108,7 @@ class LanguagePlay(play.Play):
 
     def _week(self, week: moods.Week) -> None:
         topics = Counter(each.topic for each in week.tweets)
-        said = ", ".join(f"{count} about {topic}s" for topic, count in sorted(topics.items()))
+        said = ", ".join(f"{topic} {count}" for topic, count in sorted(topics.items()))
         with self.teller.phase(f"Production, {week.name}: {said}"):
             endpoint = self._endpoint()
             if f"asked {week.name}" not in self._state.done:
@@ -216,13 +216,14 @@ class LanguagePlay(play.Play):
 
     # the end
 
-    def _tell_the_end(self) -> None:
+    def _tell_the_end(self, prepared: moods.Prepared) -> None:
         raw = self.teller.raw
         raw("\nWrong answers, by week and topic:")
         for each in self._state.months:
             parts = "  ".join(f"{topic} {1 - right:.1%}" for topic, right in each["topics"].items())
             bar = "█" * round((1 - each["all"]) * 50) + ("  ← alert" if each["alert"] else "")
             raw(f"  {each['week']}  {each['model']:<16} {1 - each['all']:6.1%}  {bar:<32} {parts}")
+        raw(f"\n{_naive(prepared)}")
         report = self._client(home.ADMIN).audit.verify()
         state = "whole" if report["whole"] else f"BROKEN: {report['why']}"
         raw(f"\nThe audit chain of {report['facts']} facts is {state}.")
@@ -252,3 +253,11 @@ def _right(week: moods.Week, answers: list[str]) -> dict[str, Any]:
     topics = sorted({each.topic for each in week.tweets})
     by = {topic: [ok for ok, each in zip(right, week.tweets, strict=True) if each.topic == topic] for topic in topics}
     return {"all": sum(right) / len(right), "topics": {topic: sum(oks) / len(oks) for topic, oks in by.items()}}
+
+
+def _naive(prepared: moods.Prepared) -> str:
+    """What the answers about the new topic are to be better than: one mood for all, the best that there is."""
+    moods_of_it = Counter(each.label for each in prepared.weeks[-1].tweets if each.topic == moods.NEW)
+    mood, count = moods_of_it.most_common(1)[0]
+    share = 1 - count / moods_of_it.total()
+    return f"To answer '{mood}' every time would be wrong about {share:.1%} of the last week's tweets to airlines."

@@ -25,6 +25,8 @@ _PASSED_ON_PREFIXES = ("LC_", "UV_", "XDG_")
 _OURS = ("UV_PYTHON", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_SYSTEM_PYTHON", "UV_PROJECT", "UV_CACHE_DIR")
 # Who names indexes has said where torch comes from.
 _INDEXES = ("UV_TORCH_BACKEND", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+# Where pip is told to look for wheels, uv looks too.
+_PIPS_WHEELS, _WHEELS = "PIP_FIND_LINKS", "UV_FIND_LINKS"
 _NO_NETWORK = (
     "error sending request", "client error (Connect)", "dns error", "Failed to fetch", "connection refused",
     "operation timed out", "network was disabled",
@@ -97,4 +99,8 @@ def environ() -> dict[str, str]:
         for name, value in os.environ.items()
         if (name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)) and name not in _OURS
     }
+    # pip's list has spaces between, uv's commas; pip passes by folders that are not there, uv ends at them.
+    places = [each for each in os.environ.get(_PIPS_WHEELS, "").split() if "://" in each or os.path.exists(each)]
+    if places:
+        found.setdefault(_WHEELS, ",".join(places))
     return found if any(name in found for name in _INDEXES) else {**found, "UV_TORCH_BACKEND": "auto"}

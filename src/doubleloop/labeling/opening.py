@@ -242,7 +242,8 @@ def _described(
         both = [images.describe([pictures.decode(value) for value in each[f"in.{column}"]]) for each in (before, rows)]
     else:
         known = texts.Vocabulary.of(before[f"in.{column}"])
-        both = [texts.describe(each[f"in.{column}"], known).drop("script") for each in (before, rows)]
+        sides = ((before, known.without_own()), (rows, known))
+        both = [texts.describe(each[f"in.{column}"], words).drop("script") for each, words in sides]
     one, two = (ordering.vectors(each.fill_null(0), each.columns) for each in both)
     return one, two
 

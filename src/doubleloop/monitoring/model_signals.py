@@ -249,7 +249,7 @@ def text(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     for feature in signal.features:
         one, two = _column(before, feature, ""), _column(after, feature, "")
         words = texts.Vocabulary.of(one)
-        known, current = (_described(feature, side, words) for side in (one, two))
+        known, current = _described(feature, one, words.without_own()), _described(feature, two, words)
         kinds = {each: "categorical" if each.endswith(".script") else "numerical" for each in known.columns}
         values += signals.evaluate_table(wanted, known, current, None, kinds)
         if new is not None:

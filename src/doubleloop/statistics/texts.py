@@ -23,16 +23,31 @@ SCRIPTS = {
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words of a reference, in small letters: the ``VOCABULARY`` most frequent ones, ties in the words' order."""
+    """The words of a reference, in small letters: the ``VOCABULARY`` most frequent ones, ties in the words' order.
+
+    ``lone``: those of them that one text alone has.
+    """
 
     words: frozenset[str]
+    lone: frozenset[str] = frozenset()
 
     @staticmethod
     def of(texts: columns.Column, most: int = VOCABULARY) -> Vocabulary:
         """Raises InvalidInput for a column that holds no text."""
-        words = _words(_text(texts)).explode().drop_nulls()
-        tally = words.alias("word").value_counts(name="count").sort(["count", "word"], descending=[True, False])
-        return Vocabulary(frozenset(tally["word"].head(most).to_list()))
+        table = pl.DataFrame({"word": _words(_text(texts))}).with_row_index("text").explode("word").drop_nulls("word")
+        tally = (
+            table.group_by("word")
+            .agg(pl.len().alias("count"), pl.col("text").n_unique().alias("texts"))
+            .sort(["count", "word"], descending=[True, False])
+            .head(most)
+        )
+        lone = tally.filter(pl.col("texts") == 1)["word"]
+        return Vocabulary(frozenset(tally["word"].to_list()), frozenset(lone.to_list()))
+
+    def without_own(self) -> Vocabulary:
+        """What a text of the reference itself is compared with: words that another text has too. With its own words
+        none would be new in the reference, and always some in texts that are like it."""
+        return Vocabulary(self.words - self.lone)
 
 
 def describe(texts: columns.Column, vocabulary: Vocabulary | None = None) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from ..shared.problems import BadData
-from . import metrics, preparing, saving, slicing
+from . import metrics, preparing, saving
 from . import options as choices
 
 READ = 2  # sentences that the reader is given: the right one is among them for 84 of 100 questions, the first for 70
@@ -180,9 +180,8 @@ def evaluate(
 
     rows, sources = range(len(judged)), [each["source"] for each in found]
     base = told(rows, first, first)
-    slices = slicing.table(
-        [question for question, _, _ in judged], lambda some: told(some, said, sources),
-        terms=choices.terms(given.terms),
+    slices = choices.slices(
+        given, [question for question, _, _ in judged], lambda some: told(some, said, sources)
     )  # fmt: skip
     return saving.evaluation(
         given.evaluation, task=given.task, primary="token_f1", metrics=told(rows, said, sources),

@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from ..shared.problems import BadData
-from . import metrics, reading, saving, slicing, splitting
+from . import metrics, reading, saving, splitting
 from . import options as choices
 
 TEXT = "text"
@@ -95,6 +95,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", default="")
     parser.add_argument("--conflicts", choices=["error", "drop"], default="error")
     parser.add_argument("--further-data", default="")
+    parser.add_argument("--further-weight", type=float, default=1.0)
     parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument("--min-texts", type=choices.positive, default=1)
     parser.add_argument("--most-features", type=choices.positive, default=300_000)
@@ -110,11 +111,15 @@ def run(given: argparse.Namespace) -> None:
         train, test = pairs, _pairs(given.test_data, given, allowed)
     else:
         train, test = _divided(pairs, given)
+    weights = [1.0] * len(train)
     if given.further_data:
+        if given.further_weight <= 0:
+            raise BadData(f"further_weight is {given.further_weight:g}; give a number above 0, such as 1")
         judged = {reading.normalised(text) for text, _ in test}
         train += [
             pair for pair in _pairs(given.further_data, given, allowed) if reading.normalised(pair[0]) not in judged
         ]
+        weights += [given.further_weight] * (len(train) - len(weights))
     counts = Counter(label for _, label in train)
     if len(counts) < 2:
         raise BadData(f"all texts to train on have the label '{next(iter(counts))}'; give texts of at least two labels")
@@ -125,7 +130,7 @@ def run(given: argparse.Namespace) -> None:
         balanced=given.balanced, seed=given.seed,
     )  # fmt: skip
     try:
-        fitted.fit([text for text, _ in train], [label for _, label in train])
+        fitted.fit([text for text, _ in train], [label for _, label in train], linear__sample_weight=weights)
     except ValueError as error:
         raise BadData(f"the texts hold no words to learn from ({error}); give more, or set min_texts: 1") from error
     answers = Classifier(fitted)
@@ -198,6 +203,6 @@ def evaluate(answers: Any, test: list[tuple[str, str]], counts: Mapping[str, int
     saving.evaluation(
         given.evaluation, task=given.task, primary="macro_f1", metrics=told, baseline="most frequent label",
         baseline_metrics=base, rows={"train": whole, "test": len(test)},
-        slices=slicing.table(texts, measure, columns={"label": truth}, terms=choices.terms(given.terms)),
+        slices=choices.slices(given, texts, measure, {"label": truth}),
         tables={"predictions": pandas.DataFrame(predictions)},
     )  # fmt: skip

@@ -18,7 +18,7 @@ from typing import Any
 import pandas
 
 from ..shared.problems import BadData
-from . import metrics, networks, reading, saving, slicing, splitting
+from . import metrics, networks, reading, saving, splitting
 from . import options as choices
 
 TEXT = "text"
@@ -201,7 +201,7 @@ def evaluate(fitted: Generator, learn: Sequence[str], test: Sequence[str], given
         given.evaluation, task=given.task, primary="bits_per_character", metrics=told(rows, losses),
         baseline="how often pieces come", baseline_metrics=told(rows, naive),
         rows={"train": len(learn), "test": len(test)},
-        slices=slicing.table(test, lambda some: told(some, losses), terms=choices.terms(given.terms)),
+        slices=choices.slices(given, test, lambda some: told(some, losses)),
     )  # fmt: skip
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping, Sequence
 
+import pandas
+
+from ..shared import contracts
 from ..shared.problems import BadData
-from . import reading
+from . import reading, slicing
 
 
 def common(parser: argparse.ArgumentParser, *, test: bool = True) -> None:
@@ -16,6 +20,8 @@ def common(parser: argparse.ArgumentParser, *, test: bool = True) -> None:
     parser.add_argument("--empty", choices=["error", "drop"], default="error")
     parser.add_argument("--max-chars", type=positive, default=reading.MOST_CHARS)
     parser.add_argument("--terms", default="")
+    parser.add_argument("--language-model", default="")
+    parser.add_argument("--contract", default="")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", required=True)
     parser.add_argument("--evaluation", required=True)
@@ -57,6 +63,23 @@ def terms(text: str | None) -> dict[str, list[str]]:
 
 def texts(path: str, given: argparse.Namespace, column: str = "") -> list[reading.Row]:
     """The rows of a table that hold a text. Raises BadData."""
-    return reading.texts(
-        reading.rows(path, given.encoding), column or given.text, empty=given.empty, most_chars=given.max_chars
-    )  # fmt: skip
+    return reading.texts(rows(path, given), column or given.text, empty=given.empty, most_chars=given.max_chars)
+
+
+def rows(path: str, given: argparse.Namespace) -> list[reading.Row]:
+    """The rows of a table that keeps the contract, if one is given. Raises BadData."""
+    found = reading.rows(path, given.encoding)
+    if given.contract:
+        contracts.keep(reading.frame(found), given.contract, reading.called(path))
+    return found
+
+
+def slices(
+    given: argparse.Namespace, texts: Sequence[str], measure: Callable[[list[int]], dict[str, float]],
+    columns: Mapping[str, Sequence[str]] | None = None,
+) -> pandas.DataFrame:  # fmt: skip
+    """Metrics by what texts are like, mention, and are written in. Raises BadData."""
+    by = dict(columns or {})
+    if given.language_model:
+        by["language"] = slicing.languages(texts, given.language_model)
+    return slicing.table(texts, measure, columns=by, terms=terms(given.terms))

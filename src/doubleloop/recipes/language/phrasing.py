@@ -19,7 +19,7 @@ import pandas
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from ..shared.problems import BadData
-from . import metrics, reading, saving, slicing, splitting
+from . import metrics, reading, saving, splitting
 from . import options as choices
 
 TEXT = "text"
@@ -165,5 +165,5 @@ def evaluate(fitted: Phrases, test: Sequence[reading.Row], given: argparse.Names
     return saving.evaluation(
         given.evaluation, task=given.task, primary="f1_at_10", metrics=told, baseline="most frequent candidates",
         baseline_metrics=base, rows={"train": fitted.fitted, "test": len(texts)},
-        slices=slicing.table(texts, measure, terms=choices.terms(given.terms)),
+        slices=choices.slices(given, texts, measure),
     )  # fmt: skip

@@ -23,6 +23,7 @@ from ..shared.problems import BadData
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 SEQUENCES = (".conll", ".bio", ".iob", ".iob2")
+ALL = (*SEQUENCES, *TABLES)
 MOST_CHARS = 1_000_000
 
 
@@ -57,14 +58,14 @@ def rows(path: str, encoding: str = "utf-8") -> list[Row]:
     """All rows of a table file, or of all table files of a folder. Raises BadData."""
     found = [row for file in files(path, TABLES) for row in _rows(file, encoding)]
     if not found:
-        raise BadData(f"{_name(path)} holds no rows; give a table with at least one")
+        raise BadData(f"{called(path)} holds no rows; give a table with at least one")
     return found
 
 
 def files(path: str, endings: Sequence[str]) -> list[str]:
     """The file itself, or a folder's files with these endings. Raises BadData where there is none."""
     if not os.path.exists(path):
-        raise BadData(f"{_name(path)} is not there; name a file or a folder")
+        raise BadData(f"{called(path)} is not there; name a file or a folder")
     if os.path.isfile(path):
         return [path]
     found = [
@@ -75,7 +76,7 @@ def files(path: str, endings: Sequence[str]) -> list[str]:
     ]
     if not found:
         raise BadData(
-            f"the folder {_name(path)} holds no {', '.join(endings)} file; put the data in one of these forms"
+            f"the folder {called(path)} holds no {', '.join(endings)} file; put the data in one of these forms"
         )
     return found
 
@@ -91,7 +92,7 @@ def text_of(file: str, encoding: str = "utf-8") -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise BadData(
-            f"{_name(file)}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; the file mixes "
+            f"{called(file)}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; the file mixes "
             "encodings or has another one: save it as UTF-8, or name the one it has as 'encoding'"
         ) from error
     except LookupError as error:
@@ -100,7 +101,7 @@ def text_of(file: str, encoding: str = "utf-8") -> str:
 
 
 def _rows(file: str, encoding: str) -> Iterator[Row]:
-    ending, name = os.path.splitext(file)[1].lower(), _name(file)
+    ending, name = os.path.splitext(file)[1].lower(), called(file)
     if ending == ".parquet":
         yield from _parquet(file)
     elif ending in (".jsonl", ".ndjson"):
@@ -126,7 +127,7 @@ def _object(line: str, place: str) -> dict[str, Any]:
 
 
 def _json(file: str, encoding: str) -> Iterator[Row]:
-    name = _name(file)
+    name = called(file)
     try:
         found = json.loads(text_of(file, encoding))
     except ValueError as error:
@@ -156,7 +157,7 @@ def _task(task: dict[str, Any]) -> dict[str, Any]:
 
 def _delimited(file: str, encoding: str, delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(sys.maxsize)  # a text that is too long is told with its row, by ``texts``
-    name, reader = _name(file), csv.reader(io.StringIO(text_of(file, encoding), newline=""), delimiter=delimiter)
+    name, reader = called(file), csv.reader(io.StringIO(text_of(file, encoding), newline=""), delimiter=delimiter)
     try:
         names = next(reader, None)
         if not names:
@@ -176,9 +177,9 @@ def _parquet(file: str) -> Iterator[Row]:
     try:
         frame = pandas.read_parquet(file)
     except (ValueError, OSError) as error:
-        raise BadData(f"{_name(file)} is not a Parquet file ({error})") from error
+        raise BadData(f"{called(file)} is not a Parquet file ({error})") from error
     for number, values in enumerate(frame.to_dict("records"), 1):
-        yield Row(_name(file), number, {str(key): _plain(value) for key, value in values.items()})
+        yield Row(called(file), number, {str(key): _plain(value) for key, value in values.items()})
 
 
 def _plain(value: Any) -> Any:
@@ -273,14 +274,14 @@ def sequences(
     or as many tags as ``text`` has tokens. ``allowed``: tags, or labels of spans. Raises BadData.
     """
     found: list[Sentence] = []
-    for file in files(path, (*SEQUENCES, *TABLES)):
+    for file in files(path, ALL):
         if os.path.splitext(file)[1].lower() in TABLES:
             read = [_sentence(row, text, label) for row in texts(rows(file, encoding), text)]
         else:
             read = list(_conll(file, encoding))
         found += read
     if not found:
-        raise BadData(f"{_name(path)} holds no sentence; write a token and its tag a line, or a table with spans")
+        raise BadData(f"{called(path)} holds no sentence; write a token and its tag a line, or a table with spans")
     known = {prefix + each for each in allowed for prefix in (("B-", "I-") if spans else ("",))} | {"O"}
     for sentence in found if allowed else ():
         for number, tag in enumerate(sentence.tags):
@@ -293,7 +294,7 @@ def sequences(
 
 
 def _conll(file: str, encoding: str) -> Iterator[Sentence]:
-    name = _name(file)
+    name = called(file)
     tokens: list[str] = []
     tags: list[str] = []
     start = 1
@@ -369,5 +370,24 @@ def _span(row: Row, written: str, span: dict[str, Any]) -> dict[str, Any]:
     return {"start": start, "end": end, "label": label}
 
 
-def _name(path: str) -> str:
+def frame(found: Sequence[Row]) -> pandas.DataFrame:
+    """The rows as contracts read them: what a CSV file leaves empty is missing, and its numbers are numbers."""
+    table = pandas.DataFrame([row.values for row in found])
+    for column in table.columns:
+        values = table[column].mask(table[column].map(lambda each: each == "" if isinstance(each, str) else False))
+        written = values.dropna()
+        if len(written) and written.map(lambda each: isinstance(each, str)).all():
+            values = _inferred(values, written)
+        table[column] = values
+    return table
+
+
+def _inferred(values: pandas.Series, written: pandas.Series) -> pandas.Series:
+    if written.str.lower().isin(["true", "false"]).all():
+        return values.map(lambda each: each.lower() == "true" if isinstance(each, str) else None)
+    numbers = pandas.to_numeric(values, errors="coerce")
+    return numbers if numbers.notna().sum() == len(written) else values
+
+
+def called(path: str) -> str:
     return os.path.basename(os.path.normpath(path))

@@ -1,4 +1,4 @@
-"""Where a model is good and where not: slices of texts by length, script and terms, each with the task's metrics."""
+"""Where a model is good and where not: slices by length, script, language and terms, each with its metrics."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy
 import pandas
+
+from ..shared.problems import BadData
 
 # Below, a slice's numbers say little; they are told with its size.
 SMALLEST = 20
@@ -34,6 +36,23 @@ def _script(text: str) -> str:
     letters = [each for each in text[:2000] if each.isalpha()]
     found = Counter(unicodedata.name(each, "unknown").split()[0] for each in letters)
     return found.most_common(1)[0][0].lower() if found else "none"
+
+
+def languages(texts: Sequence[str], model: str) -> list[str]:
+    """The language of each text, as a model of ``language_detection`` sees it. Raises BadData for another model."""
+    import mlflow.pyfunc
+    from mlflow.exceptions import MlflowException
+
+    try:
+        seen = mlflow.pyfunc.load_model(model)
+    except (MlflowException, OSError) as error:
+        raise BadData(
+            f"language_model cannot be loaded ({str(error)[:200]}); give a model of language_detection"
+        ) from None
+    task = (seen.metadata.metadata or {}).get("task")
+    if task != "language-detection":
+        raise BadData(f"language_model is of the task '{task}'; give a model that language_detection made")
+    return [str(each) for each in seen.predict(pandas.DataFrame({"text": list(texts)}))["prediction"]]
 
 
 def mentions(texts: Sequence[str], terms: Mapping[str, Sequence[str]]) -> dict[str, list[bool]]:

@@ -21,7 +21,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from ..shared.problems import BadData
-from . import metrics, preparing, reading, saving, slicing, splitting
+from . import metrics, preparing, reading, saving, splitting
 from . import options as choices
 
 TEXT = "text"
@@ -143,7 +143,7 @@ def run(given: argparse.Namespace) -> None:
 
 def pairs_of(path: str, given: argparse.Namespace, other: str) -> list[tuple[str, str]]:
     """Texts of two columns, both with something in them. Raises BadData."""
-    found = reading.rows(path, given.encoding)
+    found = choices.rows(path, given)
     for column in (given.text, other):
         found = reading.texts(found, column, empty=given.empty, most_chars=given.max_chars)
     return [(str(row.values[given.text]), str(row.values[other])) for row in found]
@@ -162,5 +162,5 @@ def evaluate(fitted: Summariser, test: Sequence[tuple[str, str]], given: argpars
     saving.evaluation(
         given.evaluation, task=given.task, primary="rougel", metrics=told, baseline="the first sentences",
         baseline_metrics=base, rows={"train": learnt, "test": len(test)},
-        slices=slicing.table(texts, measure, terms=choices.terms(given.terms)),
+        slices=choices.slices(given, texts, measure),
     )  # fmt: skip

@@ -16,8 +16,9 @@ from typing import Any
 
 import pandas
 
+from ..shared import contracts
 from ..shared.problems import BadData
-from . import metrics, preparing, reading, saving, slicing, splitting
+from . import metrics, preparing, reading, saving, splitting
 from . import options as choices
 from .reading import Sentence
 
@@ -230,9 +231,21 @@ def _read(path: str, given: argparse.Namespace, entities: bool) -> list[Sentence
         path, text=given.text, label=given.label, allowed=choices.words(given.labels), encoding=given.encoding,
         spans=entities,
     )  # fmt: skip
+    if given.contract:
+        contracts.keep(_frame(path, found, given), given.contract, reading.called(path))
     if entities:
         _check_prefixes(found)
     return agreed(found, given.conflicts)
+
+
+def _frame(path: str, found: Sequence[Sentence], given: argparse.Namespace) -> pandas.DataFrame:
+    """What a contract is held against: rows of tables, and sentences of CoNLL, their tokens and tags with spaces."""
+    tables = [file for file in reading.files(path, reading.ALL) if file.lower().endswith(reading.TABLES)]
+    kept = [reading.frame(reading.rows(file, given.encoding)) for file in tables]
+    of_tables = {reading.called(file) for file in tables}
+    lines = [each for each in found if each.file not in of_tables]
+    said = {given.text: [" ".join(each.tokens) for each in lines], given.label: [" ".join(each.tags) for each in lines]}
+    return pandas.concat([*kept, pandas.DataFrame(said)] if lines else kept, ignore_index=True)
 
 
 def _check_prefixes(sentences: Sequence[Sentence]) -> None:
@@ -279,7 +292,7 @@ def evaluate(
         given.evaluation, task=given.task, primary="entity_f1" if entities else "accuracy", metrics=told,
         baseline="each word's most frequent tag", baseline_metrics=beside,
         rows={"train": learnt, "test": len(test)},
-        slices=slicing.table(texts, of, terms=choices.terms(given.terms)),
+        slices=choices.slices(given, texts, of),
         tables={"labels": by_label(truth, said, entities)},
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from typing import Any
 import pandas
 
 from ..shared.problems import BadData
-from . import metrics, networks, reading, saving, slicing, splitting
+from . import metrics, networks, reading, saving, splitting
 from . import options as choices
 
 TEXT = "text"
@@ -161,7 +161,7 @@ def evaluate(fitted: Translator, test: Sequence[tuple[str, str]], given: argpars
         given.evaluation, task=given.task, primary="chrf", metrics=metrics.translations(truth, said),
         baseline="the text as it is", baseline_metrics=metrics.translations(truth, texts),
         rows={"train": learnt, "test": len(test)},
-        slices=slicing.table(texts, measure, terms=choices.terms(given.terms)),
+        slices=choices.slices(given, texts, measure),
         tables={"predictions": pandas.DataFrame({"text": texts, "wanted": [each[0] for each in truth], "said": said})},
     )  # fmt: skip
 
