@@ -13,7 +13,7 @@ from PIL import Image
 from doubleloop.base import errors
 from doubleloop.data import commands as data
 from doubleloop.events import queries as facts
-from doubleloop.labeling import commands, importing, model, queries
+from doubleloop.labeling import commands, importing, model, queries, rules
 from doubleloop.specs import documents
 from doubleloop.storage import ports as storage
 
@@ -162,13 +162,28 @@ def coco(**changes: Any) -> bytes:
     return ("{\n" + ",\n".join(lines) + "\n}").encode()
 
 
+def test_each_part_of_a_run_length_mask_comes_in_as_an_outline(house: Any) -> None:
+    images(house, "one")
+    masked = {"size": [50, 100], "counts": [52, 2, 48, 2, 4896 - 8, 8]}
+    take(house, "one", {"c.json": coco(annotations=[{**COCO["annotations"][0], "segmentation": masked}])})
+    ((_, value),) = labels(house, "one").values()
+    boxes = [[1, 2, 2, 2], [99, 42, 1, 8]]
+    assert [set(each) for each in value] == [{"label", "polygon"}] * 2
+    assert sorted(rules.box(each) for each in value) == boxes
+
+
 WRONG_SHAPES: list[tuple[dict[str, bytes], str, str]] = [
     ({"c.json": coco(categories=[{"id": 1, "name": "cow"}])}, "c.json:9", "'cow' is no label"),
     ({"c.json": coco(images=[{"id": 5, "file_name": "z.png"}])}, "c.json:9", "No item of the project is 'z.png'"),
     ({"c.json": coco(annotations=[{"image_id": 6, "category_id": 1}])}, "c.json:9", "There is no image 6"),
     ({"c.json": coco(annotations=[{**COCO["annotations"][0], "bbox": [90, 0, 20, 9]}])}, "c.json:9", "reaches to 110"),
     ({"c.json": coco(annotations=[{**COCO["annotations"][0], "segmentation": {"counts": "x"}}])}, "c.json:9",
-     "run-length"),
+     "size of a mask"),
+    ({"c.json": coco(annotations=[{**COCO["annotations"][0], "segmentation": {"size": [9, 9], "counts": [81]}}])},
+     "c.json:9", "covers nothing"),
+    ({"c.json": coco(images=[{"id": 5, "file_name": "in/a.png", "height": 50, "width": 100}], annotations=[
+        {**COCO["annotations"][0], "segmentation": {"size": [100, 50], "counts": [0, 5000]}}])},
+     "c.json:9", r"size \[100, 50\], and its image of \[50, 100\]"),
     ({"c.json": coco()[:-9]}, "c.json:9", "not JSON"),
     ({"c.json": b'{"images": []}'}, "c.json:1", "no list of categories"),
     ({"classes.txt": b"cat\n", "labels/c.txt": b"0 .5 .5 .1 .1\n1 .5 .5 .1 .1\n"}, "labels/c.txt:2", "no class 1"),

@@ -166,6 +166,27 @@ def test_shapes_that_the_labelling_room_exports_become_masks(folder: Path, tmp_p
     assert not masks.mask(found[1].label, "here", (6, 8), ["dark", "light"]).any()
 
 
+def test_run_length_masks_of_coco_are_painted_over_what_is_there(folder: Path, tmp_path: Path) -> None:
+    there = {"image_id": 1, "bbox": [0, 0, 8, 6]}
+    told = {
+        "images": [{"id": 1, "file_name": "dark/1.png", "width": 8, "height": 6}],
+        "categories": [{"id": 1, "name": "light"}, {"id": 2, "name": "lamp"}],
+        "annotations": [
+            {**there, "category_id": 1, "segmentation": {"size": [6, 8], "counts": [6, 36, 6]}},
+            {**there, "category_id": 2, "segmentation": {"size": [6, 8], "counts": [13, 1, 34]}},
+        ],
+    }
+    (tmp_path / "t.json").write_text(json.dumps(told))
+    (example,) = read(folder, tmp_path / "t.json", masks=True)
+    expected = np.zeros((6, 8), dtype=int)
+    expected[:, 1:7] = 1
+    expected[1, 2] = 2
+    np.testing.assert_array_equal(masks.mask(example.label, "", (6, 8), ["dark", "light", "lamp"]), expected)
+    assert "t.json, dark/1.png: the mask is of size [6, 8], its image of 8 x 6" in refused(
+        lambda: masks.mask(example.label, example.where, (8, 6), ["dark", "light", "lamp"])
+    )
+
+
 def test_masks_lie_beside_images_under_the_same_names(tmp_path: Path) -> None:
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()

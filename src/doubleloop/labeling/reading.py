@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.labeling import exporting, located, model, tasks
+from doubleloop.labeling import exporting, located, model, rle, tasks
 from doubleloop.specs.kinds.labeling import OF_IMAGES, Labeling
 
 LABEL = "label"
@@ -149,7 +149,8 @@ def _coco(spec: Labeling, files: Files) -> Iterator[model.Incoming]:
             if each["image_id"] not in images or each["category_id"] not in names:
                 what = "image" if each["image_id"] not in images else "category"
                 raise errors.InvalidInput(f"There is no {what} {each[f'{what}_id']}", where=file.at(line))
-            shapes[each["image_id"]] += [(line, one) for one in _outlines(file, line, each, names[each["category_id"]])]
+            outlines = _outlines(file, line, each, images[each["image_id"]][1])
+            shapes[each["image_id"]] += [(line, {"label": names[each["category_id"]], **one}) for one in outlines]
         for key, (line, image) in images.items():
             yield from _of_image(spec, file, line, str(image["file_name"]), shapes[key])
 
@@ -167,21 +168,34 @@ def _objects(
         yield line, each
 
 
-def _outlines(file: located.Text, line: int, each: dict[str, Any], label: str) -> list[dict[str, Any]]:
-    """The polygons of an annotation, or its box where it has none. Of several polygons each is a shape of its own."""
+def _outlines(file: located.Text, line: int, each: dict[str, Any], image: dict[str, Any]) -> list[dict[str, Any]]:
+    """The polygons of an annotation, or its box where it has none. Of several polygons, and of a mask's parts, each is
+    a shape of its own."""
     outlines = each.get("segmentation") or []
     if isinstance(outlines, dict):
-        raise errors.InvalidInput(
-            "The mask is run-length encoded, which is not read", where=file.at(line), cure="Write it as polygons."
-        )
+        return [{"polygon": outline} for outline in _of_mask(file, line, outlines, image)]
     if not outlines:
-        return [{"label": label, "box": each.get("bbox")}]
+        return [{"box": each.get("bbox")}]
     pairs = []
     for outline in outlines:
         if not isinstance(outline, list) or len(outline) % 2:
             raise errors.InvalidInput("A polygon is not x, y, x, y, …", where=file.at(line))
         pairs.append([list(point) for point in zip(outline[::2], outline[1::2], strict=True)])
-    return [{"label": label, "polygon": pair} for pair in pairs]
+    return [{"polygon": pair} for pair in pairs]
+
+
+def _of_mask(file: located.Text, line: int, told: dict[str, Any], image: dict[str, Any]) -> list[list[list[float]]]:
+    size = [image[name] for name in ("height", "width") if type(image.get(name)) is int and image[name] > 0]
+    try:
+        if len(size) == 2 and told.get("size") != size:
+            raise errors.InvalidInput(f"The mask is of size {str(told.get('size'))[:60]}, and its image of {size}")
+        found = rle.outlines(rle.mask(told))
+    except errors.InvalidInput as error:
+        error.where = file.at(line)
+        raise
+    if not found:
+        raise errors.InvalidInput("The mask covers nothing", where=file.at(line), cure="Leave the annotation out.")
+    return found
 
 
 def _of_image(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy
 from PIL import Image, ImageDraw
 
-from . import pictures
+from . import pictures, rle
 from .faults import BadData
 from .measures import IGNORED
 
@@ -52,6 +52,9 @@ def _drawn(shapes: list[dict[str, Any]], where: str, size: tuple[int, int], labe
         if shape["label"] not in labels:
             raise BadData("the label '{}' is none of {}".format(shape["label"], ", ".join(labels)), where)
         number = labels.index(shape["label"])
+        if "rle" in shape:
+            image.paste(number, mask=Image.fromarray(rle.mask(shape["rle"], where, size)))
+            continue
         for outline in _outlines(shape, width, height):
             pen.polygon([(float(x), float(y)) for x, y in outline], fill=number)
     return numpy.asarray(image)

@@ -244,6 +244,8 @@ def _coco(images: str, path: str, masks: bool) -> list[Example]:
 def _shape(annotation: dict[str, Any], names: dict[Any, str]) -> dict[str, Any]:
     label = names[annotation["category_id"]]
     outlines = annotation.get("segmentation")
+    if isinstance(outlines, dict):
+        return {"label": label, "rle": outlines}
     if isinstance(outlines, list) and outlines:
         return {"label": label, "polygons": [list(zip(each[::2], each[1::2], strict=True)) for each in outlines]}
     return {"label": label, "box": [float(each) for each in annotation["bbox"]]}
