@@ -94,5 +94,14 @@ def test_tasks_of_label_studio_have_places_as_shares_of_a_hundred() -> None:
     of = spec("text_classification", ["x", "y"], column="t")
     (task,) = json.loads(exporting.files(of, whole, None, "labelstudio")["tasks.json"])
     assert task["annotations"][0]["result"][0]["value"] == {"choices": ["x"]}
-    with pytest.raises(errors.InvalidInput, match="labelstudio holds no labels of ranking"):
-        exporting.check(spec("ranking", ["x", "y"], column="t"), "labelstudio")
+    ranked = [exporting.Labelled(item(1, "hi"), ["y", "x"])]
+    (task,) = json.loads(
+        exporting.files(spec("ranking", ["x", "y"], column="t"), ranked, None, "labelstudio")["tasks.json"]
+    )
+    assert task["data"] == {"text": "hi", "options": [{"id": "x", "title": "x"}, {"id": "y", "title": "y"}]}
+    # The form of https://labelstud.io/tags/ranker; label-studio-sdk 2.0's LabelInterface finds nothing wrong with it.
+    assert task["annotations"][0]["result"] == [
+        {"from_name": "label", "to_name": "options", "type": "ranker", "value": {"ranker": {"label": ["y", "x"]}}}
+    ]
+    with pytest.raises(errors.InvalidInput, match="conll holds no labels of ranking"):
+        exporting.check(spec("ranking", ["x", "y"], column="t"), "conll")

@@ -123,6 +123,27 @@ def test_boxes_that_go_out_come_in_the_same_and_so_do_polygons_where_the_format_
     assert [sorted(value, key=str) for _, (_, value) in sorted(labels(house, "two").items())] == ordered
 
 
+@pytest.mark.parametrize("format_", ["jsonl", "labelstudio"])
+def test_rankings_that_go_out_come_in_the_same(house: Any, format_: str) -> None:
+    for name in ("one", "two"):
+        texts(house, name, "ranking", "good, fair, bad")
+    orders = [["bad", "good", "fair"], ["good", "fair", "bad"], ["fair", "bad", "good"], ["good", "bad", "fair"]]
+    label_all(house, "one", orders)
+    assert take(house, "two", out(house, "one", format_)).labels == 4
+    assert [value for _, (_, value) in sorted(labels(house, "two").items())] == orders
+
+
+@pytest.mark.parametrize("ranker, says", [
+    ({"ranker": {"a": ["yes"], "b": ["no"]}}, "not whole"), ({"ranker": ["yes", "yes"]}, "names every label once"),
+    ({}, "not whole"), (None, "not whole"),
+])  # fmt: skip
+def test_a_ranking_that_is_none_is_refused(house: Any, ranker: Any, says: str) -> None:
+    texts(house, "one", "ranking", "yes, no")
+    task = {"data": {"text": TEXTS[0]}, "annotations": [{"result": [{"type": "ranker", "value": ranker}]}]}
+    with pytest.raises(errors.InvalidInput, match=says):
+        take(house, "one", {"t.json": json.dumps([task]).encode()})
+
+
 @pytest.mark.parametrize("format_", ["csv", "jsonl", "labelstudio"])
 def test_classes_come_in_as_a_models_proposals_and_are_labels_of_nobody(house: Any, format_: str) -> None:
     for name in ("one", "two"):

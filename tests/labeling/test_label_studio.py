@@ -200,6 +200,23 @@ def test_shapes_come_back_in_pixels_and_end_as_the_same_data_version(tool: Tool)
     ])  # fmt: skip
 
 
+def test_rankings_are_asked_for_as_lists_to_sort_and_come_back_as_orders(tool: Tool) -> None:
+    guess = b't,guess\nWhich?,"[""A & B"", ""PER""]"\nAnd here?,\nThis?,\n'
+    tool.create("orders", "ranking", {"t.csv": guess}, "column: t\nprelabels: guess\n")
+    assert tool.look("orders", asked=False).problem == ""
+    there = tool.tasks("orders")
+    assert there[1]["data"]["options"] == [{"id": "PER", "title": "PER"}, {"id": "A & B", "title": "A & B"}]
+    (proposed,) = there[1]["predictions"][0]["result"]
+    assert proposed["value"] == {"ranker": {"label": ["A & B", "PER"]}}
+    ranked = {"from_name": "label", "to_name": "options", "type": "ranker"}
+    tool.annotate("orders", 1, {**ranked, "value": {"ranker": {"label": ["PER", "A & B"]}}})
+    tool.annotate("orders", 2, {**ranked, "value": {"ranker": {"label": ["PER"]}}})
+    tool.annotate("orders", 3)
+    refused = tool.look("orders").refused
+    assert tool.said("orders") == {1: [(ADA, "label", ["PER", "A & B"])], 2: [], 3: []}
+    assert len(refused) == 2 and "names every label once" in refused[0] and "one ranking is needed" in refused[1]
+
+
 def test_a_server_that_refuses_or_is_away_is_told_once_and_tried_again(tool: Tool, server: Any) -> None:
     held = server[2]
     if held is None:
@@ -230,7 +247,6 @@ def test_a_server_that_refuses_or_is_away_is_told_once_and_tried_again(tool: Too
         (("${{secrets.LABEL_STUDIO}}", "abc123"), "put it into a secret"),
         (("${{secrets.LABEL_STUDIO}}", "${{secrets.NOBODYS}}"), "NOBODYS"),
         (("http://127.0.0.1:1", "ftp://x"), "not an http or https address"),
-        (("entity_spans", "ranking"), "rankings are not asked for"),
         (("  every: 1h\n", "  every: 1h\n  webhook_url: http://x\n"), "needs both"),
     ],
 )  # fmt: skip

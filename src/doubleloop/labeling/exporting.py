@@ -14,12 +14,11 @@ import polars as pl
 from doubleloop.base import errors
 from doubleloop.frames import reading as frames
 from doubleloop.labeling import model, rules, tasks
-from doubleloop.specs.kinds.labeling import OF_IMAGES, TASKS, Labeling
+from doubleloop.specs.kinds.labeling import OF_IMAGES, Labeling
 
 FORMATS = ("csv", "jsonl", "conll", "coco", "yolo", "labelstudio")
 LABEL = "label"
-_ONLY = {"conll": ("entity_spans",), "coco": OF_IMAGES, "yolo": ("image_segmentation",),
-         "labelstudio": tuple(each for each in TASKS if each != "ranking")}  # fmt: skip
+_ONLY = {"conll": ("entity_spans",), "coco": OF_IMAGES, "yolo": ("image_segmentation",)}
 
 
 @dataclass(frozen=True)

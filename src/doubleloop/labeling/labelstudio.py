@@ -40,6 +40,9 @@ def config(spec: Labeling) -> str:
     shown = f'<{kind.title()} name="{kind}" value="${kind}"' + (' granularity="symbol"/>' if kind == "text" else "/>")
     if spec.task.endswith("classification"):
         asked = f'<Choices name="label" toName="{kind}" choice="single" required="true">{options("Choice")}</Choices>'
+    elif spec.task == "ranking":
+        listed = f'<List name="{tasks.OPTIONS}" value="${tasks.OPTIONS}" title="The best first"/>'
+        return f'<View>{shown}{listed}<Ranker name="label" toName="{tasks.OPTIONS}"/></View>'
     elif spec.task == "entity_spans":
         asked = f'<Labels name="label" toName="text">{options("Label")}</Labels>'
     else:

@@ -16,6 +16,8 @@ from doubleloop.specs.kinds.labeling import OF_IMAGES, Labeling
 ITEM = "item"
 # The control that draws polygons; ``label`` is all the others.
 OUTLINE = "outline"
+# What is ranked, in a task's data and as the list that shows it.
+OPTIONS = "options"
 # A double of a share of 100 keeps more places than this of a pixel.
 DECIMALS = 6
 
@@ -23,12 +25,15 @@ DECIMALS = 6
 def task(spec: Labeling, item: model.Item, shown: str) -> dict[str, Any]:
     """``shown``: the text, or where the image is."""
     kind = "image" if spec.task in OF_IMAGES else "text"
-    return {"id": item.number, "data": {kind: shown}}
+    ranked = [{"id": each.name, "title": each.name} for each in spec.labels] if spec.task == "ranking" else None
+    return {"id": item.number, "data": {kind: shown} | ({OPTIONS: ranked} if ranked else {})}
 
 
 def result(item: model.Item, value: Any, size: tuple[int, int] | None) -> list[dict[str, Any]]:
     """A label as regions. ``size``: width and height of the image in pixels."""
     kind = "text" if item.kind == "text" else "image"
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return [{"from_name": "label", "to_name": OPTIONS, "type": "ranker", "value": {"ranker": {"label": value}}}]
     parts = [{"value": value}] if isinstance(value, str) else value
     return [
         {
@@ -88,13 +93,20 @@ def annotation(spec: Labeling, said: Mapping[str, Any], where: errors.Where, by:
     if not isinstance(regions, list):
         raise errors.InvalidInput("The annotation has no `result`", where=where)
     parts = [_part(each, where) for each in regions if not (isinstance(each, dict) and each.get("type") in _SILENT)]
+    if spec.task == "ranking":
+        if len(parts) != 1 or not isinstance(parts[0], list):
+            raise errors.InvalidInput(
+                f"The annotation has {len(parts)} regions, and one ranking is needed", where=where
+            )
+        return model.Incoming(where, by, key, parts[0])
     if spec.task.endswith("classification"):
         if len(parts) != 1 or not isinstance(parts[0], str):
             raise errors.InvalidInput(f"The annotation has {len(parts)} regions, and one choice is needed", where=where)
         return model.Incoming(where, by, key, parts[0])
-    wrong = next((each for each in parts if isinstance(each, str)), None)
+    wrong = next((each for each in parts if not isinstance(each, dict)), None)
     if wrong is not None:
-        raise errors.InvalidInput(f"'{wrong[:80]}' is the choice of a class, not a region", where=where)
+        what = "a ranking" if isinstance(wrong, list) else "the choice of a class"
+        raise errors.InvalidInput(f"'{str(wrong)[:80]}' is {what}, not a region", where=where)
     text = tuple(str(each.pop("text", "")) for each in parts)
     decimals = DECIMALS if spec.task == "image_segmentation" else None
     return model.Incoming(where, by, key, parts, decimals, text if any(text) else None)
@@ -112,6 +124,10 @@ def _part(region: Any, where: errors.Where) -> Any:
         if kind == "choices":
             (choice,) = value["choices"]
             return str(choice)
+        if kind == "ranker":
+            # By the name of the control; older ones write the list alone.
+            (order,) = value["ranker"].values() if isinstance(value["ranker"], dict) else (value["ranker"],)
+            return [str(each) for each in list(order)]
         if kind in ("labels", "hypertextlabels"):
             (label,) = value.get("labels") or value["hypertextlabels"]
             return {
@@ -133,5 +149,5 @@ def _part(region: Any, where: errors.Where) -> Any:
     turned = "a turned box" if kind == "rectanglelabels" else f"a region of type '{kind}'"
     raise errors.InvalidInput(
         f"The annotation holds {turned}, which is not read", where=where,
-        cure="Boxes (not turned), polygons, spans of text and single choices are.",
+        cure="Boxes (not turned), polygons, spans of text, single choices and rankings without buckets are.",
     )  # fmt: skip

@@ -191,12 +191,6 @@ class Labeling(Spec):
         return self
 
     @model_validator(mode="after")
-    def _the_tool_can_ask(self) -> Labeling:
-        if self.label_studio is not None and self.task == "ranking":
-            raise ValueError("rankings are not asked for in Label Studio: use the pages of this server")
-        return self
-
-    @model_validator(mode="after")
     def _there_is_something_to_show(self) -> Labeling:
         if self.task not in OF_IMAGES and self.column is None:
             raise ValueError(f"'column' is missing: {self.task} needs the column of the text")
