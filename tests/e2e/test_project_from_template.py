@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_installation import Installation
+from e2e_installation import Installation, started
 
 import torches
 
@@ -18,6 +18,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 NAME = "nuclei"
 AREAS = ("files", "network", "numbers", "processes", "texts")
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One for all three projects, whose workspaces and names differ."""
+    with started(tmp_path_factory.mktemp("one") / "home") as made:
+        yield made
 
 
 def blocks(project: Path) -> Iterator[list[list[str]]]:
@@ -28,7 +35,8 @@ def blocks(project: Path) -> Iterator[list[list[str]]]:
 
 def begun(installation: Installation, folder: Path, name: str, scenario: str) -> tuple[Path, list[list[str]]]:
     """The project, once its README's first block is done, which trains; and what the second one says."""
-    installation("init", name, "--scenario", scenario, cwd=folder)
+    made = installation.run("init", name, "--scenario", scenario, cwd=folder)
+    assert made.code == 0, made.err
     begin, after = blocks(folder / name)
     for words in begin:
         installation(*words, cwd=folder / name)

@@ -99,7 +99,7 @@ def test_tasks_of_label_studio_have_places_as_shares_of_a_hundred() -> None:
         exporting.files(spec("ranking", ["x", "y"], column="t"), ranked, None, "labelstudio")["tasks.json"]
     )
     assert task["data"] == {"text": "hi", "options": [{"id": "x", "title": "x"}, {"id": "y", "title": "y"}]}
-    # The form of https://labelstud.io/tags/ranker; label-studio-sdk 2.0's LabelInterface finds nothing wrong with it.
+    # The form of https://labelstud.io/tags/ranker; label-studio-sdk 2.1.2's LabelInterface finds nothing wrong with it.
     assert task["annotations"][0]["result"] == [
         {"from_name": "label", "to_name": "options", "type": "ranker", "value": {"ranker": {"label": ["y", "x"]}}}
     ]
