@@ -76,7 +76,8 @@ def _loops(covered: np.ndarray[Any, np.dtype[np.bool_]]) -> Iterator[list[Point]
     onward = _edges(covered)
     while onward:
         start = point = next(iter(onward))
-        step, corners = onward[start][0], []
+        corners: list[Point] = []
+        step = onward[start][0]
         while point in onward:
             there = onward[point]
             # Where two pixels touch by a corner, the way stays with its own pixel.
