@@ -21,6 +21,7 @@ from doubleloop.tracking.fake import MemoryTracking
 from doubleloop.tracking.queries import Origin
 
 INPUTS = [{"type": "double", "name": "x", "required": True}]
+PARAMS = [{"name": "temperature", "type": "double", "default": 0.0, "shape": None}]
 MLMODEL = {
     "flavors": {"python_function": {"loader_module": "mlflow.sklearn"}, "sklearn": {"sklearn_version": "1.5.2"}},
     "mlflow_version": "2.9.2",
@@ -216,6 +217,8 @@ def test_an_mlmodel_that_is_none_is_refused(text: str) -> None:
         ({}, None), ({"signature": None}, None), ({"signature": {}}, None), ({"signature": {"outputs": "[]"}}, None),
         ({"signature": {"inputs": "[]"}}, {"inputs": [], "outputs": None}), ({"signature": {"inputs": ""}}, None),
         ({"signature": {"inputs": json.dumps(INPUTS), "params": None}}, {"inputs": INPUTS, "outputs": None}),
+        ({"signature": {"inputs": json.dumps(INPUTS), "params": json.dumps(PARAMS)}},
+         {"inputs": INPUTS, "outputs": None, "params": PARAMS}),
     ],
 )  # fmt: skip
 def test_a_signature_is_read_or_there_is_none(written: dict[str, Any], found: Any) -> None:
@@ -227,6 +230,7 @@ def test_a_signature_is_read_or_there_is_none(written: dict[str, Any], found: An
     [
         {"signature": {"inputs": "not json"}},
         {"signature": {"inputs": 5}},
+        {"signature": {"inputs": "[{}]", "params": "{}"}},
         {"signature": "x"},
         {"signature": {"inputs": "{}"}},
     ],

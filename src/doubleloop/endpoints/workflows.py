@@ -91,8 +91,10 @@ def _lay(contexts: Contexts, deployment: model.Deployment) -> _Laid:
     mlmodel = model_dir / "MLmodel"
     files: dict[str, Any] = {"model_dir": str(model_dir), "kind": "mlflow", "code_dir": None, "script": None}
     signature = deployment.signature
-    if signature is None and mlmodel.exists():
-        signature = model_rules.signature(model_rules.read_mlmodel(mlmodel.read_text(), "MLmodel"))
+    if mlmodel.exists():
+        own = model_rules.signature(model_rules.read_mlmodel(mlmodel.read_text(), "MLmodel")) or {}
+        # Of versions that were registered before parameters were kept, the file alone tells them.
+        signature = {"params": own.get("params"), **signature} if signature else own or None
     if spec.code_configuration is not None:
         code = _lay_once(contexts, spec.code_configuration.code, serving.folder("code"))
         files |= {"kind": "script", "code_dir": str(code), "script": spec.code_configuration.scoring_script}

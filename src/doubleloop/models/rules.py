@@ -23,7 +23,8 @@ def read_mlmodel(text: str, file: str) -> dict[str, Any]:
 
 
 def signature(mlmodel: dict[str, Any]) -> dict[str, Any] | None:
-    """``{"inputs": [...], "outputs": [...]}`` as MLflow writes them, or None for a model without a signature.
+    """``{"inputs": [...], "outputs": [...]}`` as MLflow writes them, with ``params`` where the model has some, or None
+    for a model without a signature.
 
     Raises InvalidInput for one that is not of MLflow's form.
     """
@@ -34,7 +35,9 @@ def signature(mlmodel: dict[str, Any]) -> dict[str, Any] | None:
         raise _senseless("signature", written)
     if not written.get("inputs"):
         return None
-    return {key: _columns(f"signature.{key}", written.get(key)) for key in ("inputs", "outputs")}
+    found = {key: _columns(f"signature.{key}", written.get(key)) for key in ("inputs", "outputs")}
+    params = _columns("signature.params", written.get("params"))
+    return {**found, "params": params} if params else found
 
 
 def _columns(path: str, text: Any) -> list[Any] | None:
