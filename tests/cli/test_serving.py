@@ -118,7 +118,8 @@ def test_an_answer_is_printed_and_its_request_id_told(terminal: Any, server: Any
 
 def test_a_streamed_answer_is_printed_as_it_comes_and_ends_whole_or_with_an_error(terminal: Any, server: Any) -> None:
     def events(*found: str) -> Reply:
-        return Reply(200, "".join(found).encode(), {"content-type": "text/event-stream; charset=utf-8"})
+        headers = {"content-type": "text/event-stream; charset=utf-8", "x-request-id": "req-1"}
+        return Reply(200, "".join(found).encode(), headers)
 
     pieces = ('data: "Once upon"\n\n', ": a comment\n\n", 'data: " a\\ntime"\n\n', 'data: {"delta": 1}\n\n')
     failed = errors.Failed("the model raised ValueError: no more", details={"a": 1})
@@ -132,6 +133,7 @@ def test_a_streamed_answer_is_printed_as_it_comes_and_ends_whole_or_with_an_erro
     asked = (*asked, terminal.file("r.json", '{"input_data": [["Once"]]}'))
     done = terminal(*asked, "-o", "json")
     assert [json.loads(line) for line in done.out.splitlines()] == ["Once upon", " a\ntime", {"delta": 1}]
+    assert done.err == "Request req-1 is answered.\n"
     assert terminal(*asked).out == "Once upon a\ntime\n"
     for out, code, said in (
         ("Once upon\n", 1, "no more"), ("Once upon\n", 6, "broke off before its end"), ("", 2, "does not stream"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from doubleloop.base import errors
@@ -53,14 +53,18 @@ class Endpoints(routes.Routes):
         """The gateway's own answer, whatever its status."""
         return self._link.send(self._asking(name, content, deployment), raw=True)
 
-    def stream(self, name: str, content: bytes, deployment: str | None = None) -> Iterator[Any]:
+    def stream(
+        self, name: str, content: bytes, deployment: str | None = None,
+        head: Callable[[Mapping[str, str]], None] = lambda headers: None,
+    ) -> Iterator[Any]:  # fmt: skip
         """The answer's pieces as the model makes them: texts, or objects. Raises the gateway's refusal, and what ends
-        the answer early; to close it before its end stops the model."""
+        the answer early; to close it before its end stops the model. ``head`` is told the answer's headers."""
         request = self._asking(name, content, deployment, Accept=events.MEDIA)
         with self._link.open(request, raw=True) as response:
+            headers = {key.lower(): value for key, value in response.getheaders()}
             if response.status >= 400:
-                headers = {key.lower(): value for key, value in response.getheaders()}
                 refuse(transport.Answer(response.status, headers, response.read()))
+            head(headers)
             yield from events.pieces(response)
 
     def _asking(self, name: str, content: bytes, deployment: str | None, **more: str) -> transport.Request:

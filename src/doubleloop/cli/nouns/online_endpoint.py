@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,19 +154,27 @@ def invoke(session: Session, name: str, request: str | None, deployment: str | N
         return None
     answer = session.workspace.endpoints.invoke(name, _content(request), deployment)
     endpoints.refuse(answer)
-    id_, served = answer.headers.get("x-request-id"), answer.headers.get("azureml-model-deployment")
-    session.note(f"Request {id_ or '?'}" + (f" was answered by {served}." if served else " was answered."))
+    _note_request(session, answer.headers, "was answered")
     try:
         return json.loads(answer.body)
     except ValueError:
         return answer.body.decode(errors="replace")
 
 
+def _note_request(session: Session, headers: Mapping[str, str], what: str) -> None:
+    id_, served = headers.get("x-request-id"), headers.get("azureml-model-deployment")
+    session.note(f"Request {id_ or '?'} {what}" + (f" by {served}." if served else "."))
+
+
 def _print_pieces(session: Session, name: str, content: bytes, deployment: str | None) -> None:
     """Texts as they are for a person, a JSON value a line for a program."""
     begun = False
+
+    def head(headers: Mapping[str, str]) -> None:
+        _note_request(session, headers, "is answered")
+
     try:
-        for piece in session.workspace.endpoints.stream(name, content, deployment):
+        for piece in session.workspace.endpoints.stream(name, content, deployment, head):
             begun = True
             if session.machine:
                 click.echo(json.dumps(piece, ensure_ascii=False))
