@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,9 @@ SCRIPT = Path(__file__).with_name("vision_cases.py")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What ``vision_cases`` printed."""
     command = [sys.executable, str(SCRIPT), str(tmp_path_factory.mktemp("vision"))]
-    done = subprocess.run(command, capture_output=True, text=True, env=torches.environment())
+    environment = torches.environment()
+    environment["PYTHONPATH"] += os.pathsep + str(torches.beside("transformers~=5.24.0"))
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     answered: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answered
@@ -97,3 +100,34 @@ def test_a_checkpoint_that_does_not_fit_and_a_broken_image_leave_nothing(found: 
     code, said, left = found["broken"]
     assert code == 65 and not left
     assert "1 of 601 images are broken: 0/bad.png: the image cannot be read" in said
+
+
+def test_checkpoints_of_hugging_face_by_path_are_fine_tuned_and_served(found: dict[str, Any]) -> None:
+    told = found["checkpoints"]
+    assert {name: each["code"] for name, each in told.items() if name != "as_its_own_backbone"} == {
+        "vit image_classification": 0, "resnet image_classification": 0, "bert image_classification": 65,
+        "dinov2 semantic_segmentation": 0, "segformer semantic_segmentation": 0, "vit semantic_segmentation": 0,
+    }, told  # fmt: skip
+    assert "takes no images of" in told["bert image_classification"]["said"]
+    assert "You must specify exactly one of input_ids" in told["bert image_classification"]["said"]
+    sizes = {name: [each["told"][key] for key in ("channels", "height", "width")]
+             for name, each in told.items() if isinstance(each, dict) and "told" in each}  # fmt: skip
+    # Grey images of 16 x 16 and 32 x 64 pixels; a ViT takes colours, in the size that it was trained with alone.
+    assert sizes == {
+        "vit image_classification": [3, 32, 32], "resnet image_classification": [3, 16, 16],
+        "dinov2 semantic_segmentation": [3, 32, 64], "segformer semantic_segmentation": [3, 32, 64],
+        "vit semantic_segmentation": [3, 32, 32],
+    }  # fmt: skip
+    assert told["vit image_classification"]["told"]["mean"] == [0.5, 0.4, 0.3]
+    for name in sizes:
+        served = told[name]["served"]
+        assert served["described"]["plan"]["used"], name
+        if name.endswith("classification"):
+            assert sum(served["planned"][0]["probabilities"]) == pytest.approx(1)
+        else:
+            mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(served["native"][0]["mask"]))))
+            assert mask.shape == (20, 40)
+
+
+def test_patches_of_an_image_that_is_no_square_lie_where_they_were(found: dict[str, Any]) -> None:
+    assert found["checkpoints"]["as_its_own_backbone"] < 1e-6

@@ -119,6 +119,74 @@ class Backbone(nn.Module):
         return self.body(x)
 
 
+def checkpoints(folder: Path) -> dict[str, Any]:
+    """Small checkpoints of Hugging Face, made here and given by their paths; images and masks also twice as wide."""
+    import transformers as hf
+
+    hf.logging.set_verbosity_error()
+    hf.logging.disable_progress_bar()
+    layer = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    configs = {
+        "vit": hf.ViTConfig(image_size=32, patch_size=8, intermediate_size=16, **layer),
+        "dinov2": hf.Dinov2Config(image_size=16, patch_size=8, mlp_ratio=1, **layer),
+        "resnet": hf.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"),
+        "segformer": hf.SegformerConfig(
+            num_encoder_blocks=2, depths=[1, 1], sr_ratios=[2, 1], hidden_sizes=[8, 16], patch_sizes=[3, 3],
+            strides=[2, 2], num_attention_heads=[1, 2], mlp_ratios=[1, 1],
+        ),
+        "bert": hf.BertConfig(vocab_size=50, intermediate_size=16, **layer),
+    }  # fmt: skip
+    for name, config in configs.items():
+        hf.AutoModel.from_config(config).save_pretrained(folder / name)
+    (folder / "vit" / "preprocessor_config.json").write_text('{"image_mean": [0.5, 0.4, 0.3], "image_std": [1, 1, 1]}')
+    for part in ("images", "masks"):
+        (folder / "wide" / part).mkdir(parents=True)
+        for file in sorted((folder / "scenes" / part).iterdir())[:24]:
+            one = numpy.asarray(Image.open(file))
+            (folder / "wide" / part / file.name).write_bytes(png(numpy.hstack([one, one])))
+    classify = {"images": folder / "some", "label_column": None, "epochs": 1, "robustness_rows": 0, "batch_size": 16}
+    segment = {
+        "images": folder / "wide",
+        "classes": "background,digit",
+        "epochs": 1,
+        "robustness_rows": 0,
+        "batch_size": 8,
+    }
+    digits(folder / "some", 80)
+    found: dict[str, Any] = {}
+    for name, component, inputs in (
+        ("vit", "image_classification", classify), ("resnet", "image_classification", classify),
+        ("bert", "image_classification", classify), ("dinov2", "semantic_segmentation", segment),
+        ("segformer", "semantic_segmentation", segment), ("vit", "semantic_segmentation", segment),
+    ):  # fmt: skip
+        place = folder / f"{name}-{component}"
+        code, said = trained(component, place, backbone=folder / name, learning_rate=0.001, **inputs)
+        each: dict[str, Any] = {"code": code, "said": said}
+        if not code:
+            (told,) = place.glob("model/data/*/network.json")
+            each["told"] = {key: value for key, value in json.loads(told.read_text()).items() if key != "config"}
+            each["served"] = served(place, [png(numpy.full((20, 40), 90))])
+        found[f"{name} {component}"] = each
+    return {**found, "as_its_own_backbone": _maps(folder / "dinov2")}
+
+
+def _maps(path: Path) -> float:
+    """How far the features of an image that is no square are from those that transformers itself lays out as a map."""
+    import transformers as hf
+
+    from doubleloop.recipes.vision import networks
+
+    theirs = hf.Dinov2Backbone.from_pretrained(path, out_indices=[1], apply_layernorm=True, reshape_hidden_states=True)
+    config = {**theirs.config.to_dict(), "model_type": "dinov2"}
+    ours = networks.HuggingFace({"config": config, "features": 16})
+    ours.inner.load_state_dict(hf.AutoModel.from_pretrained(path).state_dict())
+    image = torch.rand(2, 3, 32, 64)
+    with torch.no_grad():
+        expected = theirs.eval()(pixel_values=image).feature_maps[0]
+        assert expected.shape == (2, 16, 4, 8)
+        return float((ours.eval()(image) - expected).abs().max())
+
+
 def main(folder: Path) -> None:
     digits(folder / "digits", 600)
     scenes(folder / "scenes", 120)
@@ -156,6 +224,7 @@ def main(folder: Path) -> None:
     found["contract"] = trained("image_classification", folder / "x", contract=folder / "contract.yml", **little)
     (folder / "digits" / "0" / "bad.png").write_bytes(b"broken")
     found["broken"] = [*trained("image_classification", folder / "broken", **little), (folder / "broken").exists()]
+    found["checkpoints"] = checkpoints(folder)
     print(json.dumps(found))
 
 

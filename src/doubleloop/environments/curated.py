@@ -58,7 +58,7 @@ RECIPES = (
         ("torch==2.13.0", "transformers~=5.24.0", *_TABLES, *_OF_TEXTS),
         "doubleloop",
     ),
-    Curated("recipes-vision", "3.11", ("torch==2.13.0", "pillow~=12.0", *_ALL), "doubleloop"),
+    Curated("recipes-vision", "3.11", ("torch==2.13.0", "transformers~=5.24.0", "pillow~=12.0", *_ALL), "doubleloop"),
 )
 
 CATALOGUE = {

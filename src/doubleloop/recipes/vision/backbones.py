@@ -35,6 +35,28 @@ def told_of(path: str, told: dict[str, Any]) -> tuple[dict[str, Any], nn.Module 
     return told, None, _state(path)
 
 
+def fitting(path: str, told: dict[str, Any]) -> dict[str, Any]:
+    """``channels``, ``height`` and ``width`` that a folder of Hugging Face takes images in: those of ``told`` where it
+    takes them, else its own; of other folders those of ``told``. Raises BadBackbone."""
+    config = os.path.join(path, "config.json")
+    same = {key: told[key] for key in ("channels", "height", "width")}
+    if not os.path.isfile(config) or os.path.isfile(os.path.join(path, "network.json")):
+        return same
+    with open(config, encoding="utf-8") as file:
+        known = json.load(file)
+    channels = known.get("num_channels", same["channels"])
+    same["channels"] = channels if channels in (1, 3) else same["channels"]
+    size = known.get("image_size")
+    sides = size if isinstance(size, list) else [size, size]
+    try:
+        _hugging_face(path, {**told, **same})
+    except BadBackbone:
+        if len(sides) == 2 and all(isinstance(each, int) and each > 0 for each in sides):
+            return {**same, "height": sides[0], "width": sides[1]}
+        raise
+    return same
+
+
 def begin(network: nn.Module, weights: dict[str, torch.Tensor]) -> list[str]:
     """Give the network what fits of ``weights``, and say which of its own layers begin anew. Raises BadBackbone when
     nothing fits."""
@@ -75,8 +97,8 @@ def _features(module: nn.Module, told: dict[str, Any]) -> int:
     try:
         with torch.no_grad():
             found = module.eval()(torch.zeros(2, told["channels"], told["height"], told["width"]))
-    except RuntimeError as error:
-        lines = str(error).strip().splitlines() or ["?"]
+    except Exception as error:  # torch's own, or whatever the checkpoint's code says of what it was given
+        lines = str(error).strip().splitlines() or [type(error).__name__]
         size = (told["channels"], told["height"], told["width"])
         raise BadBackbone("it takes no images of {} x {} x {}: {}".format(*size, lines[-1])) from None
     wanted = (4,) if told["task"] == "semantic_segmentation" else (2, 4)
@@ -91,6 +113,8 @@ def _hugging_face(path: str, told: dict[str, Any]) -> tuple[dict[str, Any], nn.M
         import transformers
     except ImportError:
         raise BadBackbone("the environment has no transformers, which a folder of Hugging Face needs") from None
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     try:
         inner = transformers.AutoModel.from_pretrained(path, local_files_only=True)
     except (OSError, ValueError) as error:
@@ -105,7 +129,19 @@ def _hugging_face(path: str, told: dict[str, Any]) -> tuple[dict[str, Any], nn.M
     backbone = networks.HuggingFace(made)
     backbone.inner.load_state_dict(inner.state_dict())
     made["features"] = backbone.features = _features(backbone, told)
-    return made, backbone, {}
+    return {**made, **_scale(path, told["channels"])}, backbone, {}
+
+
+def _scale(path: str, channels: int) -> dict[str, Any]:
+    """Mean and standard deviation of the light that it was trained with, where it says so; else nothing."""
+    file = os.path.join(path, "preprocessor_config.json")
+    if not os.path.isfile(file):
+        return {}
+    with open(file, encoding="utf-8") as opened:
+        known = json.load(opened)
+    mean, std = known.get("image_mean"), known.get("image_std")
+    good = isinstance(mean, list) and isinstance(std, list) and len(mean) == len(std) == channels
+    return {"mean": mean, "std": std} if good and all(each > 0 for each in std) else {}
 
 
 def _own(path: str, told: dict[str, Any]) -> tuple[dict[str, Any], nn.Module | None, dict[str, Any]]:

@@ -10,6 +10,8 @@ from torch.nn import functional
 
 # How a network was made is a plain dict, kept with its weights: {"architecture", "task", "channels", "classes",
 # "filters", "mean", "std"}, and what a backbone needs.
+# Tokens beside those of patches: of the class, of distillation, registers.
+MOST_EXTRA = 16
 ARCHITECTURES = ("small", "torchscript", "huggingface")
 
 
@@ -89,14 +91,30 @@ class HuggingFace(nn.Module):
         config = transformers.AutoConfig.for_model(told["config"]["model_type"], **settings)
         self.inner = transformers.AutoModel.from_config(config)
         self.features = int(told["features"])
+        self.patch = told["config"].get("patch_size")
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         found = self.inner(pixel_values=images, return_dict=True).last_hidden_state
         if found.ndim == 4:
             return found
-        side = int((found.shape[1]) ** 0.5)
-        patches = found[:, found.shape[1] - side * side :]  # without the tokens for the whole image
-        return patches.transpose(1, 2).reshape(found.shape[0], -1, side, side)
+        rows, columns = grid(int(found.shape[1]), int(images.shape[2]), int(images.shape[3]), self.patch)
+        patches = found[:, found.shape[1] - rows * columns :]  # without the tokens for the whole image, which are first
+        return patches.transpose(1, 2).reshape(found.shape[0], -1, rows, columns)
+
+
+def grid(tokens: int, height: int, width: int, patch: Any) -> tuple[int, int]:
+    """Rows and columns of the patches that ``tokens`` are, but for a few of the whole image: patches of ``patch``
+    pixels, or of twice as many, and so on, where a network joins them. Raises ValueError."""
+    sides = [patch * 2**step for step in range(8)] if isinstance(patch, int) and patch > 0 else []
+    for tried in (sides, range(1, max(height, width) + 1)):
+        found = []
+        for side in tried:
+            for rows, columns in ((height // side, width // side), (-(-height // side), -(-width // side))):
+                if 0 <= tokens - rows * columns <= MOST_EXTRA and rows * columns:
+                    found.append((tokens - rows * columns, rows, columns))
+        if found:
+            return min(found)[1:]
+    raise ValueError(f"its {tokens} tokens are no patches of an image of {height} x {width}")
 
 
 class Network(nn.Module):

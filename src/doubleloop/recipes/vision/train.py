@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy
@@ -66,7 +68,7 @@ def _data(asked: argparse.Namespace) -> tuple[list[str], preparing.Shape, prepar
     if asked.test_images or asked.test_labels:
         test = reading.examples(asked.test_images, asked.test_labels, columns, masks=segments)
     labels = preparing.classes([*learn, *test], asked.classes, segments)
-    shape = preparing.shape(learn, asked.image_size, asked.colour, 4 if segments else 1)
+    shape = _shape(asked, learn, segments)
     data = preparing.arrays(learn, shape, labels, segments)
     contracts.keep(preparing.table(learn, data), asked.contract, "the images")
     if test:
@@ -75,6 +77,27 @@ def _data(asked: argparse.Namespace) -> tuple[list[str], preparing.Shape, prepar
         return labels, shape, data, held
     rows, others = preparing.split(len(data), data.targets, asked.test_share, asked.seed)
     return labels, shape, data.rows(rows), data.rows(others)
+
+
+def _shape(asked: argparse.Namespace, learn: list[reading.Example], segments: bool) -> preparing.Shape:
+    """Size and colour as asked for; what is left open, as the images are, or as the backbone takes them."""
+    shape = preparing.shape(learn, asked.image_size, asked.colour, 4 if segments else 1)
+    if not asked.backbone or not os.path.isdir(asked.backbone) or (asked.image_size and asked.colour != "auto"):
+        return shape
+    told = {"task": asked.task, "channels": shape.channels, "height": shape.height, "width": shape.width}
+    try:
+        takes = backbones.fitting(asked.backbone, told)
+    except backbones.BadBackbone as error:
+        raise _bad_backbone(error, asked.backbone) from None
+    if asked.colour == "auto":
+        shape = replace(shape, mode="L" if takes["channels"] == 1 else "RGB")
+    return shape if asked.image_size else replace(shape, height=takes["height"], width=takes["width"])
+
+
+def _bad_backbone(error: backbones.BadBackbone, path: str) -> faults.BadData:
+    return faults.BadData(
+        f"the backbone cannot be used: {error}", path, "Give a state dict, TorchScript, or a folder of Hugging Face"
+    )
 
 
 def _network(
@@ -97,8 +120,7 @@ def _network(
             fresh = backbones.begin(network, weights)
             LOG.info("fine-tuned from %s; new: %s", asked.backbone, ", ".join(fresh) or "nothing")
     except backbones.BadBackbone as error:
-        raise faults.BadData(f"the backbone cannot be used: {error}", asked.backbone,
-                             "Give a state dict, TorchScript, or a folder of Hugging Face") from None  # fmt: skip
+        raise _bad_backbone(error, asked.backbone) from None
     return network, told, backbone if told["architecture"] == "torchscript" else None
 
 
