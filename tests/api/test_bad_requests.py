@@ -58,6 +58,7 @@ FIELDS = {
     "/silence": ("comment", "until", "for"),
     "/resolve": ("comment",),
     "/reopen": ("comment",),
+    "/alerts/{alert}/label": ("project", "task", "workspace"),
     "/labeling-projects": ("document",),
     "/labeling-projects/{name}/export": ("format", "partial"),
     "/labeling-projects/{name}/import": ("data", "format", "annotator", "proposals"),

@@ -4,6 +4,7 @@ with weeks of runs. Rooms, rules, job steps, evidence are real; measurements, de
 from __future__ import annotations
 
 import asyncio
+import base64
 import math
 import re
 import sys
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+import polars as pl
 import uvicorn
 
-from doubleloop.base import actors, errors
+from doubleloop.base import actors, canonical, clock, errors
 from doubleloop.catalog import commands as catalog
 from doubleloop.compute import ports as compute_ports
 from doubleloop.compute.local import LocalCompute
@@ -34,6 +37,7 @@ from doubleloop.endpoints import store as endpoint_store
 from doubleloop.environments import commands as environments
 from doubleloop.environments import model as pins
 from doubleloop.environments import store as environment_store
+from doubleloop.frames import pictures
 from doubleloop.gateway import histogram, protocol
 from doubleloop.identity import commands as identity
 from doubleloop.identity import model as identities
@@ -42,6 +46,8 @@ from doubleloop.jobs import ports as job_ports
 from doubleloop.jobs import queries as job_queries
 from doubleloop.jobs import workflows as job_workflows
 from doubleloop.monitoring import commands as monitoring
+from doubleloop.monitoring import queries as watched
+from doubleloop.monitoring import store as monitoring_store
 from doubleloop.monitoring import workflows as monitoring_workflows
 from doubleloop.releases import commands as releases
 from doubleloop.releases import fake, model, ports, queries, rolling, workflows
@@ -55,6 +61,7 @@ from doubleloop.tracking.fake import MemoryTracking
 
 LOCK = pins.Lock("3.11", ("mlflow==3.17.2", "scikit-learn==1.9.0"), "linux-x86_64")
 PASSWORD = "correct horse battery"
+DARK = np.full((4, 6), 20, dtype=np.uint8)
 SETUP = actors.service("setup")
 TRAINING = """
 type: pipeline
@@ -158,6 +165,10 @@ class Serving:
         self.answers: dict[str, protocol.DeploymentStatus] = {}
         self.objectives: tuple[protocol.Objective, ...] = ()
         self.away = False
+        self.logged = pl.DataFrame()
+
+    def inferences(self, *_: Any, **__: Any) -> pl.DataFrame:
+        return self.logged
 
     def lock(self) -> Any:
         return nullcontext()
@@ -241,6 +252,24 @@ class Scene:
     def submit(self, text: str, id_: str) -> str:
         with self.house.write("ada", "dev") as ctx:
             return jobs.submit(ctx, documents.parse(text, "job.yml", self.house.home), id=id_).id
+
+    def keep_example(self) -> tuple[Any, str, str]:
+        """An image of the inference log that the newest alert keeps: the alert, where the image is shown, base64."""
+        at, photo = datetime(2026, 3, 1, tzinfo=UTC), base64.b64encode(pictures.png(DARK)).decode()
+        row = {"request_id": "r-1", "row": 0, "time": at, "in.photo": photo, "in.note": "<b>x</b>"}
+        self.serving.logged = pl.DataFrame([{**row, "out.prediction": "cat"}])
+        kept = {"request": "r-1", "row": 0, "time": clock.iso(at), "column": "photo", "distance": 9.0,
+                "sentence": "photo of r-1 row 0 is 9 deviations from the nearest of the reference"}  # fmt: skip
+        with self.house.write("service:setup", "prod") as ctx:
+            found = watched.alerts(ctx, "bikes-monitor")
+            alert = next(each for each in found if each.details["moved"])
+            run = watched.run(ctx, alert.details["run"])
+            signals = [{**each, "examples": [kept]} if each["signal"] == alert.signal else each for each in run.signals]
+            runs = monitoring_store.RUNS
+            ctx.tx.execute(runs.update().where(runs.c.id == run.id).values(signals=canonical.dumps(signals)))
+            details = {**alert.details, "examples": [kept], "examples_of": alert.signal}
+            monitoring_store.update_alert(ctx, alert.id, details=canonical.dumps(details))
+        return alert, f"/monitors/prod/bikes-monitor/examples/{run.id}/{alert.signal}/0", photo
 
     def until(self, is_done: Callable[[], bool], seconds: float = 120) -> None:
         """Look until something is so. Raises AssertionError when it takes too long."""

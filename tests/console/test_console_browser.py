@@ -162,6 +162,18 @@ DRAWN = """canvas => {
 }"""
 
 
+def test_the_worst_example_of_an_alert_is_shown_when_it_is_opened(
+    person: Callable[..., Person], served: Served
+) -> None:  # fmt: skip
+    alert, _, _ = served.scene.keep_example()
+    linus = person("linus")
+    linus.go(f"/alerts/prod/{alert.id}")
+    linus.page.locator("summary", has_text="photo of r-1").press("Enter")
+    image = linus.page.get_by_role("img", name="photo of r-1")
+    playwright.expect(image).to_be_visible(timeout=WAIT_MS)
+    assert image.evaluate("each => [each.naturalWidth, each.naturalHeight]") == [6, 4]
+
+
 def test_the_key_shows_in_place(person: Callable[..., Person]) -> None:
     linus = person("linus")
     linus.go("/endpoints/prod/bikes")

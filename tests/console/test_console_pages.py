@@ -16,7 +16,7 @@ from console_scene import PASSWORD, SETUP, Browser, Scene
 from fastapi import FastAPI
 
 from doubleloop.base import actors
-from doubleloop.console import pages
+from doubleloop.console import pages, pictured
 from doubleloop.cost import commands as cost
 from doubleloop.db import engine, tables
 from doubleloop.db.context import Contexts
@@ -120,6 +120,30 @@ def test_an_alert_has_buttons_for_who_may_and_they_do_what_they_say(as_: As, sce
     assert "acknowledged" in browser.get("/monitors/prod/bikes-monitor").text
     assert press(do="reopen").status_code == 303
     assert browser.get("/alerts/prod/none").status_code == 404
+
+
+def test_the_worst_examples_of_an_alert_are_looked_at_by_who_may(as_: As, scene: Scene) -> None:
+    alert, address, photo = scene.keep_example()
+    page = as_("linus").get(f"/alerts/prod/{alert.id}").text
+    assert address in page and "photo of r-1" in page
+    part = as_("linus").get(address).text
+    assert f"data:image/png;base64,{photo}" in part and "&lt;b&gt;x" in part and "/trace?id=r-1" in part
+    assert "cat" in part
+    assert address not in as_("ada").get(f"/alerts/prod/{alert.id}").text
+    assert as_("ada").get(address).status_code == 403
+    assert as_("linus").get(address[:-1] + "7").status_code == 404
+    form = {"project": "photos", "to": "dev", "csrf": as_("ada").form_token("/")}
+    assert as_("ada").post(f"/alerts/prod/{alert.id}/label", data=form).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("value", "picture"),
+    [([[0.0, 1.0], [0.5, 0.25]], True), ([[0, 255], [7, 8]], True), ([0.1, 0.2, 0.3], False), ("a bike", False)],
+)
+def test_pixels_are_drawn_and_vectors_and_texts_are_written(value: Any, picture: bool) -> None:
+    found = pictured.shown({"column": "x", "inputs": {"x": value, "blob": b"12"}, "outputs": {"y": 1}})
+    assert bool(found["picture"]) is picture and bool(found["text"]) is not picture
+    assert found["values"] == [("blob", "2 bytes"), ("answer: y", "1")]
 
 
 def test_what_people_wrote_cannot_become_a_script(as_: As) -> None:

@@ -19,6 +19,7 @@ from sklearn.datasets import load_sample_images
 from doubleloop.base import errors
 from doubleloop.data import commands as data
 from doubleloop.frames import pictures
+from doubleloop.monitoring import examples
 from doubleloop.storage import ports as storage
 
 SIGNAL = (
@@ -90,6 +91,14 @@ def test_darker_photographs_are_found_and_the_worst_are_named(watch: Watch, fold
     assert worst["distance"] >= watch.signal(run, "photos")["moved"][1]["distance"]
     (alert,) = [each for each in watch.alerts() if each.metric == "normalized_wasserstein_distance"]
     assert alert.details["moved"][0]["sentence"].startswith("photo of request-")
+    kept = alert.details["examples"]
+    assert (
+        len(kept) == 20
+        and len({each["request"] for each in kept}) == 20
+        and {each["request"] for each in kept} <= {*ids}
+    )
+    looked = examples.look(watch.house.contexts, watch.house.actor("linus"), "prod", run.id, "photos", 3)
+    assert looked["inputs"]["photo"] == text(sent[ids.index(kept[3]["request"])])
 
 
 def test_photographs_like_those_before_are_no_drift(watch: Watch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import fairlearn.metrics as fair
 import numpy as np
@@ -11,6 +12,13 @@ import pytest
 from monitoring_watch import NOW, Watch
 from scipy import stats
 from sklearn import metrics as referee
+from sklearn import neighbors
+
+from doubleloop.automation import asking
+from doubleloop.base import errors
+from doubleloop.labeling import queries as projects
+from doubleloop.labeling import store as _store  # noqa: F401  (declares its tables before the house is built)
+from doubleloop.monitoring import examples
 
 RANDOM = np.random.default_rng(5)
 DAY = timedelta(days=1)
@@ -137,8 +145,8 @@ def test_fairness_is_fairlearns_window_by_window(watch: Watch) -> None:
 
 def test_residuals_of_a_forecast_are_compared_with_those_before(watch: Watch) -> None:
     before, after = RANDOM.normal(size=300), RANDOM.normal(1, 2, 200)
-    for errors, start in ((before, NOW - 2 * DAY), (after, NOW - timedelta(hours=12))):
-        ids = watch.answered({"x": [0.0] * len(errors)}, errors.tolist(), start=start)
+    for wrong, start in ((before, NOW - 2 * DAY), (after, NOW - timedelta(hours=12))):
+        ids = watch.answered({"x": [0.0] * len(wrong)}, wrong.tolist(), start=start)
         watch.told(dict.fromkeys(ids, 0.0))
     watch.put("forecast:\n  type: residual_drift")
     run = watch.run()
@@ -154,7 +162,9 @@ def test_texts_and_vectors_drift(watch: Watch) -> None:
     new = ["велосипед очень быстрый сегодня вечером", "the bike is fast"] * 50
     one, two = RANDOM.normal(size=(120, 4)), RANDOM.normal(0.8, 1, size=(100, 4))
     for said, rows, start in ((known, one, NOW - 2 * DAY), (new, two, NOW - timedelta(hours=12))):
-        watch.answered({"question": said, "vector": rows.tolist()}, [0.0] * len(said), start=start)
+        ids = watch.answered(
+            {"question": said, "vector": rows.tolist()}, ["bike", "other"] * (len(said) // 2), start=start
+        )
     watch.put(
         "words:\n  type: text_drift\n  features: [question]\n  metric_thresholds:\n"
         "    numerical: {normalized_wasserstein_distance: 0.1}\n    categorical: {jensen_shannon_distance: 0.1}\n"
@@ -171,7 +181,38 @@ def test_texts_and_vectors_drift(watch: Watch) -> None:
     assert watch.value(run, "space", "maximum_mean_discrepancy_test") < 0.02
     assert watch.value(run, "space", "classifier_two_sample") > 0.7
     assert {each["alert"] for each in watch.signal(run, "space")["metrics"]} == {True}
-    assert "nearest reference rows" in watch.signal(run, "space")["moved"][0]["sentence"]
+    near = neighbors.NearestNeighbors(n_neighbors=5).fit(one).kneighbors(two)[0].mean(axis=1)
+    farthest = [ids[at] for at in np.argsort(-near)[:20]]
+    assert [each["request"] for each in watch.signal(run, "space")["examples"]] == farthest
+    assert watch.signal(run, "space")["moved"][0]["sentence"].startswith(
+        f"vector of {farthest[0]} row 0 is {near.max():.3g}"
+    )
+    odd = {each["request"] for each in watch.signal(run, "words")["examples"]}
+    assert len(odd) == 20 and odd <= set(ids[::2]), "the texts of another script are the ones unlike those before"
+    _are_looked_at_and_labelled(watch, run, ids, new)
+
+
+def _are_looked_at_and_labelled(watch: Watch, run: Any, ids: list[str], texts: list[str]) -> None:
+    contexts, (linus, grace) = watch.house.contexts, map(watch.house.actor, ("linus", "grace"))
+    looked = examples.look(contexts, linus, "prod", run.id, "words", 2)
+    assert looked["inputs"]["question"] == texts[ids.index(looked["request"])]
+    assert looked["outputs"] == {"prediction": "bike"}
+    (fact,) = watch.facts("inference.read")
+    assert (fact.actor, fact.subject) == ("linus", f"request:{looked['request']}"), "that it was seen is on record"
+    with pytest.raises(errors.NotPermitted):
+        examples.look(contexts, watch.house.actor("ada"), "prod", run.id, "words", 2)
+    with pytest.raises(errors.NotFound, match="kept no example 99"):
+        examples.look(contexts, linus, "prod", run.id, "words", 99)
+    alert = next(each for each in watch.alerts() if each.signal == "words")
+    made = asking.label_examples(contexts, grace, "prod", alert.id, "mails", task="text_classification", to="dev")
+    assert (made.workspace, made.items, made.opened_by["alert"]) == ("dev", 20, alert.id)
+    with watch.house.read("ada", "dev") as ctx:
+        shown = [projects.item(ctx, made.name, number).content for number in range(1, 21)]
+    assert set(shown) == {texts[0]}, "what people label is what was asked"
+    again = asking.label_examples(contexts, grace, "prod", alert.id, "mails", task="text_classification", to="dev")
+    assert again.name == made.name, "once"
+    with pytest.raises(errors.NotPermitted):
+        asking.label_examples(contexts, watch.house.actor("ada"), "prod", alert.id, "mails", to="dev")
 
 
 def test_windows_without_rows_and_columns_that_are_not_there_say_so(watch: Watch) -> None:

@@ -9,6 +9,7 @@ from fastapi import Body, Query, Request
 
 from doubleloop.api import render, requests, routing
 from doubleloop.api.routing import needs
+from doubleloop.automation import asking
 from doubleloop.base import clock, errors
 from doubleloop.db.context import Ctx
 from doubleloop.identity.actions import Action
@@ -69,6 +70,16 @@ def silence(request: Request, ws: str, alert: str, body: dict[str, Any] = Body(d
     with requests.writing(request, ws) as ctx:
         found = alerts.silence(ctx, alert, until=end, length=span, comment=requests.text(body, "comment"))
         return render.alert(found)
+
+
+@router.post("/{alert}/label", openapi_extra=needs(Action.ENDPOINT_READ))
+def label(request: Request, ws: str, alert: str, body: dict[str, Any] = Body(default={})) -> dict[str, Any]:
+    requests.refuse_unknown(body, "project", "task", "workspace")
+    project, task, to = (requests.text(body, each) for each in ("project", "task", "workspace"))
+    made = asking.label_examples(
+        requests.contexts(request), requests.actor(request), ws, alert, project, task=task or None, to=to or None
+    )
+    return {"project": made.name, "workspace": made.workspace, "items": made.items}
 
 
 def _change(

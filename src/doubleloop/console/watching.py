@@ -7,12 +7,14 @@ from typing import Any
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from doubleloop.automation import asking
 from doubleloop.base import clock, errors
-from doubleloop.console import charts, overview, rendering, requests
+from doubleloop.console import charts, overview, pictured, rendering, requests
 from doubleloop.console.requests import needs
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
-from doubleloop.monitoring import alerts, commands, model, queries
+from doubleloop.monitoring import alerts, commands, examples, model, queries
+from doubleloop.specs.kinds import labeling as asks
 
 router = APIRouter()
 
@@ -81,7 +83,11 @@ def alert(request: Request, ws: str, id: str) -> Response:
         found = queries.alert(ctx, id)
         may = identity.decide(ctx, Action.ALERT_WRITE, ws, f"monitor/{found.monitor}").allowed
         history = [(each, 1) for each in queries.history(ctx, found)]
-        values: dict[str, Any] = {"ws": ws, "alert": found, "history": history, "verbs": _offered(found) if may else ()}
+        values: dict[str, Any] = {
+            "ws": ws, "alert": found, "history": history, "verbs": _offered(found) if may else (),
+            "may_see_endpoint": requests.allowed(ctx, Action.ENDPOINT_READ, ws), "tasks": asks.TASKS,
+            "label_in": requests.places(ctx.in_workspace(None), Action.LABELING_WRITE),
+        }  # fmt: skip
         return rendering.page(request, "alert.html", now=ctx.now, **values)
 
 
@@ -91,6 +97,24 @@ def _offered(alert: model.Alert) -> tuple[str, ...]:
         return ("reopen",)
     more = {model.AlertState.OPEN: ("acknowledge",), model.AlertState.SILENCED: ("acknowledge", "reopen")}
     return (*more.get(alert.state, ("reopen",)), "silence", "resolve")
+
+
+@router.get("/monitors/{ws}/{name}/examples/{run}/{signal}/{number}", openapi_extra=needs(Action.ENDPOINT_READ))
+def example(request: Request, ws: str, name: str, run: str, signal: str, number: int) -> Response:
+    """What was really asked and answered, as a part of a page."""
+    found = examples.look(requests.contexts(request), requests.actor(request), ws, run, signal, number)
+    return rendering.page(request, "example.html", example=found, **pictured.shown(found))
+
+
+@router.post("/alerts/{ws}/{id}/label", openapi_extra=needs(Action.ENDPOINT_READ))
+def label(
+    request: Request, ws: str, id: str, project: str = Form(""), task: str = Form(""), to: str = Form(""),
+    csrf: str = Form(""),
+) -> Response:  # fmt: skip
+    actor = requests.actor(request)
+    requests.check_form(request, csrf)
+    made = asking.label_examples(requests.contexts(request), actor, ws, id, project, task=task or None, to=to or None)
+    return RedirectResponse(f"/labeling/{made.workspace}/{made.name}", 303)
 
 
 @router.post("/alerts/{ws}/{id}/change", openapi_extra=needs(Action.ALERT_WRITE))

@@ -38,7 +38,8 @@ class Wanted:
     """Rows of ``endpoint`` in ``workspace`` from ``since`` until ``until``; drift is from as long a span before.
 
     ``by``: uncertainty, diversity, drift, random.
-    ``probabilities`` and ``columns``: names without ``out.`` and ``in.``.
+    ``probabilities`` and ``columns``: names without ``out.`` and ``in.``. ``rows``: these alone (request id and
+    row), in this order, whatever ``by`` says.
     """
 
     workspace: str
@@ -50,6 +51,7 @@ class Wanted:
     probabilities: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     seed: int = 0
+    rows: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def open_project(
         )
     body = _body(like, rows, name)
     is_image = body["task"] in OF_IMAGES
-    chosen, measured = _choose(contexts, wanted, rows, str(body["column"]), is_image)
+    choose = _given if wanted.rows else _choose
+    chosen, measured = choose(contexts, wanted, rows, str(body["column"]), is_image)
     asset = _keep(contexts, actor, workspace, wanted, _table(rows, chosen), like)
     body |= {"data": f"azureml:{asset.name}:{asset.version}", "queue": {"by": "given"}}
     if PREDICTION in _names(rows, "out."):
@@ -119,7 +122,8 @@ def open_project(
 
 def _log(contexts: Contexts, wanted: Wanted, since: datetime, until: datetime) -> pl.DataFrame:
     rows = endpoints.inferences(contexts, wanted.workspace, wanted.endpoint, since=since, until=until)
-    return rows.filter(pl.col("status") == 200).tail(MOST_ROWS)
+    answered = rows.filter(pl.col("status") == 200)
+    return answered if wanted.rows else answered.tail(MOST_ROWS)
 
 
 def _names(rows: pl.DataFrame, prefix: str) -> list[str]:
@@ -161,6 +165,20 @@ def _content_column(rows: pl.DataFrame, task: str) -> str:
             cure="Name it in a file: `open_labeling: {project: project.yml}` with `column`.",
         )
     return held[0]
+
+
+def _given(
+    contexts: Contexts, wanted: Wanted, rows: pl.DataFrame, column: str, is_image: bool
+) -> tuple[list[int], dict[str, str]]:
+    """As ``_choose``, of rows that are named: those that the log still has."""
+    places = {
+        (str(request), int(number)): at for at, (request, number) in enumerate(rows.select("request_id", "row").rows())
+    }
+    held = rows[f"in.{column}"]
+    chosen = [places[each] for each in wanted.rows if each in places and held[places[each]] is not None]
+    if not chosen:
+        raise errors.InvalidInput(f"None of the {len(wanted.rows)} examples is in the inference log any more")
+    return chosen, {"examples": f"{len(chosen)} of {len(wanted.rows)}, as they were named"}
 
 
 def _choose(

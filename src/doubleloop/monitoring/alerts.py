@@ -129,7 +129,7 @@ def follow(
     ``results`` are those of all signals: one that cannot tell itself what moved (the errors of a model grew) tells what
     the others saw moving.
     """
-    result = {**result, **_moving(result, results)}
+    result = {**result, **_moving(result, results), **_examples(result, results)}
     chosen = rules.policy(documents.from_wire(monitor.document).model.create_monitor.alert_policy)
     for metric in dict.fromkeys(each["metric"] for each in result["metrics"]):
         values = [each for each in result["metrics"] if each["metric"] == metric and each["value"] is not None]
@@ -153,6 +153,14 @@ def _moving(result: dict[str, Any], results: Sequence[dict[str, Any]]) -> dict[s
         return {"moved": result["moved"], "moved_by": result["signal"]}
     other = next((each for kind in rules.DRIFTS for each in results if each["type"] == kind and each["moved"]), result)
     return {"moved": other["moved"], "moved_by": other["signal"]}
+
+
+def _examples(result: dict[str, Any], results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The worst examples and the signal that kept them: its own, or the first of the run's about the model."""
+    if rules.kind_of(result["type"]) is not model.AlertKind.MODEL:
+        return {"examples": (), "examples_of": ""}
+    kept = next((each for each in (result, *results) if each.get("examples")), {})
+    return {"examples": kept.get("examples", ()), "examples_of": kept.get("signal", "")}
 
 
 def _clear(ctx: Ctx, run: model.MonitorRun, standing: model.Alert | None) -> None:
@@ -209,7 +217,7 @@ def _open(
         ctx, "monitor.alert", f"monitor:{run.workspace}/{run.monitor}", **about(alert), deployment=monitor.deployment,
         run=run.id, window={"start": clock.iso(run.window_start), "end": clock.iso(run.window_end)},
         as_of=clock.iso(run.as_of), moved=[each["sentence"] for each in result["moved"][:3]],
-        segments=alert.details["segments"],
+        segments=alert.details["segments"], examples=[each["request"] for each in alert.details["examples"][:3]],
     )  # fmt: skip
 
 
@@ -217,12 +225,14 @@ def _details(
     run: model.MonitorRun, monitor: model.Monitor, result: dict[str, Any], crossed: list[dict[str, Any]],
     chosen: model.AlertPolicy, kind: model.AlertKind,
 ) -> dict[str, Any]:  # fmt: skip
-    """``values`` that crossed, the columns and segments that ``moved`` most with their numbers, and what was asked."""
+    """``values`` that crossed, the columns and segments that ``moved`` most with their numbers, the worst ``examples``,
+    and what was asked."""
     signals = documents.from_wire(monitor.document).model.create_monitor.monitoring_signals or {}
     segment = getattr(signals.get(result["signal"]), "data_segment", None)
     return {
         "run": run.id, "endpoint": monitor.endpoint, "deployment": monitor.deployment, "values": crossed,
         "moved": result["moved"], "moved_by": result["moved_by"], "segments": rules.segments(result["moved"]),
+        "examples": list(result["examples"]), "examples_of": result["examples_of"],
         "data_segment": {segment.feature_name: list(segment.feature_values)} if segment else None,
         "windows": chosen.windows, "of": chosen.of, "tell": list(rules.audience(kind, chosen)),
         "rows": {"reference": result["reference_rows"], "production": result["production_rows"]},

@@ -5,21 +5,22 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from doubleloop.base import errors
+from doubleloop.base import clock, errors
 from doubleloop.data import commands as data
 from doubleloop.frames import pictures
 from doubleloop.frames import reading as frames
-from doubleloop.monitoring import model, rules, windows
+from doubleloop.monitoring import examples, model, rules, windows
 from doubleloop.statistics import embeddings, images, samples, signals
 
 DEFAULT: dict[str, dict[str, float | None]] = {"numerical": {"normalized_wasserstein_distance": 0.2}}
-WORST = 5
+SHOWN = 5
 # Where a picture comes from: its request and row, or its file.
 _ID = "request"
 
@@ -38,6 +39,7 @@ def drift(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     before = None if asset else _logged(windows.log(task, earlier))
     values: list[signals.Value] = []
     moved: list[dict[str, Any]] = []
+    kept: list[dict[str, Any]] = []
     before_rows, after_rows = 0, 0
     for feature in signal.features:
         known = _asset(task, reference, feature) if asset else _described(before, feature)
@@ -48,6 +50,7 @@ def drift(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
         found, worst = _compared(feature, known.drop_nulls(), current.drop_nulls(), list(limits.get("numerical", {})))
         values += found
         moved += worst
+        kept += [_example(each, log) for each in worst] if not brought else []
     if not (before_rows and after_rows):
         reason = f"the {'reference' if after_rows else 'production'} window has no images"
         return model.SignalResult(name, signal.type, "not_checked", reason, before_rows, after_rows)
@@ -57,7 +60,19 @@ def drift(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
         rules.measured(each, unreadable if each.metric == "unreadable_rate" else limits["numerical"].get(each.metric))
         for each in values
     )
-    return windows.result(name, signal.type, signal, measured, before_rows, after_rows, tuple(moved))
+    shown = [each for feature in signal.features for each in [at for at in moved if at["column"] == feature][:SHOWN]]
+    judged = windows.result(name, signal.type, signal, measured, before_rows, after_rows, tuple(shown))
+    return replace(judged, examples=tuple(sorted(kept, key=lambda each: -each["distance"])[: examples.KEPT]))
+
+
+def _example(worst: dict[str, Any], log: pl.DataFrame) -> dict[str, Any]:
+    """One that is kept, by its request and row."""
+    request, _, number = worst["after"][_ID].rpartition(" row ")
+    found = log.filter((pl.col("request_id") == request) & (pl.col("row") == int(number)))
+    return {
+        "request": request, "row": int(number), "time": clock.iso(found["time"][0]), "column": worst["column"],
+        "distance": worst["distance"], "sentence": worst["sentence"],
+    }  # fmt: skip
 
 
 def _compared(
@@ -122,7 +137,7 @@ def _unreadable(feature: str, current: pl.DataFrame, reference: int) -> signals.
 def _worst(feature: str, reference: pl.DataFrame, current: pl.DataFrame) -> list[dict[str, Any]]:
     one, two = (each.select(images.COLUMNS).to_numpy() for each in (reference, current))
     spread = np.maximum(one.std(axis=0), samples.LEAST_NORM)
-    found = embeddings.farthest(one / spread, two / spread, WORST)
+    found = embeddings.farthest(one / spread, two / spread, examples.KEPT)
     return [
         {"column": feature, "distance": distance, "before": {},
          "after": {"request": current[_ID][at], **{what: current[what][at] for what in images.COLUMNS}},

@@ -56,7 +56,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class SignalResult:
-    """``status``: ok, alert, or not_checked. ``moved`` are the columns that moved most, before and after."""
+    """``status``: ok, alert, or not_checked. ``moved`` are the columns that moved most, before and after; ``examples``
+    the rows that are least like the reference, for people to look at (``examples.worst``)."""
 
     signal: str
     type: str
@@ -66,6 +67,7 @@ class SignalResult:
     production_rows: int = 0
     metrics: tuple[Measured, ...] = ()
     moved: tuple[dict[str, Any], ...] = ()
+    examples: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ texts, vectors. Each takes a task, the signal's name and what the file says of i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from doubleloop.base import errors
-from doubleloop.monitoring import image_signals, model, rules, windows
+from doubleloop.monitoring import examples, image_signals, model, rules, windows
 from doubleloop.specs.kinds import model_signals as specs
 from doubleloop.statistics import (
     attribution,
@@ -239,10 +240,11 @@ def _residuals(rows: pl.DataFrame, production: Any) -> columns.Floats:
 
 def text(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     """Drift of what each text column is like; ``column`` of a value is ``feature.what`` (``question.words``)."""
-    before, after, _ = windows.pair(task, signal, windows.inputs)
+    before, after, _ = windows.pair(task, signal, examples.identified(windows.inputs))
     if _empty(before, after):
         return _nothing(name, signal, before, after)
     limits = rules.thresholds(signal.metric_thresholds, _DEFAULT_TEXT)
+    worst: list[dict[str, Any]] = []
     new = getattr(signal.metric_thresholds, "out_of_vocabulary_rate", None)
     wanted: dict[schema.Kind | str, list[str]] = {group: list(metrics) for group, metrics in limits.items()}
     values: Values = []
@@ -252,6 +254,7 @@ def text(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
         known, current = _described(feature, one, words.without_own()), _described(feature, two, words)
         kinds = {each: "categorical" if each.endswith(".script") else "numerical" for each in known.columns}
         values += signals.evaluate_table(wanted, known, current, None, kinds)
+        worst += _worst_texts(feature, known, current, after)
         if new is not None:
             rate = texts.out_of_vocabulary_rate(two, words)
             some = rate == rate
@@ -263,7 +266,21 @@ def text(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     measured = tuple(
         rules.measured(each, limits.get(each.kind.value, {}).get(each.metric) if each.kind else new) for each in values
     )
-    return windows.result(name, signal.type, signal, measured, before.height, after.height, ())
+    found = windows.result(name, signal.type, signal, measured, before.height, after.height, ())
+    return replace(found, examples=_farthest_first(worst))
+
+
+def _worst_texts(feature: str, known: pl.DataFrame, current: pl.DataFrame, rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Texts that are there, by all that is told of them but their script."""
+    numbers = [each for each in known.columns if not each.endswith(".script")]
+    there = pl.col(f"{feature}.characters").is_not_null()
+    held, kept = current.filter(there), rows.filter(current.select(there).to_series())
+    one, two = examples.scaled(known.filter(there).select(numbers), held.select(numbers))
+    return list(examples.worst(feature, one, two, kept)) if len(one) and len(two) else []
+
+
+def _farthest_first(found: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    return tuple(sorted(found, key=lambda each: -each["distance"])[: examples.KEPT])
 
 
 def _described(feature: str, column: pl.Series, words: texts.Vocabulary) -> pl.DataFrame:
@@ -273,11 +290,13 @@ def _described(feature: str, column: pl.Series, words: texts.Vocabulary) -> pl.D
 
 def vectors(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     """Drift of vectors: of one column of lists, or of columns of numbers together."""
-    before, after, _ = windows.pair(task, signal, windows.outputs if signal.of_outputs else windows.inputs)
+    part = examples.identified(windows.outputs if signal.of_outputs else windows.inputs)
+    before, after, _ = windows.pair(task, signal, part)
     if _empty(before, after):
         return _nothing(name, signal, before, after)
     limits = _limits(signal)
-    one, two = _vectors(signal, before, after)
+    chosen = _chosen(signal, before, after)
+    (one, _), (two, kept) = (_vectors(chosen, side) for side in (before, after))
     found: dict[str, float] = {}
     if {"maximum_mean_discrepancy", "maximum_mean_discrepancy_test"} & set(limits):
         drift = embeddings.maximum_mean_discrepancy(one, two)
@@ -285,27 +304,36 @@ def vectors(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     if {"classifier_two_sample", "classifier_two_sample_test"} & set(limits):
         drift = embeddings.classifier_two_sample_test(one, two)
         found |= {"classifier_two_sample": drift.value, "classifier_two_sample_test": drift.p_value}
+    worst = examples.worst(chosen[0] if len(chosen) == 1 else "", one, two, kept, "away")
     moved = tuple(
-        {"column": f"row {at}", "distance": distance, "before": {}, "after": {},
-         "sentence": f"row {at} of the window lies {distance:.4g} from its nearest reference rows"}
-        for at, distance in embeddings.farthest(one, two, 5)
+        {"column": f"{each['request']} row {each['row']}".strip(), "distance": each["distance"], "before": {},
+         "after": {}, "sentence": each["sentence"]}
+        for each in worst[:5]
     )  # fmt: skip
     values = [signals.Value(metric, found[metric]) for metric in limits]
-    return _judged(name, signal, values, before.height, after.height, moved)
+    judged = _judged(name, signal, values, before.height, after.height, moved)
+    return replace(judged, examples=worst)
 
 
-def _vectors(signal: Any, before: pl.DataFrame, after: pl.DataFrame) -> tuple[Any, Any]:
+def _chosen(signal: Any, before: pl.DataFrame, after: pl.DataFrame) -> list[str]:
+    """The columns of numbers or vectors to look at."""
     if isinstance(signal.features, list):
-        chosen = signal.features
-    else:
-        chosen = [each for each in before.columns if each in after.columns and before[each].dtype.is_numeric()]
-    sides = [[_column(side, each, "") for each in chosen] for side in (before, after)]
+        return list(signal.features)
+    both = [each for each in before.columns if each in after.columns and each != examples.ROW]
+    chosen = [each for each in both if before[each].dtype.is_numeric()]
     if not chosen:
         raise errors.InvalidInput("No column of numbers is on both sides", cure="Name a column of vectors in features.")
-    if len(chosen) == 1 and sides[0][0].dtype.is_nested():
-        return tuple(side[0].drop_nulls() for side in sides)  # type: ignore[return-value]
-    frames = [pl.DataFrame(side).select(pl.all().cast(pl.Float64)).fill_nan(None).drop_nulls() for side in sides]
-    return frames[0], frames[1]
+    return chosen
+
+
+def _vectors(chosen: Sequence[str], side: pl.DataFrame) -> tuple[Any, pl.DataFrame]:
+    """The vectors that are whole, and the rows that they are of."""
+    held = [_column(side, each, "") for each in chosen]
+    if len(held) == 1 and held[0].dtype.is_nested():
+        return held[0].drop_nulls(), side.filter(held[0].is_not_null())
+    frame = pl.DataFrame(held).select(pl.all().cast(pl.Float64)).fill_nan(None)
+    whole = frame.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
+    return frame.filter(whole), side.filter(whole)
 
 
 SIGNALS: Mapping[str, Compute] = {

@@ -55,6 +55,11 @@ class Alerts(routes.Routes):
         """With its ``history``."""
         return dict(self._get(id_))
 
+    def label(self, id_: str, project: str, task: str | None = None, workspace: str | None = None) -> routes.Body:
+        """A labelling project on the examples that the alert kept: ``project``, ``workspace``, ``items``."""
+        body = {"project": project, **routes.given(task=task, workspace=workspace)}
+        return dict(self._post(id_, "label", body=body, repeatable=True))
+
     def acknowledge(self, id_: str, comment: str = "") -> routes.Body:
         return dict(self._post(id_, "acknowledge", body={"comment": comment}, repeatable=True))
 

@@ -67,6 +67,12 @@ def _page(found: dict[str, Any]) -> str:
         for each in details.get("segments") or []
     ]
     page += "\nMoved most:\n" + "\n".join(moved) + "\n" if moved else ""
+    worst = [f"  {each['sentence']}" for each in details.get("examples") or []]
+    page += (
+        "\nWorst examples (`doubleloop trace REQUEST` shows what was asked):\n" + "\n".join(worst) + "\n"
+        if worst
+        else ""
+    )
     cells = [
         [output.when(each["at"]), each["type"], each["actor"], each.get("comment") or each.get("why") or ""]
         for each in found.get("history") or []
@@ -101,6 +107,19 @@ def silence(session: Session, name: str, length: str | None, until: str | None, 
         where = errors.Where("--until" if until else "--for")
         raise errors.InvalidInput(str(error), where=where, cure="Write 2026-01-31T12:00:00Z, or 2h.") from None
     return _done(session.workspace.alerts.silence(name, until=until, length=length, comment=comment))
+
+
+@GROUP.command("label", cls=options.Verb)
+@options.name("alert's id")
+@click.option("--project", required=True, metavar="PROJECT", help="A labelling project that the new one is like.")
+@click.option(
+    "--task", metavar="TASK", help="For a name that no project has: text_classification, image_classification, …"
+)
+@click.option("--to", metavar="WORKSPACE", help="Where people label (default: the alert's workspace).")
+@options.shared()
+def label(session: Session, name: str, project: str, task: str | None, to: str | None) -> Any:
+    """Send the worst examples that the alert kept to people who label."""
+    return session.workspace.alerts.label(name, project, task, to)
 
 
 @GROUP.command("resolve", cls=options.Verb)
