@@ -127,7 +127,7 @@ def _collect(annotation: object, seen: dict[type[fields.Spec], None]) -> None:
     if isinstance(annotation, type) and issubclass(annotation, fields.Spec):
         if annotation not in seen:
             seen[annotation] = None
-            for field in annotation.model_fields.values():
+            for field in annotation.typed_fields().values():
                 _collect(field.annotation, seen)
         return
     for inner in getattr(annotation, "__args__", ()):

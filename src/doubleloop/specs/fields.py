@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from doubleloop.base import clock, ids
@@ -29,6 +30,12 @@ class Spec(BaseModel):
     def field_names(cls) -> list[str]:
         """The names that may be written, in the order of declaration."""
         return [field.alias or name for name, field in cls.model_fields.items()]
+
+    @classmethod
+    def typed_fields(cls) -> dict[str, FieldInfo]:
+        """Fields with their types, those too that were declared below; to make them takes its time."""
+        cls.model_rebuild()
+        return cls.model_fields
 
     @classmethod
     def lenient(cls, data: dict[str, Any]) -> bool:

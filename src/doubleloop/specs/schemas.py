@@ -66,7 +66,7 @@ class _Writer:
 
     def _object(self, model: type[fields.Spec]) -> Schema:
         known: dict[str, Schema] = {}
-        for attribute, field in model.model_fields.items():
+        for attribute, field in model.typed_fields().items():
             name = field.alias or attribute
             entry = compat.entries(model)[name]
             if entry.status != "refused":

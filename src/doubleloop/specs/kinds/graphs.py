@@ -165,8 +165,6 @@ class PipelineComponent(jobs.Described):
         return True
 
 
-for _each in (PipelineNode, PipelineJob, PipelineComponent):
-    _each.model_rebuild()
 
 Component = jobs.CommandComponent | PipelineComponent | parallel.ParallelComponent | spark.SparkComponent
 # Gives the component that a reference such as ``azureml:train:1`` names. Raises NotFound.
