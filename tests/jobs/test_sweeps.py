@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -149,9 +150,9 @@ def test_a_trial_that_falls_behind_is_given_up_while_it_runs(shop: Workshop, met
     (metrics / "go").touch()
     assert job.status is Status.COMPLETED
     assert trials(shop, job) == {"sweep.0": "cancelled", "sweep.1": "completed", "sweep.2": "completed"}
-    assert "given up after 1 values of the metric: 3 is outside the slack of the best, 1 (bandit)" in str(
-        shop.steps(job.id)["sweep.0"].reason
-    )
+    # Whichever of the others was looked at first.
+    said = r"given up after 1 values of the metric: 3 is outside the slack of the best, [12] \(bandit\)"
+    assert re.search(said, str(shop.steps(job.id)["sweep.0"].reason))
 
 
 @pytest.mark.slow

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from doubleloop.base import actors
+from doubleloop.db import changes
 from doubleloop.db.context import Contexts, Ctx
 from doubleloop.durable import ports, store
 
 ACTOR = actors.service("durable")
+LOOK_SECONDS = 0.2  # between looks at an outbox that nobody has written to
 
 
 class EagerFlow:
-    """A flow without memory: steps run at once, signals come from queues, timeouts pass when nothing else can run."""
+    """A flow without memory: steps run at once, signals come from queues."""
 
     def __init__(self, workflow_id: str, engine: EagerEngine) -> None:
         self.id = workflow_id
@@ -30,11 +33,13 @@ class EagerFlow:
 
     async def wait(self, topic: str, timeout: float) -> Any:
         queue = self._engine.signals[(self.id, topic)]
+        over = time.monotonic() + timeout
         self._engine.pump_once()
         while queue.empty():
-            if self._engine.expire:
-                return None
+            late = self._engine.expire or time.monotonic() >= over
             await asyncio.sleep(self._engine.pause_s)
+            if late:
+                return None
             self._engine.pump_once()
         return queue.get_nowait()
 
@@ -50,7 +55,7 @@ class EagerFlow:
 class EagerEngine:
     """``run()`` carries out everything in the outbox and returns when all workflows have ended.
 
-    ``expire`` lets every wait time out at once; between looks pass ``pause_s`` seconds. ``results`` holds each
+    Between looks pass ``pause_s`` seconds; with ``expire`` every wait times out after as many. ``results`` holds each
     workflow's result or its exception.
     """
 
@@ -64,9 +69,14 @@ class EagerEngine:
         self._workflows = dict(workflows)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._keys: set[str] = set()
+        self._changed = changes.Changes(contexts.engine, LOOK_SECONDS)
 
     def run(self, timeout: float = 60) -> None:
-        asyncio.run(asyncio.wait_for(self._run(), timeout))
+        self._changed.again()
+        try:
+            asyncio.run(asyncio.wait_for(self._run(), timeout))
+        finally:
+            self._changed.close()
 
     async def _run(self) -> None:
         self._tasks = {}
@@ -74,11 +84,15 @@ class EagerEngine:
             await asyncio.sleep(self.pause_s / 2)
 
     def pump_once(self) -> int:
+        if not self._changed.due():
+            return 0
         with self.contexts.write(ACTOR) as ctx:
             intents = store.pending(ctx)
             store.remove(ctx, [intent.seq for intent in intents])
         for intent in intents:
             self._deliver(intent)
+        if intents:
+            self._changed.again()
         return len(intents)
 
     def _deliver(self, intent: store.Intent) -> None:

@@ -165,7 +165,6 @@ class PipelineComponent(jobs.Described):
         return True
 
 
-
 Component = jobs.CommandComponent | PipelineComponent | parallel.ParallelComponent | spark.SparkComponent
 # Gives the component that a reference such as ``azureml:train:1`` names. Raises NotFound.
 Components = Callable[[str], Component]
