@@ -130,5 +130,86 @@ def small_checkpoints() -> dict[str, Any]:
     }
 
 
+def fine_tuned() -> dict[str, Any]:
+    """Checkpoints that know nothing of the task (encoders without a head, a GPT-2, a RoBERTa), fine-tuned to it."""
+    import tokenizers
+    import transformers
+
+    from doubleloop.recipes.language import networks
+
+    chance = random.Random(1)
+    good, bad, others = "fine lovely great", "poor awful dull", "the film was really a bit and so one"
+
+    def said(words: str) -> str:
+        return " ".join([*chance.choices(others.split(), k=4), chance.choice(words.split()), "so"])
+
+    rows = [{"text": said((good, bad)[n % 2]) + f" {n}", "label": ("up", "down")[n % 2]} for n in range(160)]
+    names, verbs = ["Ada", "Bob", "Eve"], ["sees", "calls", "meets"]
+    tags = []
+    for n in range(120):
+        one, two = chance.choices(names, k=2)
+        tags.append(f"{one}{n} B-PER\n{chance.choice(verbs)} O\n{two}{n} B-PER\nat O\nnine O\n")
+    (FOLDER / "people.conll").write_text("\n".join(tags))
+    asked = []
+    for n in range(120):
+        name = chance.choice(names)
+        asked.append({"question": "Who is it?", "context": f"it is {name} at {n}", "answer": name})
+    texts = [each["text"] for each in rows] + [" ".join(tags)] + [each["context"] for each in asked]
+    pieces = networks.pieces(texts, 150)
+    sizes = {"vocab_size": len(pieces), "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+             "intermediate_size": 64, "pad_token_id": 0, "max_position_embeddings": 40}  # fmt: skip
+    made_of = {
+        "encoder": transformers.BertModel(transformers.BertConfig(**sizes)),
+        "gpt": transformers.GPT2LMHeadModel(transformers.GPT2Config(
+            vocab_size=len(pieces), n_embd=32, n_layer=1, n_head=2, n_positions=40, bos_token_id=1, eos_token_id=1)),
+        "roberta": transformers.RobertaForMaskedLM(
+            transformers.RobertaConfig(**{**sizes, "vocab_size": 350, "pad_token_id": 1})),
+    }  # fmt: skip
+    for name, model in made_of.items():
+        model.save_pretrained(FOLDER / name)
+        if name != "roberta":
+            pieces.save_pretrained(FOLDER / name)
+    of_bytes = tokenizers.ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    of_bytes.train_from_iterator(texts, vocab_size=350, special_tokens=special, show_progress=False)
+    of_bytes.save_model(str(FOLDER / "roberta"))
+    (FOLDER / "vision").mkdir()
+    (FOLDER / "vision" / "config.json").write_text('{"model_type": "resnet"}')
+    table("long.jsonl", [{**each, "text": each["text"] + " so" * 100} for each in rows])
+    moods, people = table("reviews.jsonl", rows), FOLDER / "people.conll"
+    told_of: dict[str, Any] = {}
+    for name, words in {
+        "mood": ["classifying", "--task", "sentiment", "--training-data", moods, "--checkpoint", FOLDER / "encoder"],
+        "again": ["classifying", "--task", "sentiment", "--training-data", moods, "--epochs", 0],
+        "gpt-mood": ["classifying", "--task", "sentiment", "--training-data", moods, "--checkpoint", FOLDER / "gpt"],
+        "long": ["classifying", "--task", "sentiment", "--training-data", FOLDER / "long.jsonl", "--checkpoint",
+                 FOLDER / "roberta", "--epochs", 1],
+        "people": ["tagging", "--task", "named-entity-recognition", "--training-data", people, "--checkpoint",
+                   FOLDER / "roberta"],
+        "who": ["answering", "--task", "question-answering", "--training-data", table("who.jsonl", asked),
+                "--checkpoint", FOLDER / "encoder"],
+        "no-head": ["classifying", "--task", "sentiment", "--training-data", moods, "--checkpoint", FOLDER / "encoder",
+                    "--epochs", 0],
+        "vision": ["classifying", "--task", "sentiment", "--training-data", moods, "--checkpoint", FOLDER / "vision"],
+    }.items():  # fmt: skip
+        if name == "again":
+            words += ["--checkpoint", FOLDER / "mood" / "data" / inner("mood") / "checkpoint"]
+        size = ["--epochs", 5] * ("--epochs" not in words) + ["--learning-rate", 0.005]
+        code, error = made(name, *words, *size)
+        told_of[name] = {"code": code, "error": error, **({"told": told(name)} if not code else {})}
+    ask = pandas.DataFrame({"question": ["Who is it?"], "context": ["it is Eve at 7"]})
+    told_of["who"]["said"] = mlflow.pyfunc.load_model(str(FOLDER / "who")).predict(ask)["prediction"][0]
+    return told_of
+
+
 if __name__ == "__main__":
-    print(json.dumps({"translation": translation(), "generation": generation(), "checkpoints": small_checkpoints()}))
+    print(
+        json.dumps(
+            {
+                "translation": translation(),
+                "generation": generation(),
+                "checkpoints": small_checkpoints(),
+                "fine_tuned": fine_tuned(),
+            }
+        )
+    )

@@ -67,3 +67,23 @@ def test_checkpoints_answer_as_the_light_models_do(found: dict[str, Any]) -> Non
     assert len(told["tags"]) == 3 and set(told["tags"]) <= {"O", "B-PER", "I-PER"}
     assert told["answer"]["prediction"] in "Ada went to Paris. He left." and 0 < told["answer"]["score"] <= 1
     assert told["vector"] == 16
+
+
+def test_checkpoints_that_know_nothing_of_a_task_are_fine_tuned_to_it(found: dict[str, Any]) -> None:
+    told = found["fine_tuned"]
+    assert {name: each["code"] for name, each in told.items()} == {
+        **dict.fromkeys(("mood", "again", "gpt-mood", "long", "people", "who"), 0), "no-head": 65, "vision": 65
+    }, told  # fmt: skip
+    for name in ("mood", "gpt-mood"):  # an encoder without a head; one that writes, and has nothing to pad with
+        metrics, baseline = (of["metrics"] for of in (told[name]["told"], told[name]["told"]["baseline"]))
+        assert metrics["accuracy"] > 0.9 > 0.6 > baseline["accuracy"]
+    # What was fine-tuned is a checkpoint, which says the same when it is judged as it is.
+    assert told["again"]["told"]["metrics"] == told["mood"]["told"]["metrics"]
+    people = told["people"]["told"]
+    # In pieces of bytes; no name of the sentences to judge by is among those to learn from.
+    assert people["metrics"]["entity_f1"] > 0.9 > 0.1 > people["baseline"]["metrics"]["entity_f1"]
+    assert told["who"]["told"]["metrics"]["exact_match"] > 0.9 and told["who"]["said"] == "Eve"
+    rows = told["who"]["told"]["rows"]
+    assert rows["train"] + rows["test"] == 120 and rows["test"] < 40
+    assert "fine-tune it to yours: epochs: 3" in told["no-head"]["error"]
+    assert "cannot be opened as AutoModelForSequenceClassification" in told["vision"]["error"]

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import pickle
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,9 +22,11 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from ..shared.problems import BadData
-from . import metrics, preparing, saving
+from . import checkpoints, metrics, preparing, saving, splitting, tuning
 from . import options as choices
 
+# Question, context and true answers.
+Question = tuple[str, str | None, list[str]]
 READ = 2  # sentences that the reader is given: the right one is among them for 84 of 100 questions, the first for 70
 
 
@@ -81,20 +84,17 @@ def load(folder: str) -> Answerer:
 
 
 def _reader(folder: str) -> Any:
-    from . import checkpoints
-
     return checkpoints.Reader(folder)
 
 
-def _write(fitted: Answerer, given: argparse.Namespace, folder: str) -> None:
+def _write(fitted: Answerer, reader: str, folder: str) -> None:
+    """``reader``: the folder of its checkpoint, if it has one."""
     with open(os.path.join(folder, "answerer.json"), "w", encoding="utf-8") as file:
-        json.dump({"library": fitted.library, "reader": bool(given.checkpoint)}, file, ensure_ascii=False)
+        json.dump({"library": fitted.library, "reader": bool(reader)}, file, ensure_ascii=False)
     with open(os.path.join(folder, "terms.pkl"), "wb") as file:
         pickle.dump(fitted.terms, file)
-    if given.checkpoint:
-        import shutil
-
-        shutil.copytree(given.checkpoint, os.path.join(folder, "reader"))
+    if reader:
+        shutil.copytree(reader, os.path.join(folder, "reader"))
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -103,12 +103,14 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--context", default="context")
     parser.add_argument("--answer", default="answer")
     parser.add_argument("--documents", default="")
-    parser.add_argument("--checkpoint", default="")
+    parser.add_argument("--test-data", default="")
+    parser.add_argument("--test-size", type=float, default=0.2)
+    tuning.options(parser)
 
 
 def run(given: argparse.Namespace) -> None:
-    """Fit TF-IDF, evaluate where answers are given, and save. Raises BadData."""
-    questions = _questions(given)
+    """Fit TF-IDF, fine-tune the reader if asked to, evaluate where answers are given, and save. Raises BadData."""
+    questions = _questions(given.training_data, given)
     library = _library(given)
     contexts = [context for _, context, _ in questions if context]
     if not contexts and not library:
@@ -116,8 +118,34 @@ def run(given: argparse.Namespace) -> None:
                       f"'{given.context}', or give documents")  # fmt: skip
     sentences = [said for text in dict.fromkeys(contexts) for said, _, _ in preparing.sentences(text)]
     terms = weights().fit(library + sentences)
-    fitted = Answerer(terms, library, _reader(saving.checkpoint(given.checkpoint)) if given.checkpoint else None)
-    evaluate(fitted, questions, given)
+    if not given.checkpoint:
+        return _finish(Answerer(terms, library), "", questions, questions, 0, given)
+    learn, test = _divided(questions, given)
+    with tuning.tuned(given, lambda place, to: tuning.reader(place, to, learn, given)) as place:
+        return _finish(Answerer(terms, library, _reader(place)), place, questions, test, len(learn), given)
+
+
+def _divided(questions: list[Question], given: argparse.Namespace) -> tuple[list[Question], list[Question]]:
+    """What a reader learns from and what it is judged by: with nothing to learn, all; questions of one context stay on
+    one side."""
+    if given.test_data:
+        return questions, _questions(given.test_data, given)
+    if given.epochs < 1:
+        return questions, questions
+    out = splitting.held_out([context or question for question, context, _ in questions], given.test_size, given.seed)
+    sides: tuple[list[Question], list[Question]] = ([], [])
+    for each, side in zip(questions, out, strict=True):
+        sides[int(side)].append(each)
+    return sides
+
+
+def _finish(
+    fitted: Answerer, reader: str, questions: list[Question], test: list[Question], learnt: int,
+    given: argparse.Namespace,
+) -> None:  # fmt: skip
+    """``learnt``: of so many questions; what was not fine-tuned, of none."""
+    library = fitted.library
+    evaluate(fitted, test, learnt if given.epochs else 0, given)
     shown = questions[:2]
     example = pandas.DataFrame({"question": [each[0] for each in shown]})
     # With documents, questions may come without a context: the signature then says that it is optional.
@@ -125,15 +153,15 @@ def run(given: argparse.Namespace) -> None:
     if library:
         example = pandas.concat([example, example.iloc[:1].assign(context=None)], ignore_index=True)
     saving.model(
-        given.model, "answerer", lambda folder: _write(fitted, given, folder), example, task=given.task,
-        packages=("scikit-learn", "scipy", *(("torch", "transformers") if given.checkpoint else ())),
-        metadata={"reader": "checkpoint" if given.checkpoint else "none: the best sentence is the answer",
+        given.model, "answerer", lambda folder: _write(fitted, reader, folder), example, task=given.task,
+        packages=("scikit-learn", "scipy", *(("torch", "transformers") if reader else ())),
+        metadata={"reader": "checkpoint" if reader else "none: the best sentence is the answer",
                   "sentences": len(library)},
     )  # fmt: skip
 
 
-def _questions(given: argparse.Namespace) -> list[tuple[str, str | None, list[str]]]:
-    found = choices.texts(given.training_data, given, given.question)
+def _questions(path: str, given: argparse.Namespace) -> list[Question]:
+    found = choices.texts(path, given, given.question)
     kept = []
     for row in found:
         context, answers = row.values.get(given.context), row.values.get(given.answer)
@@ -156,9 +184,7 @@ def _library(given: argparse.Namespace) -> list[str]:
     return list(dict.fromkeys(said for row in found for said, _, _ in preparing.sentences(str(row.values[given.text]))))
 
 
-def evaluate(
-    fitted: Answerer, questions: Sequence[tuple[str, str | None, list[str]]], given: argparse.Namespace
-) -> None:
+def evaluate(fitted: Answerer, questions: Sequence[Question], learnt: int, given: argparse.Namespace) -> None:
     """Exact match and token F1 of SQuAD, and how often the answer stands in the best sentence. The baseline answers
     with the context's first sentence. TF-IDF learns nothing from answers, so all questions are judged."""
     judged = [each for each in questions if each[2]]
@@ -183,9 +209,10 @@ def evaluate(
     slices = choices.slices(
         given, [question for question, _, _ in judged], lambda some: told(some, said, sources)
     )  # fmt: skip
+    fine = {"train": learnt} if learnt else {}
     return saving.evaluation(
         given.evaluation, task=given.task, primary="token_f1", metrics=told(rows, said, sources),
-        baseline="the first sentence", baseline_metrics=base, rows={"test": len(judged)}, slices=slices,
+        baseline="the first sentence", baseline_metrics=base, rows={**fine, "test": len(judged)}, slices=slices,
     )  # fmt: skip
 
 

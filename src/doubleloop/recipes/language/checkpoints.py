@@ -15,23 +15,46 @@ import pandas
 
 TEXT = "text"
 AT_ONCE = 32  # texts in one forward pass
+MOST_PIECES = 512  # that a text may have where a model says nothing of it
 
 
-def _loaded(folder: str, kind: str) -> tuple[Any, Any]:
-    """Tokenizer and model, in evaluation mode. ``kind``: which of transformers' AutoModel classes."""
+def loaded(folder: str, kind: str, **more: Any) -> tuple[Any, Any]:
+    """Tokenizer and model, in evaluation mode. ``kind``: which of transformers' AutoModel classes; ``more`` goes there.
+
+    The tokenizer knows how much the model takes, has something to pad with, and takes texts that are words already.
+    """
     import transformers
 
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = getattr(transformers, kind).from_pretrained(folder, local_files_only=True)
+    try:
+        tokenizer(["a"], is_split_into_words=True)
+    except (AssertionError, ValueError):  # those of bytes (GPT-2's, RoBERTa's), unless a space stands before each word
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, add_prefix_space=True)
+    model = getattr(transformers, kind).from_pretrained(folder, local_files_only=True, **more)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    if getattr(model.config, "pad_token_id", None) is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+    tokenizer.model_max_length = min(tokenizer.model_max_length, _positions(model.config))
     return tokenizer, model.eval()
+
+
+def _positions(config: Any) -> int:
+    """How many pieces a model has places for."""
+    found = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    if not isinstance(found, int) or found < 1:
+        return MOST_PIECES
+    # Where padding has a number of its own, RoBERTa and its kin begin to count behind it.
+    return found - 1 - int(config.pad_token_id or 0) if "roberta" in config.model_type else found
 
 
 class Encoder:
     """Mean of the last hidden states over a text's own tokens, of length 1 (Reimers and Gurevych 2019)."""
 
     def __init__(self, folder: str) -> None:
-        self._tokenizer, self._model = _loaded(folder, "AutoModel")
+        self._tokenizer, self._model = loaded(folder, "AutoModel")
 
     def transform(self, texts: Sequence[str]) -> Any:
         """(texts, size), float32."""
@@ -40,8 +63,8 @@ class Encoder:
         found = []
         for start in range(0, len(texts), AT_ONCE):
             batch = self._tokenizer(
-                list(texts[start : start + AT_ONCE]), padding=True, truncation=True, max_length=256,
-                return_tensors="pt",
+                list(texts[start : start + AT_ONCE]), padding=True, truncation=True,
+                max_length=min(256, self._tokenizer.model_max_length), return_tensors="pt",
             )  # fmt: skip
             with torch.no_grad():
                 hidden = self._model(**batch).last_hidden_state
@@ -55,15 +78,15 @@ class Reader:
     """Extractive question answering: the span whose start and end have the highest sum of scores."""
 
     def __init__(self, folder: str) -> None:
-        self._tokenizer, self._model = _loaded(folder, "AutoModelForQuestionAnswering")
+        self._tokenizer, self._model = loaded(folder, "AutoModelForQuestionAnswering")
 
     def span(self, question: str, context: str, longest: int = 30) -> tuple[str, float]:
         """The answer and its probability (product of the softmax of start and end within the context)."""
         import torch
 
         batch = self._tokenizer(
-            question, context, truncation="only_second", max_length=384, return_offsets_mapping=True,
-            return_tensors="pt",
+            question, context, truncation="only_second", max_length=min(384, self._tokenizer.model_max_length),
+            return_offsets_mapping=True, return_tensors="pt",
         )  # fmt: skip
         places = batch.pop("offset_mapping")[0].tolist()
         inside = torch.tensor([part == 1 for part in batch.encodings[0].sequence_ids])
@@ -86,7 +109,7 @@ class Classifier:
     """A checkpoint for sequence classification, with the answers of the linear one."""
 
     def __init__(self, folder: str) -> None:
-        self._tokenizer, self._model = _loaded(folder, "AutoModelForSequenceClassification")
+        self._tokenizer, self._model = loaded(folder, "AutoModelForSequenceClassification")
         names = self._model.config.id2label
         self.classes = [str(names[number]) for number in sorted(names)]
 
@@ -112,7 +135,7 @@ class TagReader:
     """A checkpoint for token classification: each token has the tag of its first piece."""
 
     def __init__(self, folder: str) -> None:
-        self._tokenizer, self._model = _loaded(folder, "AutoModelForTokenClassification")
+        self._tokenizer, self._model = loaded(folder, "AutoModelForTokenClassification")
         self.labels = {int(number): str(name) for number, name in self._model.config.id2label.items()}
 
     def tags(self, tokens: Sequence[str]) -> list[str]:

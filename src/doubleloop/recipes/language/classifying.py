@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from ..shared.problems import BadData
-from . import metrics, reading, saving, splitting
+from . import checkpoints, metrics, reading, saving, splitting, tuning
 from . import options as choices
 
 TEXT = "text"
@@ -100,7 +100,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-texts", type=choices.positive, default=1)
     parser.add_argument("--most-features", type=choices.positive, default=300_000)
     parser.add_argument("--balanced", type=choices.flag, default=False)
-    parser.add_argument("--checkpoint", default="")
+    tuning.options(parser)
 
 
 def run(given: argparse.Namespace) -> None:
@@ -124,7 +124,8 @@ def run(given: argparse.Namespace) -> None:
     if len(counts) < 2:
         raise BadData(f"all texts to train on have the label '{next(iter(counts))}'; give texts of at least two labels")
     if given.checkpoint:
-        return _checkpoint(given, test, counts)
+        with tuning.tuned(given, lambda place, to: tuning.classifier(place, to, train, given)) as place:
+            return _checkpoint(given, place, test, counts)
     fitted = pipeline(
         TASKS[given.task], strength=given.strength, min_texts=given.min_texts, most_features=given.most_features,
         balanced=given.balanced, seed=given.seed,
@@ -141,19 +142,17 @@ def run(given: argparse.Namespace) -> None:
     )  # fmt: skip
 
 
-def _checkpoint(given: argparse.Namespace, test: list[tuple[str, str]], counts: Counter[str]) -> None:
-    """A checkpoint that is there answers; nothing is trained, and it is judged as what is."""
-    from . import checkpoints
-
-    answers = checkpoints.Classifier(saving.checkpoint(given.checkpoint))
+def _checkpoint(given: argparse.Namespace, place: str, test: list[tuple[str, str]], counts: Counter[str]) -> None:
+    """The checkpoint in the folder ``place`` answers, and is judged as what is trained from nothing."""
+    answers = checkpoints.Classifier(place)
     if unknown := sorted({label for _, label in test} - set(answers.classes)):
         raise BadData(
             f"the checkpoint knows the labels {', '.join(answers.classes)}, not '{unknown[0]}'; give texts with its "
-            "labels, or fine-tune it to yours (id2label in config.json)"
+            "labels" + ("" if given.epochs else ", or fine-tune it to yours: epochs: 3")
         )
     evaluate(answers, test, counts, given)
     saving.model(
-        given.model, "checkpoint", lambda folder: checkpoints.write(folder, given.checkpoint, given.task),
+        given.model, "checkpoint", lambda folder: checkpoints.write(folder, place, given.task),
         _example(test), task=given.task, packages=("torch", "transformers"), metadata={"classes": answers.classes},
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ import pandas
 
 from ..shared import contracts
 from ..shared.problems import BadData
-from . import metrics, preparing, reading, saving, splitting
+from . import checkpoints, metrics, preparing, reading, saving, splitting, tuning
 from . import options as choices
 from .reading import Sentence
 
@@ -179,7 +179,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--further-data", default="")
     parser.add_argument("--rounds", type=choices.positive, default=20)
     parser.add_argument("--algorithm", choices=["ap", "lbfgs"], default="ap")
-    parser.add_argument("--checkpoint", default="")
+    tuning.options(parser)
 
 
 def run(given: argparse.Namespace) -> None:
@@ -197,14 +197,14 @@ def run(given: argparse.Namespace) -> None:
         judged = {each.tokens for each in test}
         learn = learn + [each for each in _read(given.further_data, given, entities) if each.tokens not in judged]
     known = sorted({tag for each in learn for tag in each.tags})
-    if len(known) < 2 and not given.checkpoint:
+    if len(known) < 2 and (given.epochs or not given.checkpoint):
         raise BadData(f"all tokens to train on have the tag '{known[0]}'; give sentences with at least two tags")
 
     def write(folder: str) -> None:
         if given.checkpoint:
-            from . import checkpoints
-
-            checkpoints.write(folder, saving.checkpoint(given.checkpoint), given.task)
+            examples = [(each.tokens, each.tags) for each in learn]
+            with tuning.tuned(given, lambda place, to: tuning.tagger(place, to, examples, given)) as place:
+                checkpoints.write(folder, place, given.task)
             answers = checkpoints.load(folder)
             return evaluate(answers, MostFrequent(learn, entities), test, entities, given, len(learn))
         train(learn, os.path.join(folder, "tagger.crfsuite"), rounds=given.rounds, algorithm=given.algorithm)
