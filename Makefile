@@ -11,11 +11,12 @@ PORT ?= 8600
 unexport PYTHONDONTWRITEBYTECODE
 
 
-.PHONY: help setup demo test label-studio faults conformance bench-batch bench-monitoring bench-serving bench-tasks soak-serving check lint types contracts format down clean
+.PHONY: help setup demo test templates label-studio faults conformance bench-batch bench-monitoring bench-serving bench-tasks soak-serving check lint types contracts format down clean
 
 help:
 	@echo "make demo    set up, then play one model's whole life and leave the console open (SCENARIO=vision or language)"
 	@echo "make test    set up, then run all tests"
+	@echo "make templates  each scenario's project, from its table to production"
 	@echo "make label-studio  labelling with a real Label Studio server, which is installed for it (860 MB)"
 	@echo "make faults  kill processes at thirty points of releases"
 	@echo "make conformance CORPUS=path  how many of a folder's Azure ML files are taken"
@@ -43,6 +44,10 @@ down:
 test: setup
 	$(PYTHON) tools/system_packages.py
 	DOUBLELOOP_FAULT_RELEASES=2 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# `make test` takes two of the projects of `doubleloop init` to production; this the third too, which needs torch.
+templates: setup
+	DOUBLELOOP_TEMPLATES=1 $(BIN)/python -m pytest -q tests/e2e/test_project_from_template.py
 
 # `make test` asks a stand-in the same, and the real server where it lies at hand already.
 label-studio: setup
