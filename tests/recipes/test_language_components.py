@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import mlflow.pyfunc
+import numpy
 import pandas
 import pytest
 
 from doubleloop.quarantine import pickles
-from doubleloop.recipes.language import preparing, reading, slicing, tagging
+from doubleloop.recipes.language import preparing, reading, slicing, summarising, tagging
 from doubleloop.recipes.shared import contracts, run
 from doubleloop.recipes.shared.problems import BadData
 
@@ -116,6 +117,20 @@ def test_words_are_tagged(data: Path, tmp_path: Path) -> None:
     assert told["metrics"]["accuracy"] > 0.95 and "entity_f1" not in told["metrics"]
     (found,) = answers(model, "Ada0 saw New York0.")
     assert [each["tag"] for each in found["prediction"]] == ["B-PER", "O", "B-LOC", "I-LOC", "O"]
+
+
+def test_sentences_are_learned_from_that_together_lie_nearest_to_a_summary() -> None:
+    said = ["Rain fell.", "Rivers flood towns in spring.", "Rivers flood towns.", "Crops die in drought.", "It is so."]
+    # The second sentence has all words of the first half; the third would add none of the other.
+    assert summarising.nearest(said, "Rivers flood towns in spring, and crops die in drought.", 3) == [1, 3]
+    assert summarising.nearest(said, "Nothing of it.", 3) == [4], "one word is shared"
+    assert summarising.nearest(said, "Wholly else", 3) == []
+    alike = numpy.eye(4)
+    alike[0, 1] = alike[1, 0] = 0.9
+    assert summarising.picked(numpy.array([1.0, 0.9, 0.8, 0.0]), alike, 2) == [0, 2], (
+        "the second says what the first did"
+    )
+    assert summarising.picked(numpy.array([0.5, 0.5]), numpy.eye(2), 3) == [0, 1]
 
 
 def test_sentences_are_picked_as_the_summaries_teach(data: Path, tmp_path: Path) -> None:
