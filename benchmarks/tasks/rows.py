@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.tasks import data
+from benchmarks.tasks import data, debian
 
 UCI = "UCI, CC BY 4.0"
 PUBLIC = "public domain"
+DDTP = "the packages' own licences"
 
 
 @dataclass(frozen=True)
 class Row:
-    """``read`` writes the data; ``shipped``: a set that the environment's own packages bring."""
+    """``read`` writes the data; ``shipped``: a set that the environment's own packages bring; ``second``: tells two
+    rows of one component apart."""
 
     component: str
     title: str
@@ -21,6 +23,11 @@ class Row:
     read: data.Data
     inputs: dict[str, Any] = field(default_factory=dict)
     shipped: str = ""
+    second: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.component}-{self.second}" if self.second else self.component
 
 
 def _shipped(component: str, name: str, title: str, licence: str, **inputs: Any) -> Row:
@@ -56,6 +63,9 @@ ROWS = (
     _series("lstm_forecasting", "co2", "CO2 at Mauna Loa by month, 1958 to 2001", "ppm"),
     _series("var_forecasting", "macrodata", "growth of the United States by quarter, 1959 to 2009",
             "realgdp, realcons, realinv", horizon=4, folds=5, season=1),
+    Row("var_forecasting", "fine dust, dew point, temperature and pressure in Beijing by day, 2010 to 2014", UCI,
+        data.beijing, {"target": "pm2.5, DEWP, TEMP, PRES", "time": "time", "horizon": 3, "folds": 20, "season": 1},
+        second="beijing"),
     Row("image_classification", "MNIST, 6,000 to learn from", "CC BY-SA 3.0", data.digits,
         {"file_column": "image", "label_column": "label"}),
     Row("semantic_segmentation", "MNIST's digits on crops of photographs", "CC BY-SA 3.0; photographs CC BY 2.0",
@@ -68,5 +78,13 @@ ROWS = (
     Row("part_of_speech_tagging", "Brown corpus, press and hobbies", "no commercial use; not passed on", data.tags),
     Row("named_entity_recognition", "Brown corpus: proper names in press", "no commercial use; not passed on",
         data.names, {"labels": "NAME"}),
+    Row("question_answering", "the Debian FAQ: a sentence of a chapter for each question", "GPL-2.0-or-later",
+        debian.questions),
+    Row("key_phrase_extraction", "READMEs of npm's packages, their authors' keywords", "MIT, ISC and their like",
+        data.readmes, {"label": "label", "longest": 1}),
+    Row("translation", "what Debian's packages are, from English into Italian", DDTP, debian.pairs, {"epochs": 2}),
+    Row("text_generation", "what Debian's packages are, at length", DDTP, debian.texts, {"epochs": 2}),
     Row("summarization", "ACLSum: 100 papers", "MIT; papers CC BY 4.0", data.papers),
+    Row("summarization", "READMEs of npm's packages, their authors' line of description", "MIT, ISC and their like",
+        data.in_a_line, {"length": 1}, second="readmes"),
 )  # fmt: skip
