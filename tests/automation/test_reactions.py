@@ -188,6 +188,10 @@ def test_a_schedule_fires_once_for_all_it_missed_in_its_authors_name(house: Any)
     with contexts.write(house.actor("ada"), "dev") as ctx:
         made = commands.put_schedule(ctx, documents.parse(SCHEDULE, "s.yml", "/", kind="schedule"))
         assert made.next_at == datetime(2026, 3, 2, 3, tzinfo=UTC)
+    for before, quiet in ((3600, 20), (5, 5), (0, 1)):
+        at = made.next_at - timedelta(seconds=before)
+        waiting = loop.Loop(Contexts(house.contexts.engine, house.ports, lambda at=at: at), 0.1)  # type: ignore[misc]
+        assert waiting.quiet_seconds() == quiet, "nothing is looked at before it falls due"
     drain(house, begin + timedelta(days=4))
     drain(house, begin + timedelta(days=4))
     submitted = kinds(house, "job.submitted")

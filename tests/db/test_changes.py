@@ -44,5 +44,11 @@ def test_where_nobody_can_tell_and_after_a_time_every_look_is_due(
     assert [looking.due(), looking.due()] == [True, False]
     now[0] = 5.0
     assert [looking.due(), looking.due()] == [True, False]
-    elsewhere = changes.Changes(sa.create_mock_engine("postgresql+psycopg://", lambda *_: None), 5.0)  # type: ignore[arg-type]
+    looking.within(60.0)
+    now[0] = 64.0
+    assert not looking.due()
+    now[0] = 65.0
+    assert looking.due()
+    looking.close()
+    elsewhere = changes.Changes(sa.create_mock_engine("mysql://", lambda *_: None, module=sqlite3), 5.0)  # type: ignore[arg-type]
     assert [elsewhere.due(), elsewhere.due()] == [True, True]

@@ -24,8 +24,8 @@ from api_server import inhabit, serve
 from doubleloop import wiring
 from doubleloop.base import actors
 from doubleloop.data import commands as data
+from doubleloop.db import changes, migrations
 from doubleloop.db import engine as engines
-from doubleloop.db import migrations
 from doubleloop.db.context import Contexts
 from doubleloop.events import archives, checkpoints, commands, guards, model, queries
 from doubleloop.identity import commands as identity
@@ -123,6 +123,31 @@ create_monitor:
   alert_policy: {windows: 1, of: 2}
   monitoring_signals: {machine: {type: compute_health}}
 """
+
+
+def test_a_look_is_due_when_somebody_has_written_and_only_then(url: str) -> None:
+    db = engines.create(url)
+    with db.begin() as tx:
+        tx.exec_driver_sql("create table t (x integer)")
+    looking = changes.Changes(db, 3600)
+    assert looking.due(), "the first look"
+    quiet = [looking.due() for _ in range(200)]
+    assert not all(quiet[1:]) and not quiet[-1], "the server itself writes now and then"
+    with db.connect().execution_options(**engines.looking(db)) as tx:
+        tx.exec_driver_sql("select x from t").all()
+    with db.begin() as tx:
+        tx.exec_driver_sql("insert into t values (1)")
+    assert looking.due()
+    with db.connect() as tx:
+        tx.exec_driver_sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = "
+            "current_database()"
+        )
+    assert looking.due(), "it cannot be asked, so one looks"
+    looking.due()
+    assert not [looking.due() for _ in range(200)][-1], "and it is asked again over another connection"
+    looking.close()
+    db.dispose()
 
 
 def test_runs_of_a_monitor_that_end_at_once_open_one_alert(site: Contexts) -> None:

@@ -26,7 +26,9 @@ LOG = logging.getLogger("doubleloop.automation")
 ACTOR = actors.service("automation")
 CONSUMER = "automation"
 BATCH = 50
-CLOCK_SECONDS = 1.0  # between looks at the clock, where nothing is written
+# Between looks at the clock where nothing is written and nothing falls due sooner: clocks are set.
+CLOCK_SECONDS = 20.0
+SOONEST_SECONDS = 1.0
 
 
 class Loop:
@@ -43,6 +45,7 @@ class Loop:
             try:
                 if changed.due():
                     busy = self.tick()
+                    changed.within(self.quiet_seconds())
             except Exception:
                 LOG.exception("a look at facts and schedules failed; trying again")
                 changed.again()
@@ -56,6 +59,16 @@ class Loop:
     def tick(self) -> int:
         """React to new facts and fire what is due; returns how much there was to do."""
         return self._react() + self._fire()
+
+    def quiet_seconds(self) -> float:
+        """How long, from now, nothing falls due if nobody writes anything."""
+        with self._contexts.read(ACTOR) as ctx:
+            known = (
+                store.next_at(ctx), monitoring.store.next_at(ctx), activations.next_end(ctx),
+                alerts.next_silence_end(ctx), syncing.next_at(ctx),
+            )  # fmt: skip
+            left = [(each - ctx.now).total_seconds() for each in known if each is not None]
+        return min([CLOCK_SECONDS, *(max(each, SOONEST_SECONDS) for each in left)])
 
     def _react(self) -> int:
         with self._contexts.read(ACTOR) as ctx:

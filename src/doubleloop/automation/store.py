@@ -102,6 +102,11 @@ def due(ctx: Ctx, now: datetime) -> list[model.Schedule]:
     return [model.Schedule(**_read(row)) for row in ctx.tx.execute(query)]
 
 
+def next_at(ctx: Ctx) -> datetime | None:
+    """When the next schedule falls due."""
+    return ctx.tx.execute(sa.select(sa.func.min(SCHEDULES.c.next_at)).where(SCHEDULES.c.enabled.is_(True))).scalar()
+
+
 def put_schedule(ctx: Ctx, schedule_: model.Schedule) -> None:
     _put(ctx, SCHEDULES, dict(vars(schedule_)))
 

@@ -6,7 +6,7 @@ A decision looks at the clock itself: an activation whose time is over gives not
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from doubleloop.base import actors, clock, errors, ids
 from doubleloop.db.context import Ctx
@@ -140,6 +140,12 @@ def over(ctx: Ctx) -> bool:
     """Whether the time of any is over and nobody has noted it."""
     running = store.activations(ctx, status=model.ActivationStatus.ACTIVE)
     return any(each.ends_at is not None and each.ends_at <= ctx.now for each in running)
+
+
+def next_end(ctx: Ctx) -> datetime | None:
+    """When the time of the next is over."""
+    running = store.activations(ctx, status=model.ActivationStatus.ACTIVE)
+    return min((each.ends_at for each in running if each.ends_at is not None), default=None)
 
 
 def end_over(ctx: Ctx) -> list[model.Activation]:

@@ -51,6 +51,11 @@ def due(ctx: Ctx, now: datetime) -> list[Link]:
     return [_link(row) for row in ctx.tx.execute(sa.select(LINKS).where(LINKS.c.next_at <= now))]
 
 
+def next_at(ctx: Ctx) -> datetime | None:
+    """When the next is to be looked at."""
+    return ctx.tx.execute(sa.select(sa.func.min(LINKS.c.next_at))).scalar()
+
+
 def note(ctx: Ctx, link: Link, **values: Any) -> None:
     if "refused" in values:
         values["refused"] = canonical.dumps(values["refused"])

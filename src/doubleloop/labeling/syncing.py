@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from doubleloop.base import actors, clock, errors, masking
@@ -52,6 +53,10 @@ def fire_due(ctx: Ctx) -> list[str]:
 
 def due(ctx: Ctx) -> bool:
     return bool(links.due(ctx, ctx.now))
+
+
+def next_at(ctx: Ctx) -> datetime | None:
+    return links.next_at(ctx)
 
 
 def ask(ctx: Ctx, name: str) -> links.Link:

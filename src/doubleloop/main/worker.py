@@ -15,6 +15,7 @@ from doubleloop import wiring
 from doubleloop.automation import loop
 from doubleloop.base import actors, errors
 from doubleloop.cost import commands as cost
+from doubleloop.db import changes
 from doubleloop.db.context import Contexts
 from doubleloop.durable import engine, rescuing
 from doubleloop.endpoints import watching
@@ -33,6 +34,7 @@ SYNC_AFTER_SECONDS = 30.0  # longer than a version takes to settle
 SYNC_AT_LEAST_SECONDS = 60.0
 HEARTBEAT_SECONDS = 1.0
 RECORD_SECONDS = 1.0
+RECORD_AT_LEAST_SECONDS = 5.0
 RESCUE_SECONDS = 60.0
 ARCHIVE_SECONDS = 3600.0
 SERVING_SECONDS = 10.0
@@ -67,7 +69,7 @@ def _work(settings: Settings) -> None:
         threading.Thread(target=reactions.run, args=(stopping,), name="automation", daemon=True),
         threading.Thread(target=_sync_models, args=(contexts, registry, stopping), name="models", daemon=True),
         threading.Thread(target=_rescue, args=(durable, stopping), name="rescue", daemon=True),
-        threading.Thread(target=_keep_record, args=(contexts, stopping), name="record", daemon=True),
+        threading.Thread(target=_keep_record, args=(contexts, settings, stopping), name="record", daemon=True),
         threading.Thread(target=_watch_serving, args=(contexts, stopping), name="serving", daemon=True),
         threading.Thread(target=_profile_arrivals, args=(contexts, stopping), name="profiles", daemon=True),
         threading.Thread(target=_judge_budgets, args=(contexts, stopping), name="budgets", daemon=True),
@@ -98,16 +100,19 @@ def _rescue(durable: engine.Engine, stopping: threading.Event) -> None:
             return
 
 
-def _keep_record(contexts: Contexts, stopping: threading.Event) -> None:
+def _keep_record(contexts: Contexts, settings: Settings, stopping: threading.Event) -> None:
     """Sign the head of the record when that is due, and archive what is older than it is kept."""
     looked = 0.0
+    changed = changes.Changes(contexts.engine, min(RECORD_AT_LEAST_SECONDS, settings.audit_checkpoint_seconds))
     while not stopping.wait(RECORD_SECONDS):
         try:
-            checkpoints.keep(contexts, RECORD)
+            if changed.due():
+                checkpoints.keep(contexts, RECORD)
             if time.monotonic() - looked >= ARCHIVE_SECONDS or not looked:
                 looked = time.monotonic()
                 archives.archive_expired(contexts, RECORD)
         except Exception:
+            changed.again()
             LOG.exception("keeping the record failed; trying again")
 
 

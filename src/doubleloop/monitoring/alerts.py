@@ -113,6 +113,10 @@ def silences_over(ctx: Ctx) -> bool:
     return bool(store.silences_over(ctx, ctx.now))
 
 
+def next_silence_end(ctx: Ctx) -> datetime | None:
+    return store.next_silence_end(ctx)
+
+
 def end_silences(ctx: Ctx) -> list[model.Alert]:
     """What was silenced until now, and is not over, is open again."""
     return [

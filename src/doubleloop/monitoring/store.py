@@ -128,6 +128,11 @@ def due(ctx: Ctx, now: datetime) -> list[model.Monitor]:
     return [model.Monitor(**_read(row)) for row in ctx.tx.execute(query)]
 
 
+def next_at(ctx: Ctx) -> datetime | None:
+    """When the next monitor falls due."""
+    return ctx.tx.execute(sa.select(sa.func.min(MONITORS.c.next_at)).where(MONITORS.c.enabled.is_(True))).scalar()
+
+
 def put_monitor(ctx: Ctx, monitor_: model.Monitor) -> None:
     delete_monitor(ctx, monitor_.workspace, monitor_.name)
     ctx.tx.execute(MONITORS.insert().values(**_write(vars(monitor_))))
@@ -257,6 +262,11 @@ def silences_over(ctx: Ctx, now: datetime) -> list[model.Alert]:
     """Silenced alerts whose time is over."""
     silenced = sa.and_(ALERTS.c.state == model.AlertState.SILENCED.value, ALERTS.c.silenced_until <= now)
     return [_alert(row) for row in ctx.tx.execute(sa.select(ALERTS).where(silenced).order_by(ALERTS.c.id))]
+
+
+def next_silence_end(ctx: Ctx) -> datetime | None:
+    silenced = ALERTS.c.state == model.AlertState.SILENCED.value
+    return ctx.tx.execute(sa.select(sa.func.min(ALERTS.c.silenced_until)).where(silenced)).scalar()
 
 
 def insert_alert(ctx: Ctx, alert_: model.Alert) -> None:
