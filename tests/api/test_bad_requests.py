@@ -59,6 +59,7 @@ FIELDS = {
     "/resolve": ("comment",),
     "/reopen": ("comment",),
     "/alerts/{alert}/label": ("project", "task", "workspace"),
+    "/profile": ("target", "against"),
     "/labeling-projects": ("document",),
     "/labeling-projects/{name}/export": ("format", "partial"),
     "/labeling-projects/{name}/import": ("data", "format", "annotator", "proposals"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import polars as pl
@@ -226,13 +227,15 @@ def test_a_table_is_looked_at_and_compared(terminal: Any, server: Any) -> None:
     asked: list[Any] = []
 
     def answer(seen: Any) -> Any:
-        asked.append(seen.query)
-        return {**told, "comparison": {"with": "data:dev/bikes:1", **exploring.compare(before, after)}}
+        asked.append(seen.json)
+        found = {**told, "comparison": {"with": "data:dev/bikes:1", **exploring.compare(before, after)}}
+        lines = ({"progress": "reading rides"}, {"result": found})
+        return "".join(json.dumps(each) + "\n" for each in lines).encode()
 
-    server.on("GET", "workspaces/dev/data/bikes/versions/2/profile", answer)
+    server.on("POST", "workspaces/dev/data/bikes/versions/2/profile", answer)
     done = terminal("data", "profile", "-n", "bikes", "-v", "2", "--target", "y", "--against", "1", "-o", "table")
     assert done.code == 0, done.err
-    assert asked == [{"target": "y", "against": "1"}]
+    assert asked == [{"target": "y", "against": "1"}] and "reading rides" in done.err
     assert done.out.startswith("data:dev/bikes:2: 100 rows, 0 of them copies\n")
     for words in (
         "x       float   numerical    0.0%     100 ", "50 … 99.5 … 149, mean 99.5, std 29.01", "a 50.0%, b 50.0%",

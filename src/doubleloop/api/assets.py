@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import Body, Request
 from fastapi.responses import StreamingResponse
 
-from doubleloop.api import render, requests, routing
+from doubleloop.api import render, requests, routing, streaming
 from doubleloop.api.routing import needs
 from doubleloop.base import errors
 from doubleloop.data import commands as data
@@ -202,6 +202,27 @@ def profile_data(
     other = against if against is None or ":" in against else _reference(name, against)
     return datasets.explore(
         requests.contexts(request), requests.actor(request), ws, _reference(name, version), target, other
+    )
+
+
+@router.post("/workspaces/{ws}/data/{name}/versions/{version}/profile", openapi_extra=needs(Action.DATA_READ))
+def look_at_data(
+    request: Request, ws: str, name: str, version: str, body: dict[str, Any] = Body(default={})
+) -> StreamingResponse:
+    requests.refuse_unknown(body, "target", "against")
+    against = requests.text(body, "against") or None
+    other = against if against is None or ":" in against else _reference(name, against)
+    contexts, actor, wanted = requests.contexts(request), requests.actor(request), _reference(name, version)
+    target = requests.text(body, "target") or None
+    with requests.reading(request, ws) as ctx:  # what is not there, or not theirs, is told before anything is begun
+        for each in (wanted, other):
+            if each is not None:
+                datasets.resolve(ctx, each)
+    return streaming.answer(
+        lambda progress, stop: datasets.explore(
+            contexts, actor, ws, wanted, target, other, progress=progress, stop=stop
+        ),
+        f"look at {name}",
     )
 
 

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from doubleloop.base import actors, errors
 from doubleloop.catalog import model as assets
 from doubleloop.catalog import queries as catalog
-from doubleloop.data import model, store
+from doubleloop.data import looking, model, store
 from doubleloop.db.context import Contexts, Ctx
-from doubleloop.frames import reading as frames
 from doubleloop.identity import commands as identity
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.settings.model import Settings
-from doubleloop.statistics import exploring
 from doubleloop.storage import ports as storage
 
 # Azure ML's default datastore: every workspace has it.
 DEFAULT_DATASTORE = "workspaceblobstore"
-# What a first look at a table holds in the API's process at most: values of Parquet, bytes of files of other kinds.
+# What a first look at a table holds at most: values of Parquet, bytes of files of other kinds.
 MOST_CELLS, MOST_BYTES = 20_000_000, 200_000_000
+# What is larger is looked at in a process of its own, whose start takes longer than a look at less.
+APART_BYTES = 2_000_000
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -52,33 +52,59 @@ def names(ctx: Ctx, archived: bool = False) -> list[model.DataVersion]:
 
 def explore(
     contexts: Contexts, actor: actors.Actor, workspace: str, reference: str, target: str | None = None,
-    against: str | None = None,
+    against: str | None = None, *, progress: looking.Progress = looking.quiet, stop: threading.Event | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """What a version's table holds (``statistics.exploring``), with the asset's id in ``data``; with ``against``,
     another version of it or of other data, also ``comparison``: what changed from that one to this.
 
     ``rows`` are those that were looked at, of ``rows_in_all``: of Parquet with more than ``MOST_CELLS`` values, evenly
-    spaced stretches. One table is looked at at a time.
+    spaced stretches. One table is looked at at a time, a large one in a process of its own. ``progress`` hears what is
+    done; it ends soon after ``stop`` is set.
 
     Raises NotFound, InvalidInput for what is no table, for files of other kinds of more than ``MOST_BYTES``, and for a
-    target that it does not have.
+    target that it does not have; Unavailable when it is stopped.
     """
+    stop = stop or threading.Event()
     with contexts.read(actor, workspace) as ctx:
         found = resolve(ctx, reference)
         other = resolve(ctx, against) if against else None
-    with _ONE_AT_A_TIME:
-        table, rows = _table(contexts, found)
-        told: dict[str, Any] = {"data": found.asset.id, "rows_in_all": rows, **exploring.explore(table, target)}
-        if other is not None:
-            told["comparison"] = {"with": other.asset.id, **exploring.compare(_table(contexts, other)[0], table)}
-    return told
+    with _turn(progress, stop), tempfile.TemporaryDirectory(prefix="doubleloop-data-") as scratch:
+        paths = [
+            _laid(contexts, each, Path(scratch) / str(number)) for number, each in enumerate([found, other]) if each
+        ]
+        asked = (paths, target, MOST_CELLS, MOST_BYTES, progress)
+        is_large = sum(_size(each) for each in paths) > APART_BYTES
+        told = looking.look_apart(*asked, stop) if is_large else looking.look(*asked)
+    if other is not None:
+        told["comparison"] = {"with": other.asset.id, **told["comparison"]}
+    return {"data": found.asset.id, **told}
 
 
-def _table(contexts: Contexts, version: model.DataVersion) -> tuple[pl.DataFrame, int]:
-    with tempfile.TemporaryDirectory(prefix="doubleloop-data-") as scratch:
-        place = Path(scratch) / (version.reference.rpartition("/")[2] if "/" in version.reference else "data")
-        held = contexts.port(storage.Blobs).materialise(version.reference, place)
-        return frames.bounded(held, MOST_CELLS, MOST_BYTES)
+@contextlib.contextmanager
+def _turn(progress: looking.Progress, stop: threading.Event) -> Iterator[None]:
+    """One's turn to hold a table. Raises Unavailable when it is stopped before."""
+    waits = 0
+    while not _ONE_AT_A_TIME.acquire(timeout=looking.LOOK_S):
+        if stop.is_set():
+            raise errors.Unavailable("The look at the table was ended: nobody waits for it")
+        if not waits:
+            progress("another table is being looked at")
+        waits += 1
+    try:
+        yield
+    finally:
+        _ONE_AT_A_TIME.release()
+
+
+def _laid(contexts: Contexts, version: model.DataVersion, folder: Path) -> Path:
+    folder.mkdir()
+    place = folder / (version.reference.rpartition("/")[2] if "/" in version.reference else "data")
+    return contexts.port(storage.Blobs).materialise(version.reference, place)
+
+
+def _size(path: Path) -> int:
+    files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+    return sum(each.stat().st_size for each in files)
 
 
 def datastores(ctx: Ctx) -> dict[str, dict[str, object]]:

@@ -28,6 +28,21 @@ class Assets(routes.Routes):
     def show(self, name: str, version: str = "@latest") -> routes.Body:
         return dict(self._get(name, "versions", version))
 
+    def _grown(self, path: str, body: bytes, progress: Callable[[str], None], what: str) -> routes.Body:
+        """The result of an answer that grows line by line. Raises the error it ended with, Unavailable."""
+        request = transport.Request(
+            "POST", path, body, None, {"Content-Type": "application/json"}, True, BUILD_SILENCE
+        )  # fmt: skip
+        with self._link.open(request) as stream:
+            for line in stream:
+                item: dict[str, Any] = json.loads(line)
+                if "result" in item:
+                    return dict(item["result"])
+                if "error" in item:
+                    raise errors.from_dict(item)
+                progress(str(item.get("progress", "")))
+        raise errors.Unavailable(f"{what} broke off", cure="Run the command again; what was made is kept.")
+
     def set_label(self, name: str, label: str, version: str) -> routes.Body:
         return dict(self._put(name, "labels", label, body={"version": version}))
 
@@ -55,21 +70,19 @@ class Data(Assets):
         """What the version's table holds; ``against`` is another version of it, ``@LABEL``, or ``NAME:VERSION``."""
         return dict(self._get(name, "versions", version, "profile", target=target, against=against))
 
+    def look(
+        self, name: str, version: str = "@latest", *, target: str | None = None, against: str | None = None,
+        progress: Callable[[str], None],
+    ) -> routes.Body:  # fmt: skip
+        """As ``profile``, with progress; a caller who goes away ends the look. Raises as the look, Unavailable."""
+        body = json.dumps(routes.given(target=target, against=against)).encode()
+        return self._grown(self._path(name, "versions", version, "profile"), body, progress, "The look at the table")
+
 
 class Environments(Assets):
     def build(self, name: str, version: str, progress: Callable[[str], None]) -> routes.Body:
         """Build now; ``progress`` gets each line. Raises the error the build ended with, Unavailable."""
-        request = transport.Request("POST", self._path(name, "versions", version, "build"), b"{}", None,
-                                    {"Content-Type": "application/json"}, True, BUILD_SILENCE)  # fmt: skip
-        with self._link.open(request) as stream:
-            for line in stream:
-                item: dict[str, Any] = json.loads(line)
-                if "result" in item:
-                    return dict(item["result"])
-                if "error" in item:
-                    raise errors.from_dict(item)
-                progress(str(item.get("progress", "")))
-        raise errors.Unavailable("The build's answer broke off", cure="Run the command again; what was built is kept.")
+        return self._grown(self._path(name, "versions", version, "build"), b"{}", progress, "The build")
 
 
 class Contracts(routes.Documents):

@@ -55,7 +55,8 @@ def create(
 @options.shared()
 def profile(session: Session, name: str, version: str, target: str | None, against: str | None) -> output.Shown:
     """What a version's table holds: distributions, what is missing, correlations, and what may spoil a model."""
-    return output.Shown(session.workspace.data.profile(name, version, target=target, against=against), text=_profile)
+    found = session.workspace.data.look(name, version, target=target, against=against, progress=session.note)
+    return output.Shown(found, text=_profile)
 
 
 def _profile(found: dict[str, Any]) -> str:
