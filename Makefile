@@ -41,9 +41,12 @@ demo: setup
 down:
 	$(BIN)/doubleloop down --home "$(HOME_OF_DEMO)"
 
+# One process more than a small machine has processors: four tenths of what tests do is to wait for others.
+TEST_PROCESSES ?= 3
+
 test: setup
 	$(PYTHON) tools/system_packages.py
-	DOUBLELOOP_FAULT_RELEASES=2 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	DOUBLELOOP_FAULT_RELEASES=2 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # `make test` takes two of the projects of `doubleloop init` to production; this the third too, which needs torch.
 templates: setup

@@ -1,15 +1,26 @@
-"""A worker process for tests that kill it: ``python jobs_worker.py <home>`` works until its stdin ends."""
+"""Worker processes for tests that kill them.
+
+``python jobs_worker.py`` reads lines: ``start <home>`` forks a worker of what is imported already (to import it takes
+most of a start) and answers ``<its pid>`` once it works; ``kill <pid>`` answers once it is dead. All end with the
+input.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import json
 import os
+import signal
 import sys
+import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from jobs_workshop import ThisPython
 
 from doubleloop.compute import ports as compute_ports
 from doubleloop.compute.local import LocalCompute
@@ -26,6 +37,7 @@ from doubleloop.tracking.fake import MemoryTracking
 from doubleloop.workspaces import queries as workspace_queries
 
 HERE = Path(__file__)
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class FileTracking(MemoryTracking):
@@ -73,9 +85,7 @@ class FileTracking(MemoryTracking):
             super().end_run(*arguments)
 
 
-def main(home: Path) -> None:
-    from jobs_workshop import ThisPython
-
+def work(home: Path, ready: int) -> None:
     plugged: dict[type[Any], Any] = {
         storage_ports.Blobs: LocalBlobs(home / "blobs"),
         identity_ports.WorkspaceKinds: workspace_queries.Kinds(),
@@ -88,10 +98,39 @@ def main(home: Path) -> None:
     url = f"sqlite:///{home / 'durable.sqlite'}"
     worker = Engine(contexts, workflows.WORKFLOWS, url=url, poll_interval=0.05, slots={"compute": 2})
     worker.launch()
-    print("working", flush=True)
-    sys.stdin.read()  # until it is killed, or who started it is gone
-    os._exit(0)
+    os.write(ready, b"working")
+    threading.Event().wait()
+
+
+def forked(home: Path) -> int:
+    """The pid of a worker that works; -1 when it died before."""
+    seen, ready = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(os.open(home / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+        os.dup2(2, 1)
+        # It goes when who started it is gone.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        try:
+            work(home, ready)
+        finally:
+            traceback.print_exc()
+            os._exit(1)
+    os.close(ready)
+    with os.fdopen(seen, "rb") as file:
+        return pid if file.read(7) == b"working" else -1
+
+
+def main() -> None:
+    for line in sys.stdin:
+        verb, what = line.split(maxsplit=1)
+        if verb == "start":
+            print(forked(Path(what.strip())), flush=True)
+        else:
+            os.kill(int(what), signal.SIGKILL)
+            os.waitpid(int(what), 0)
+            print("dead", flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -23,31 +23,43 @@ PATIENCE_S = 120
 
 
 class Worker:
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, starter: subprocess.Popen[str]) -> None:
         self._home = home
-        self._process: subprocess.Popen[str] | None = None
+        self._starter = starter
+        self._pid = 0
 
     def start(self) -> None:
-        with (self._home / "worker.log").open("a") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, str(HERE), str(self._home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=log, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )  # fmt: skip
-        assert self._process.stdout and self._process.stdout.readline() == "working\n", self.log()
+        self._pid = int(self._ask(f"start {self._home}"))
+        assert self._pid > 0, self.log()
 
     def kill(self) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        if self._pid > 0:
+            assert self._ask(f"kill {self._pid}") == "dead"
+            self._pid = 0
+
+    def _ask(self, line: str) -> str:
+        assert self._starter.stdin and self._starter.stdout
+        print(line, file=self._starter.stdin, flush=True)
+        return self._starter.stdout.readline().strip()
 
     def log(self) -> str:
         return (self._home / "worker.log").read_text()
 
 
+@pytest.fixture(scope="module")
+def starter() -> Iterator[subprocess.Popen[str]]:
+    """What the workers are forked from."""
+    running = subprocess.Popen(
+        [sys.executable, str(HERE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    with running:
+        yield running
+
+
 @pytest.fixture
-def worker(shop: Workshop) -> Iterator[Worker]:
-    made = Worker(shop.house.home)
+def worker(shop: Workshop, starter: subprocess.Popen[str]) -> Iterator[Worker]:
+    made = Worker(shop.house.home, starter)
     yield made
     made.kill()
 
