@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 
 import databases
+import programs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "sdk"))
 
@@ -55,10 +56,7 @@ class Terminal:
         return {**kept, "DOUBLELOOP_HOME": str(self.home), "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
 
     def __call__(self, *words: str, stdin: str | None = None, **variables: str) -> Ended:
-        done = subprocess.run(
-            [self.program, *words], cwd=self.folder, env={**self.environ, **variables}, input=stdin or "",
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        done = programs.run(words, cwd=self.folder, env={**self.environ, **variables}, stdin=stdin or "")
         assert "Traceback" not in done.stderr, done.stderr
         return Ended(done.returncode, done.stdout, done.stderr)
 

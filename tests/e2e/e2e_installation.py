@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PROGRAM = Path(sys.executable).with_name("doubleloop")
+import programs
+
 ENDED = ("completed", "failed", "rejected", "expired", "cancelled", "superseded", "rolled_back")
 
 
@@ -55,10 +54,9 @@ class Installation:
     def run(self, *words: str | Path, stdin: str | None = None, cwd: Path | None = None, timeout: float = 900) -> Done:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("DOUBLELOOP_")}
         environ |= {"OMP_NUM_THREADS": "1", **self.environ, "DOUBLELOOP_HOME": str(self.home)}
-        done = subprocess.run(
-            [str(PROGRAM), *map(str, words)], input=stdin if stdin is not None else "", text=True, capture_output=True,
-            env=environ, cwd=cwd or self.home.parent, timeout=timeout,
-        )  # fmt: skip
+        done = programs.run(
+            tuple(map(str, words)), cwd=cwd or self.home.parent, env=environ, stdin=stdin or "", timeout=timeout
+        )
         return Done(done.returncode, done.stdout, done.stderr)
 
     def __call__(
