@@ -20,7 +20,9 @@ import stream_model
 from gateway_harness import KEY, Gateway, deployment, endpoint, wait_for
 from prometheus_client import parser
 
-from doubleloop.gateway import log, usage
+from doubleloop.base import errors
+from doubleloop.gateway import checkers, limits, log, payloads, streaming, usage
+from doubleloop.scorer import answers, mlflow_model
 
 AT = "shop/words"
 ASKED = {"input_data": {"columns": ["text"], "data": [["the g"]]}}
@@ -153,6 +155,27 @@ def test_the_pieces_are_those_of_the_whole_answer_however_they_are_asked_for(ser
     assert row(served, chat.headers["x-request-id"])["out.prediction"] == whole
 
 
+def test_the_connection_goes_on_after_a_stream_and_old_clients_read_to_its_end(served: Gateway) -> None:
+    whole = served.client().score(AT, ASKED).json[0]
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+    headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
+    body = json.dumps({**ASKED, "stream": True, "params": {"max_new_tokens": 3}})
+    for _ in range(2):
+        connection.request("POST", f"/{AT}/v1/chat/completions", body, headers)  # as score, for clients of OpenAI's
+        sock = connection.sock
+        response = connection.getresponse()
+        assert [data for _, data in events(response)] == [*whole[:3], "[DONE]"]
+        assert connection.sock is sock
+    connection.close()
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as old:
+        head = "".join(f"{name}: {value}\r\n" for name, value in {**headers, "content-length": len(body)}.items())
+        old.sendall(f"POST /{AT}/score HTTP/1.0\r\n{head}\r\n{body}".encode())
+        answer = b"".join(iter(lambda: old.recv(65536), b""))
+    head, _, events_ = answer.decode().partition("\r\n\r\n")
+    assert "transfer-encoding" not in head and "connection: close" in head
+    assert events_ == "".join(f'data: "{each}"\n\n' for each in whole[:3]) + "event: end\ndata: [DONE]\n\n"
+
+
 def test_the_generate_extension_of_the_open_inference_protocol(served: Gateway) -> None:
     whole = served.client().score(AT, ASKED).json[0]
     body = {"text_input": "the g", "parameters": {"max_new_tokens": 6, "stream": True}, "id": "mine"}
@@ -177,6 +200,7 @@ def test_the_generate_extension_of_the_open_inference_protocol(served: Gateway) 
     assert score["requestBody"]["content"]["application/json"]["schema"]["properties"]["stream"]["type"] == "boolean"
 
 
+@pytest.mark.slow
 def test_what_is_wrong_before_the_first_piece_is_an_ordinary_error(served: Gateway) -> None:
     with asking(served, {**ASKED, "stream": True}, key="wrong") as response:
         assert response.status == 401
@@ -208,6 +232,7 @@ def test_a_failure_in_the_middle_is_an_error_event(served: Gateway) -> None:
     assert slow.found[-1] == ("end", "[DONE]")
 
 
+@pytest.mark.slow
 def test_a_scorer_that_is_killed_in_the_middle_is_an_error_event_and_its_queue_is_answered(served: Gateway) -> None:
     found = streamed(served, die_after=2)
     assert (len(found.found), found.error["code"]) == (3, "scorer_died")
@@ -293,6 +318,59 @@ def test_copies_are_made_as_streams_and_samples_kept_whole(served: Gateway, gene
         assert status == 200 or "no predict_stream" in answer.error["message"]
 
 
+CHAT = """
+import mlflow
+from mlflow.types import llm
+
+class Loud(mlflow.pyfunc.ChatModel):
+    def predict(self, context, messages, params):
+        said = llm.ChatMessage(role="assistant", content=messages[-1].content.upper())
+        return llm.ChatCompletionResponse(choices=[llm.ChatChoice(message=said)])
+
+    def predict_stream(self, context, messages, params):
+        for word in messages[-1].content.upper().split():
+            delta = llm.ChatChoiceDelta(role="assistant", content=word * (params.n or 1))
+            yield llm.ChatCompletionChunk(choices=[llm.ChatChunkChoice(delta=delta)])
+
+mlflow.models.set_model(Loud())
+"""
+
+
+def test_mlflows_chat_models_take_the_bodies_of_openais_clients(tmp_path: Path, generator: Path) -> None:
+    (tmp_path / "chat.py").write_text(CHAT)
+    mlflow.pyfunc.save_model(
+        str(tmp_path / "chat"), python_model=str(tmp_path / "chat.py"), pip_requirements=["mlflow"]
+    )
+    model = mlflow_model.MlflowModel({"model_dir": str(tmp_path / "chat")})
+    description = model.describe()
+    assert description["streams"]
+    checker = checkers.contract(deployment("dep-1", tmp_path / "chat"), description).checker
+    assert checker is not None
+
+    def checked(**more: Any) -> Any:
+        body = {"model": "any", "messages": [{"role": "user", "content": "go on"}], **more}
+        return checker.check(payloads.parse(json.dumps(body).encode(), limits.Limits()))
+
+    asked = checked(stream=True, n=2)
+    assert (asked.rows, asked.azure, asked.header.pop("stream")) == (1, True, True)
+    pieces = [answers.encode(each) for each in model.predict_stream({**asked.header, "input": asked.value})]
+    assert [json.loads(each)["choices"][0]["delta"]["content"] for each in pieces] == ["GOGO", "ONON"]
+    assert streaming.joined(pieces) == b'["GOGOONON"]'
+    whole = checked()
+    assert "stream" not in whole.header
+    said = json.loads(answers.encode(model.predict({**whole.header, "input": whole.value})))
+    assert said["choices"][0]["message"]["content"] == "GO ON"
+    with pytest.raises(errors.InvalidInput, match="unknown parameter 'colour'"):
+        checked(colour="red")
+    words = checkers.contract(
+        deployment("dep-2", generator), mlflow_model.MlflowModel({"model_dir": str(generator)}).describe()
+    )
+    with pytest.raises(errors.InvalidInput, match="no input data"):
+        assert words.checker is not None
+        words.checker.check(payloads.parse(b'{"prompt": "the"}', limits.Limits()))
+
+
+@pytest.mark.slow
 def test_a_stop_waits_for_streams_and_ends_with_an_error_those_that_are_too_long(served: Gateway) -> None:
     asked = [{**ASKED, "stream": True, "params": {"pause": 0.1, "max_new_tokens": count}} for count in (12, 1000)]
     with asking(served, asked[0], azureml_model_deployment="blue") as short:

@@ -22,6 +22,10 @@ from doubleloop.gateway.routing import Route
 logger = logging.getLogger(__name__)
 
 
+# Where OpenAI's clients post to, below the address that they are given: ``score`` under other names.
+OPENAI = (["v1", "chat", "completions"], ["v1", "completions"], ["v1", "responses"])
+
+
 class State(Protocol):
     """Routes by endpoint key, and whether the process is stopping."""
 
@@ -40,7 +44,7 @@ class App:
     async def handle(self, request: messages.Request) -> messages.Response:
         """Never raises but for cancellation."""
         parts = request.path.split("/")[1:]
-        if len(parts) >= 4 and parts[0] == "endpoints" and (len(parts) == 4 or parts[3] == "v2"):
+        if len(parts) >= 4 and parts[0] == "endpoints" and (len(parts) == 4 or parts[3] in ("v1", "v2")):
             parts = parts[1:]
         try:
             if len(parts) >= 3 and parts[2] == "v2":
@@ -48,6 +52,8 @@ class App:
                 if found is None:
                     raise errors.NotFound(f"there is no endpoint '{parts[0]}/{parts[1]}'")
                 return await self._v2.answer(request, found, [part for part in parts[3:] if part])
+            if parts[2:] in OPENAI:
+                parts = [*parts[:2], "score"]
             if len(parts) == 3:
                 route = self._state.routes.get(f"{parts[0]}/{parts[1]}")
                 if route is None:

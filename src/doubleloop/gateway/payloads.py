@@ -1,6 +1,7 @@
 """The request body: which of the known forms it has, before any signature is asked.
 
-Azure ML's ``input_data`` and MLflow's ``dataframe_split``, ``dataframe_records``, ``instances``, ``inputs``.
+Azure ML's ``input_data`` and MLflow's ``dataframe_split``, ``dataframe_records``, ``instances``, ``inputs``; and what
+MLflow takes for models of language, as OpenAI's API has it: a row, whose columns and parameters are the body's fields.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from doubleloop.gateway import failures
 from doubleloop.gateway import limits as limit
 
 KEYS = ("input_data", "dataframe_split", "dataframe_records", "instances", "inputs")
+ROW = "row"  # the key of a body that is itself the row: one of these is in it
+OF_ROWS = ("messages", "prompt", "input")
 FORMS = (
     'send {"input_data": {"columns": [...], "data": [[...]]}}, {"input_data": [[...]]}, {"input_data": [{...}]}, '
     'or MLflow\'s "dataframe_split", "dataframe_records", "instances" or "inputs"'
@@ -43,7 +46,7 @@ class Payload:
 
     @property
     def azure(self) -> bool:
-        return self.key == "input_data"
+        return self.key in ("input_data", ROW)
 
 
 def decode(body: bytes, limits: limit.Limits) -> Any:
@@ -89,18 +92,16 @@ def parse(body: bytes, limits: limit.Limits) -> Payload:
     if not isinstance(value, dict):
         raise failures.shape(f"the body is a {failures.describe(value)}, not an object", cure=FORMS)
     found = [key for key in KEYS if key in value]
+    if not found and any(key in value for key in OF_ROWS):
+        row = {key: each for key, each in value.items() if key not in ("params", "stream")}
+        return Payload(ROW, Form.RECORDS, [row], None, _params(value), _stream(value))
     if len(found) != 1:
         what = f"both '{found[0]}' and '{found[1]}' are given" if found else "no input data"
         raise failures.shape(what, cure=FORMS)
     unknown = [key for key in value if key not in (*KEYS, "params", "stream")]
     if unknown:
         raise failures.shape(f"unknown field '{unknown[0]}' beside '{found[0]}'", cure=FORMS)
-    params = value.get("params")
-    if params is not None and not isinstance(params, dict):
-        raise failures.shape(f"'params' is a {failures.describe(params)}, not an object")
-    stream = value.get("stream")
-    if stream is not None and not isinstance(stream, bool):
-        raise failures.shape(f"'stream' is {failures.describe(stream)}, not true or false")
+    params, stream = _params(value), _stream(value)
     payload = _payload(found[0], value[found[0]], params)
     if stream is not None:
         payload = replace(payload, stream=stream)
@@ -113,6 +114,20 @@ def parse(body: bytes, limits: limit.Limits) -> Payload:
             cure="send smaller requests, or use a batch endpoint",
         )
     return payload
+
+
+def _params(value: dict[str, Any]) -> dict[str, Any] | None:
+    params = value.get("params")
+    if params is not None and not isinstance(params, dict):
+        raise failures.shape(f"'params' is a {failures.describe(params)}, not an object")
+    return params
+
+
+def _stream(value: dict[str, Any]) -> bool | None:
+    stream = value.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise failures.shape(f"'stream' is {failures.describe(stream)}, not true or false")
+    return stream
 
 
 def _payload(key: str, value: Any, params: dict[str, Any] | None) -> Payload:

@@ -8,7 +8,7 @@ Four layouts, by what is known of the model: ``columns`` (a column signature), `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import orjson
@@ -100,6 +100,8 @@ class ColumnChecker:
         return Checked(len(data), header, columns, azure)
 
     def check(self, payload: payloads.Payload) -> Checked:
+        if payload.key == payloads.ROW:
+            payload = self._row(payload)
         columns, rows = self._columns(payload)
         checked: list[list[Any] | None] = []
         for name, check, optional, column in zip(self._names, self._checks, self._optional, columns, strict=True):
@@ -108,6 +110,20 @@ class ColumnChecker:
         if any(column is None or None in column for column in checked):
             header["missing"] = True
         return Checked(rows, header, checked, payload.azure)
+
+    def _row(self, payload: payloads.Payload) -> payloads.Payload:
+        """Of a body that is itself the row, what are no columns are parameters, but for the name of the model, which
+        OpenAI's clients give and the address has said."""
+        (given,) = payload.data
+        if not any(name in self._positions for name in payloads.OF_ROWS if name in given):
+            raise failures.shape("no input data", cure=payloads.FORMS)
+        row = {name: value for name, value in given.items() if name in self._positions}
+        if payload.stream is not None and "stream" in self._positions:
+            row["stream"] = payload.stream
+        others = {name: value for name, value in given.items() if name not in row}
+        if not self._params.has("model"):
+            others.pop("model", None)
+        return replace(payload, data=[row], params={**others, **(payload.params or {})})
 
     def _columns(self, payload: payloads.Payload) -> tuple[Sequence[Sequence[Any] | None], int]:
         data = payload.data
@@ -261,6 +277,9 @@ class Params:
 
     def __init__(self, specs: Sequence[dict[str, Any]]) -> None:
         self._specs = {str(spec.get("name")): spec for spec in specs}
+
+    def has(self, name: str) -> bool:
+        return name in self._specs
 
     def header(self, header: dict[str, Any], payload: payloads.Payload) -> dict[str, Any]:
         """What the scorer is told beside the rows; ``stream`` is in it when the request says whether to stream."""
