@@ -81,7 +81,7 @@ ROWS = (
     Row("question_answering", "the Debian FAQ: a sentence of a chapter for each question", "GPL-2.0-or-later",
         debian.questions),
     Row("key_phrase_extraction", "READMEs of npm's packages, their authors' keywords", "MIT, ISC and their like",
-        data.readmes, {"label": "label", "longest": 1}),
+        data.readmes, {"label": "label", "test_size": 0.5}),
     Row("translation", "what Debian's packages are, from English into Italian", DDTP, debian.pairs, {"epochs": 2}),
     Row("text_generation", "what Debian's packages are, at length", DDTP, debian.texts, {"epochs": 2}),
     Row("summarization", "ACLSum: 100 papers", "MIT; papers CC BY 4.0", data.papers),

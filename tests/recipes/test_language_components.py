@@ -144,6 +144,26 @@ def test_sentences_are_picked_as_the_summaries_teach(data: Path, tmp_path: Path)
     ]  # fmt: skip
 
 
+def test_what_people_call_a_key_phrase_is_learnt_where_rarity_does_not_tell_it(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    names = ("falcon", "otter", "badger", "heron", "lynx", "marten", "stoat", "vole", "hare", "wren", "kite", "newt")
+    rows = []
+    for number in range(60):
+        told, *others = chance.sample(names, 4)
+        rare = " ".join(f"oddity{number}x{each}" for each in range(12))
+        rows.append({"text": f"{told}: of {others[0]}, {others[1]}, {others[2]} and {rare}.", "phrases": [told]})
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    asked = ("phrasing", "--task", "key-phrases", "--training-data", tmp_path / "rows.jsonl", "--longest", 1)
+    told_, model = made(tmp_path, *asked, "--label", "phrases")
+    assert told_["metrics"]["recall_at_10"] == 1.0
+    text = "Otter: of lynx, heron and strangeness, weirdness, rareness, bareness."
+    (found,) = answers(model, text)
+    assert found["prediction"][0] == "otter" and 0.5 < found["scores"][0] < 1
+    (tmp_path / "unlearnt").mkdir()
+    _, model = made(tmp_path / "unlearnt", *asked)
+    assert answers(model, text)[0]["prediction"][0] != "otter", "rare words come first where nothing was learnt"
+
+
 def test_phrases_of_a_text_are_those_rare_in_the_corpus(data: Path, tmp_path: Path) -> None:
     told, model = made(
         tmp_path, "phrasing", "--task", "key-phrases", "--training-data", data / "long.jsonl", "--label", "phrases",

@@ -1,5 +1,6 @@
 """Key phrases: the words and short phrases that are frequent in a text and rare in the corpus that was fitted (TF-IDF;
 Salton and Buckley 1988). A fitted corpus is a model that has versions, which rules that look at one text have not.
+Where people gave the phrases of the texts, which candidates are such is learned from them (``ranking``).
 
 The model takes a column ``text`` and answers ``prediction`` (phrases, the best first) and ``scores``.
 """
@@ -12,14 +13,14 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from ..shared.problems import BadData
-from . import metrics, reading, saving, splitting
+from . import metrics, ranking, reading, saving, splitting
 from . import options as choices
 
 TEXT = "text"
@@ -48,18 +49,33 @@ def stop_words(texts: Sequence[str], share: float) -> frozenset[str]:
 
 
 class Phrases:
-    """``seen``: in how many of the ``fitted`` texts each candidate is; what is not there counts as in one."""
+    """``seen``: in how many of the ``fitted`` texts each candidate is; what is not there counts as in one.
 
-    def __init__(self, seen: dict[str, int], fitted: int, stops: Sequence[str], longest: int, count: int) -> None:
-        self.seen, self.fitted, self.longest, self.count = seen, fitted, longest, count
+    ``ranker``: what was learned from true phrases; without it, candidates are scored by TF-IDF."""
+
+    def __init__(
+        self, seen: dict[str, int], fitted: int, stops: Sequence[str], longest: int, count: int,
+        ranker: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.seen, self.fitted, self.longest, self.count, self.ranker = seen, fitted, longest, count, ranker
         self.stops = frozenset(stops)
 
+    def rarity(self, phrase: str) -> float:
+        return math.log((1 + self.fitted) / (1 + self.seen.get(phrase, 0))) + 1
+
+    def features(self, text: str, given: Mapping[str, int], own: frozenset[str] = frozenset()) -> Any:
+        found = list(candidates(text, self.longest, self.stops))
+        return ranking.features(text, found, {phrase: self.rarity(phrase) for phrase in found}, given, own)
+
+    def scored(self, text: str) -> dict[str, float]:
+        if self.ranker is None:
+            found = Counter(candidates(text, self.longest, self.stops))
+            return {phrase: (1 + math.log(times)) * self.rarity(phrase) for phrase, times in found.items()}
+        phrases, rows = self.features(text, self.ranker["given"])
+        return dict(zip(phrases, ranking.scores(self.ranker, rows).tolist(), strict=True)) if phrases else {}
+
     def best(self, text: str, count: int | None = None) -> list[tuple[str, float]]:
-        found = Counter(candidates(text, self.longest, self.stops))
-        scored = {
-            phrase: (1 + math.log(times)) * (math.log((1 + self.fitted) / (1 + self.seen.get(phrase, 0))) + 1)
-            for phrase, times in found.items()
-        }
+        scored = self.scored(text)
         ordered = sorted(scored.items(), key=lambda each: (-each[1], -len(each[0].split()), each[0]))
         kept: list[tuple[str, float]] = []
         for phrase, score in ordered:
@@ -88,6 +104,20 @@ def fit(texts: Sequence[str], longest: int, count: int, least: int = 2) -> Phras
     return Phrases(kept, len(texts), sorted(stops), longest, count)
 
 
+def learn(fitted: Phrases, texts: Sequence[str], phrases: Sequence[Sequence[str]]) -> None:
+    """Give it a ranker, where enough texts hold phrases that people gave of them. ``phrases``: of each text, small."""
+    told = [(text, frozenset(each)) for text, each in zip(texts, phrases, strict=True) if each]
+    given = Counter(phrase for _, each in told for phrase in each)
+    rows, right = [], []
+    for text, each in told:
+        found, features = fitted.features(text, given, each)
+        if found:
+            rows.append(features)
+            right += [phrase in each for phrase in found]
+    if len(rows) >= ranking.LEAST and any(right) and not all(right):
+        fitted.ranker = ranking.fit(rows, right, given)
+
+
 def load(folder: str) -> Phrases:
     with open(os.path.join(folder, "phrases.json"), encoding="utf-8") as file:
         return Phrases(**json.load(file))
@@ -96,7 +126,7 @@ def load(folder: str) -> Phrases:
 def _write(fitted: Phrases, folder: str) -> None:
     body = {
         "seen": fitted.seen, "fitted": fitted.fitted, "stops": sorted(fitted.stops), "longest": fitted.longest,
-        "count": fitted.count,
+        "count": fitted.count, "ranker": fitted.ranker,
     }  # fmt: skip
     with open(os.path.join(folder, "phrases.json"), "w", encoding="utf-8") as file:
         json.dump(body, file, ensure_ascii=False)
@@ -118,7 +148,10 @@ def run(given: argparse.Namespace) -> None:
         out = splitting.held_out(keys, given.test_size, given.seed)
         test = [row for row, side in zip(rows, out, strict=True) if side]
         rows = [row for row, side in zip(rows, out, strict=True) if not side]
-    fitted = fit([row.values[given.text] for row in rows], given.longest, given.count)
+    texts = [str(row.values[given.text]) for row in rows]
+    fitted = fit(texts, given.longest, given.count)
+    if given.label:
+        learn(fitted, texts, [_there(row, given) if row.values.get(given.label) else [] for row in rows])
     evaluate(fitted, test or [], given)
     shown = [str(row.values[given.text])[:500] for row in rows[:3]]
     saving.model(
@@ -137,6 +170,12 @@ def true_phrases(row: reading.Row, column: str) -> list[str]:
     return [str(each).strip() for each in found if str(each).strip()]
 
 
+def _there(row: reading.Row, given: argparse.Namespace) -> list[str]:
+    """The true phrases that stand in their text, in small letters. Raises BadData."""
+    low = str(row.values[given.text]).lower()
+    return [each.lower() for each in true_phrases(row, given.label) if each.lower() in low]
+
+
 def evaluate(fitted: Phrases, test: Sequence[reading.Row], given: argparse.Namespace) -> None:
     """Against the true phrases that stand in their text. The baseline: the most frequent candidates of the text."""
     if not given.label:
@@ -147,8 +186,7 @@ def evaluate(fitted: Phrases, test: Sequence[reading.Row], given: argparse.Names
         )  # fmt: skip
     texts, truth = [], []
     for row in test:
-        low = str(row.values[given.text]).lower()
-        there = [each for each in true_phrases(row, given.label) if each.lower() in low]
+        there = _there(row, given)
         if there:
             texts.append(str(row.values[given.text]))
             truth.append(there)
