@@ -37,6 +37,8 @@ stages:
         ("{type: responsible_ai, data: azureml:holdout:1, target: y, sensitive: [g], metric: mae_ratio, at_least: 1}",
          "1 or more"),
         ("{type: responsible_ai, data: azureml:holdout:1, sensitive: [g], metric: mae_ratio, at_most: 2}", "no target"),
+        ("{type: responsible_ai, data: azureml:holdout:1, target: y, sensitive: [t.language], metric: mae_ratio, "
+         "at_most: 2, language_model: azureml:l@latest}", "another one tomorrow"),
     ],
 )  # fmt: skip
 def test_a_check_that_could_not_decide_is_refused_with_its_line(site: Any, check: str, words: str) -> None:

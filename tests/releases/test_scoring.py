@@ -22,7 +22,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from sklearn.pipeline import Pipeline
 
-from doubleloop.base import canonical
+from doubleloop.base import canonical, errors
 from doubleloop.catalog import commands as catalog
 from doubleloop.compute import local
 from doubleloop.compute import ports as compute
@@ -197,6 +197,35 @@ def test_fairness_is_measured_on_the_candidate(place: Any, good: Any) -> None:
         sensitive_features=ROWS["group"],
     )  # fmt: skip
     assert measured.body["sensitive"]["group"]["value"] == pytest.approx(1 / frame.ratio(), rel=1e-9)
+
+
+def test_groups_are_what_texts_are_like_and_which_language_a_model_sees(place: Any, tmp_path: Path) -> None:
+    said = pd.DataFrame({"text": ["der Hund", "the dog", "der alte Hund lief", "the old dog ran", "собака"] * 12})
+    step = ColumnTransformer([("words", CountVectorizer(), "text")])
+    languages = ["ru" if each == "собака" else "de" if each.startswith("der") else "en" for each in said["text"]]
+    seen = Pipeline([("words", step), ("linear", LogisticRegression())]).fit(said, languages)
+    register(place, "7", save(seen, tmp_path / "languages", said))
+    # Right about English alone.
+    guess = Pipeline([("words", step), ("linear", LogisticRegression(C=100))])
+    guess.fit(said, ["good" if each == "en" else "bad" for each in languages])
+    register(place, "2", save(guess, tmp_path / "m", said))
+    keep(place, "holdout", pl.from_pandas(said.assign(count="good")))
+    check = {"type": "responsible_ai", "data": "azureml:holdout:1", "metric": "accuracy_difference", "at_most": 0.2,
+             "sensitive": ["text.language", "text.script", "text.length"], "min_group_size": 10,
+             "language_model": "azureml:bikes:7"}  # fmt: skip
+    body = measuring.RealMeasuring().measure(place.contexts, question(check=check)).body
+    assert body["asked"] == ["bikes:7"]
+    values = {name: {each["group"]: (each["size"], each["value"]) for each in found["groups"]}
+              for name, found in body["sensitive"].items()}  # fmt: skip
+    assert values == {
+        "text.language": {"de": (24, 0.0), "en": (24, 1.0), "ru": (12, 0.0)},
+        "text.script": {"latin": (48, 0.5), "cyrillic": (12, 0.0)},
+        "text.length": {"1-2 words": (36, 1 / 3), "3-4 words": (24, 0.5)},
+    }
+    with pytest.raises(errors.InvalidInput, match="no `language_model` says them"):
+        measuring.RealMeasuring().measure(place.contexts, question(check={**check, "language_model": None}))
+    with pytest.raises(errors.DoubleloopError, match=r"text\.colour"):
+        measuring.RealMeasuring().measure(place.contexts, question(check={**check, "sensitive": ["text.colour"]}))
 
 
 def test_terms_change_places_in_texts_of_the_hold_out(place: Any, tmp_path: Path) -> None:

@@ -75,6 +75,12 @@ def _check_check(check_: dict[str, Any], stage: Any) -> None:
             raise errors.InvalidInput(
                 "the check names no target, and no model_quality check of its stage does", cure="Add `target: COLUMN`."
             )
+        by_language = any(each.endswith(".language") for each in check_["sensitive"])
+        if check_.get("language_model") and not (by_language and rules.pinned(check_["language_model"])):
+            raise errors.InvalidInput(
+                f"the language_model '{check_['language_model']}' is asked for nothing, or may be another one tomorrow",
+                cure="Name a version (azureml:NAME:VERSION), and COLUMN.language among `sensitive`.",
+            )
     if type_ == "counterfactual":
         counterfactual.check_pairs(check_["swap"])
     held = ("model_quality", "responsible_ai", "counterfactual", "robustness")

@@ -13,7 +13,7 @@ from doubleloop.frames import contracts
 from doubleloop.gates.checks import counterfactual, model_quality, responsible_ai
 from doubleloop.models import model as models_model
 from doubleloop.models import queries as models
-from doubleloop.releases import images, loading, model, ports, rules, scanning, scoring, tables, testing
+from doubleloop.releases import grouping, images, loading, model, ports, rules, scanning, scoring, tables, testing
 from doubleloop.statistics import corruptions
 from doubleloop.storage import ports as storage
 
@@ -120,7 +120,7 @@ def _responsible_ai(contexts: Contexts, question: model.Question) -> model.Measu
         raise errors.InvalidInput("the check names no target", cure="Add `target: COLUMN`.")
     table = tables.read(contexts, question.workspace, check["data"])
     truth = tables.column(table, question.target)
-    sensitive = {name: tables.column(table, name) for name in check["sensitive"]}
+    sensitive, asked = grouping.groups(contexts, question, table)
     version, _ = _version(contexts, question, question.candidate)
     rows = _features(table, question, question.target)
     found = scoring.predict(contexts, question.workspace, version, rows, question.signature)
@@ -129,6 +129,7 @@ def _responsible_ai(contexts: Contexts, question: model.Question) -> model.Measu
     )
     kept = {"truth": truth.to_list(), "candidate": found.values, **{n: s.to_list() for n, s in sensitive.items()}}
     body = {**measured, "holdout": table.named, "data_ids": _ids(table), "environment_lock": found.environment_lock}
+    body |= {"asked": asked} if asked else {}
     return model.Measured(body, {"predictions": _keep(contexts, kept)})
 
 

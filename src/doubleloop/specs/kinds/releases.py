@@ -106,7 +106,13 @@ class ResponsibleAiCheck(_Check):
 
     type: Annotated[Literal["responsible_ai"], Fold] = Field(description="responsible_ai")
     data: Text = Field(description="Fixed, versioned hold-out.", json_schema_extra=fields.path())
-    sensitive: Annotated[list[Text], Field(min_length=1)] = Field(description="Columns whose groups are compared.")
+    sensitive: Annotated[list[Text], Field(min_length=1)] = Field(
+        description="Columns whose groups are compared; of a column of texts also COLUMN.length, .script, .language."
+    )
+    language_model: Text | None = Field(
+        None,
+        description="Model that says the language of texts (azureml:NAME:VERSION), as language_detection makes one.",
+    )
     metric: Text = Field(description="What is compared between the groups: mae_ratio, selection_rate_difference, ...")
     target: Text | None = Field(None, description="Column of the true values (default: that of model_quality).")
     at_most: Number | None = Field(None, description="Largest value that passes.")
@@ -293,7 +299,9 @@ SUPPORT: dict[type[fields.Spec], support.Rows] = {
     UnitTestsCheck: support.rows("type name command code directory environment environment_variables timeout"),
     Champion: support.rows("tolerance"),
     ModelQualityCheck: support.rows("type name data target metric at_most at_least champion features"),
-    ResponsibleAiCheck: support.rows("type name data sensitive metric target at_most at_least min_group_size"),
+    ResponsibleAiCheck: support.rows(
+        "type name data sensitive language_model metric target at_most at_least min_group_size"
+    ),
     CounterfactualCheck: support.rows("type name data column swap at_most min_rows features"),
     RobustnessCheck: support.rows(
         "type name data column target metric corruptions severities at_least at_most at_most_loss min_rows"
