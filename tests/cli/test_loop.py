@@ -354,6 +354,7 @@ TRACE = {
     "request": {
         "request_id": "req-1", "time": "2013-06-01T08:00:00Z", "workspace": "prod", "endpoint": "bikes", "status": 200,
         "latency_ms": 3.25, "inputs": {"hour": 8, "temp": 12.5}, "outputs": {"prediction": 301.25},
+        "pieces": 4, "time_to_first_piece_ms": 1.5,
     },
     "deployment": {"id": "d1", "name": "r7", "endpoint": "bikes", "workspace": "prod", "status": "ready",
                    "environment_lock": "ab" * 32, "created_by": "service:releases"},
@@ -373,11 +374,13 @@ TRACE = {
     "audit": [{"seq": 3, "at": "2013-05-01T00:00:00Z"}, {"seq": 9, "at": "2013-05-02T00:00:00Z"}],
 }  # fmt: skip
 TOLD = """Request req-1 to prod/bikes
-  at          2013-06-01 08:00:00Z
-  answered    200
-  latency ms  3.25
-  inputs      hour=8, temp=12.5
-  outputs     prediction=301.25
+  at                      2013-06-01 08:00:00Z
+  answered                200
+  latency ms              3.25
+  pieces                  4
+  time to first piece ms  1.5
+  inputs                  hour=8, temp=12.5
+  outputs                 prediction=301.25
 Deployment r7 of prod/bikes (ready)
   id           d1
   made by      release 7

@@ -394,10 +394,12 @@ def test_a_request_is_explained_to_the_end(as_: As, scene: Scene) -> None:
     row: dict[str, Any] = {
         "request_id": "req-1", "row": 0, "time": hour, "status": 200, "latency_ms": 4.2, "deployment": "blue-r1",
         "deployment_id": "release-one-deploy1", "in.hour": 8, "out.prediction": 512.5,
+        "pieces": 7, "time_to_first_piece_ms": 1.25,
     }  # fmt: skip
     pl.DataFrame([row]).write_parquet(folder / "one.parquet")
     text = as_("linus").get("/trace?id=req-1").text
-    for part in ("prod/bikes answered 200 in 4.2 ms", "hour = 8", "prediction = 512.5", "bikes:1", "bikes-training-1",
+    for part in ("prod/bikes answered 200 in 4.2 ms", "hour = 8", "prediction = 512.5",
+                 "7 pieces, the first after 1.25 ms", "bikes:1", "bikes-training-1",
                  "rides:1 @production", "data quality passed", "grace at", "sealed log"):  # fmt: skip
         assert part in text, part
 

@@ -18,6 +18,7 @@ import pandas
 
 from doubleloop.recipes.language import checkpoints, tagging
 from doubleloop.recipes.shared import run
+from doubleloop.scorer import mlflow_model
 
 WORDS = {"red": "rosso", "dog": "cane", "cat": "gatto", "big": "grande", "sees": "vede", "the": "il", "old": "vecchio"}
 FOLDER = Path(sys.argv[1])
@@ -69,7 +70,10 @@ def generation() -> dict[str, Any]:
     code = made("g", "generating", "--task", "text-generation", "--training-data", table("texts.jsonl", rows), *size)
     model = mlflow.pyfunc.load_model(str(FOLDER / "g"))
     frame = pandas.DataFrame({"text": ["number 7 is"]})
+    scorer = mlflow_model.MlflowModel({"model_dir": str(FOLDER / "g")})
+    asked = {"rows": 1, "input": [["number 7 is"]], "params": {"max_new_tokens": 40}}
     return {
+        "scorer": [scorer.describe()["streams"], list(scorer.predict_stream(asked))],
         "code": code,
         "told": told("g"),
         "said": model.predict(frame)["prediction"].tolist(),

@@ -55,6 +55,7 @@ def test_a_generator_writes_what_it_has_read_at_once_and_in_pieces(found: dict[s
     (said,) = generation["said"]
     assert said.strip().startswith("followed by number")
     assert "".join(generation["pieces"]) == said and len(generation["pieces"]) > 2
+    assert generation["scorer"] == [True, generation["pieces"]]  # as an endpoint asks it
     assert generation["drawn"][0] == generation["drawn"][1] != generation["drawn"][2]
     assert len(generation["short"][0]) < len(said)
 

@@ -65,6 +65,7 @@ def _request(found: Part) -> Iterator[str]:
     yield from _lines(
         f"Request {each['request_id']} to {each['workspace']}/{each['endpoint']}",
         at=output.when(each.get("time")), answered=each.get("status"), latency_ms=each.get("latency_ms"),
+        pieces=each.get("pieces"), time_to_first_piece_ms=each.get("time_to_first_piece_ms"),
         inputs=_pairs(each.get("inputs")), outputs=_pairs(each.get("outputs")),
     )  # fmt: skip
 

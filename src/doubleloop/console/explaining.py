@@ -48,6 +48,9 @@ def _request(request: Mapping[str, Any] | None) -> Node | None:
     place = f"{request.get('workspace')}/{request.get('endpoint')}"
     said = f"{place} answered {request.get('status')}" + (f" in {took}" if took else "")
     below = [Node("at", _at(request.get("time")))]
+    first = request.get("time_to_first_piece_ms")
+    if isinstance(first, float):
+        below.append(Node("streamed", f"{request.get('pieces')} pieces, the first after {words.milliseconds(first)}"))
     for part in ("inputs", "outputs"):
         values = request.get(part) or {}
         below.append(Node(part, ", ".join(f"{name} = {words.number(value)}" for name, value in values.items()) or "–"))

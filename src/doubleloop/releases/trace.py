@@ -398,6 +398,8 @@ def _text_request(told: Explanation) -> list[str]:
     answer = ", ".join(f"{name}={value}" for name, value in request["outputs"].items())
     latency = request.get("latency_ms")
     took = f", {latency:.1f} ms" if isinstance(latency, float) else ""
+    first = request.get("time_to_first_piece_ms")
+    took += f", {request['pieces']} pieces, the first after {first:.1f} ms" if isinstance(first, float) else ""
     return [
         f"Request {request['request_id']} at {request['time']}",
         f"  {request['workspace']}/{request['endpoint']} answered {request['status']}{took}",
