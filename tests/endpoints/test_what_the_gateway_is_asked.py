@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,27 @@ def test_what_runs_is_told_with_why_it_last_changed(placed: Any) -> None:
     found = queries.instances(placed.contexts, made.workspace, "place")[made.id]
     assert (found.wanted, found.ready, found.scaled) == (3, 2, vars(scaled))
     assert queries.instances(placed.contexts, made.workspace, "elsewhere") == {}
+
+
+def test_who_moves_traffic_waits_until_requests_are_shared_so(placed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with placed.read("grace") as ctx:
+        place = replace(queries.get(ctx, "place"), traffic={"blue": 90, "green": 10})
+    told: list[dict[str, float] | None] = [None, {}, {"blue": 100.0}, {"blue": 90.0, "green": 10.0}, {}]
+    serving = placed.ports[ports.Serving] = Serving()
+
+    def status() -> protocol.Status:
+        traffic = told.pop(0)
+        found = {} if traffic is None else {"dev/place": protocol.EndpointStatus(traffic)}
+        return protocol.Status(1, True, endpoints=found)
+
+    serving.status = status  # type: ignore[method-assign]
+    queries.await_traffic(placed.contexts, place)
+    assert told == [{}]
+    del serving.status  # no gateway: nobody is kept
+    queries.await_traffic(placed.contexts, place)
+    monkeypatch.setattr(queries, "TRAFFIC_SECONDS", 0.1)
+    serving.status_ = protocol.Status(1, True)
+    queries.await_traffic(placed.contexts, place)  # nor for ever
 
 
 SLO = """

@@ -72,7 +72,9 @@ def traffic(request: Request, ws: str, name: str, body: dict[str, Any] = Body())
             ctx, name, _shares(body.get("traffic")), reason=requests.text(body, "reason"),
             mirror=_shares(body["mirror_traffic"]) if "mirror_traffic" in body else None,
         )  # fmt: skip
-        return _endpoint(ctx, changed)
+        answer = _endpoint(ctx, changed)
+    queries.await_traffic(requests.contexts(request), changed)
+    return answer
 
 
 def _shares(value: Any) -> dict[str, int]:

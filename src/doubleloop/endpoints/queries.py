@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from doubleloop.identity import commands as identity
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action
 from doubleloop.settings.model import Settings
+
+# The worker writes what the gateway reads; both look at once, and take a tenth of a second or two.
+TRAFFIC_SECONDS = 5.0
+TRAFFIC_LOOK_SECONDS = 0.03
 
 
 def get(ctx: Ctx, name: str) -> model.Endpoint:
@@ -79,6 +84,21 @@ def metrics(contexts: Contexts, workspace: str, endpoint: str) -> dict[str, mode
     status = contexts.port(ports.Serving).status()
     found = status.endpoints.get(f"{workspace}/{endpoint}")
     return {name: _metrics(each) for name, each in found.deployments.items()} if found else {}
+
+
+def await_traffic(contexts: Contexts, endpoint: model.Endpoint) -> None:
+    """Until the gateway shares requests as ``endpoint.traffic`` says, so that who asks next is answered by it. Not for
+    long, when a deployment cannot answer, and not at all when no gateway does."""
+    serving = contexts.port(ports.Serving)
+    over = time.monotonic() + TRAFFIC_SECONDS
+    while time.monotonic() < over:
+        try:
+            found = serving.status().endpoints.get(f"{endpoint.workspace}/{endpoint.name}")
+        except errors.Unavailable:
+            return
+        if found and dict(found.traffic) == dict(endpoint.traffic):
+            return
+        time.sleep(TRAFFIC_LOOK_SECONDS)
 
 
 def objectives(contexts: Contexts, workspace: str, endpoint: str) -> list[protocol.Objective]:
