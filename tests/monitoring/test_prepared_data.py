@@ -49,7 +49,26 @@ import pyarrow.parquet as parquet
 table = parquet.read_table(pathlib.Path(sys.argv[1]) / "part.parquet")
 (pathlib.Path(sys.argv[2]) / "said.csv").write_text(f"metric_name,metric_value\\nrows,{table.num_rows}\\n")
 """
+DOUBLE = """
+import pathlib, sys
+import pyarrow as pa, pyarrow.parquet as parquet
+table = parquet.read_table(pathlib.Path(sys.argv[1]) / "data.parquet")
+doubled = pa.table({"x": [2 * value for value in table["x"].to_pylist()]})
+parquet.write_table(doubled, pathlib.Path(sys.argv[2]) / "doubled.parquet")
+"""
 COMPONENTS = {
+    "double": """
+name: double
+version: 1
+type: command
+code: .
+command: python double.py ${{inputs.input_data}} ${{outputs.preprocessed_input_data}}
+environment: azureml:base@latest
+inputs:
+  input_data: {type: uri_folder}
+outputs:
+  preprocessed_input_data: {type: uri_folder}
+""",
     "ready": """
 name: ready
 version: 1
@@ -106,6 +125,16 @@ counted:
 logged:
   type: data_drift
 """
+# What the endpoint logged, without another source: the component is given the window as a table.
+DOUBLED = f"""
+doubled:
+  type: data_drift
+  production_data:
+    data_context: model_inputs
+    pre_processing_component: azureml:double:1
+  {REFERENCE}
+  metric_thresholds: {{numerical: {{normalized_wasserstein_distance: 0.3}}}}
+"""
 
 
 class PreparedWatch(Watch):
@@ -131,6 +160,7 @@ def prepared(house: Any, tmp_path: Path) -> PreparedWatch:
     shop = Workshop(house)
     (tmp_path / "ready.py").write_text(READY)
     (tmp_path / "count.py").write_text(COUNT)
+    (tmp_path / "double.py").write_text(DOUBLE)
     with house.write("ada", "registry") as ctx:
         for text in COMPONENTS.values():
             components.create(ctx, shop.document(text, tmp_path))
@@ -147,7 +177,7 @@ def _rows(values: Any, wrong: float) -> list[dict[str, float]]:
 def test_signals_look_at_what_a_component_makes_of_the_raw_files_of_their_window(prepared: PreparedWatch) -> None:
     now = np.arange(30, 90)
     prepared.raw({"2026-02-20": _rows(range(500), 50), "2026-02-28": _rows(now, 2)})
-    prepared.put(SIGNALS.strip(), by="linus")
+    prepared.put(SIGNALS.strip() + DOUBLED, by="linus")
     run = prepared.run()
     assert (run.status, run.error) == ("completed", "")
     before = np.arange(50)
@@ -159,9 +189,12 @@ def test_signals_look_at_what_a_component_makes_of_the_raw_files_of_their_window
     assert prepared.value(run, "right", "mae") == pytest.approx(metrics.mean_absolute_error(now, now + 2))
     assert prepared.value(run, "counted", "rows") == len(now)
     assert prepared.signal(run, "logged")["production_rows"] == 3, "who names no component looks at the log"
+    doubled = stats.wasserstein_distance(before, [2, 4, 6]) / before.std(ddof=1)
+    found = prepared.value(run, "doubled", "normalized_wasserstein_distance", "x")
+    assert found == pytest.approx(doubled, rel=0.02)
     with prepared.house.read("linus", "prod") as ctx:
         started = [each for each in jobs.within(ctx, run.started_at, ctx.now) if each.purpose.get("run") == run.id]
-    assert sorted("prepare" in each.purpose for each in started) == [False, True], "three signals, one preparation"
+    assert sorted("prepare" in each.purpose for each in started) == [False, True, True], "three signals share one"
     assert {each.created_by for each in started} == {"linus"}
 
 
