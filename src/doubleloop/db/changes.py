@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import select
 import sqlite3
 import time
 from typing import Any
 
 import sqlalchemy as sa
 
+CHANNEL = "doubleloop_written"
+
+
+def announce(tx: sa.Connection) -> None:
+    """Whoever listens looks again when this transaction is committed. SQLite tells it by itself."""
+    if tx.dialect.name == "postgresql":
+        tx.exec_driver_sql(f"SELECT pg_notify('{CHANNEL}', '')")
+
 
 class Changes:
     """For one thread that looks at the database again and again: on SQLite, whether another connection has committed
-    (``PRAGMA data_version``); on Postgres, whether anything was written (``pg_current_wal_insert_lsn()``, which moves
-    with every change of the server, so that it says yes too often at worst). Elsewhere every look is due.
+    (``PRAGMA data_version``); on Postgres, whether a transaction that called ``announce`` has (``LISTEN``), as those do
+    that write facts and intents. Elsewhere every look is due.
 
     ``due`` also after ``seconds``: for what falls due with time alone. ``within`` says it anew.
     """
@@ -22,7 +31,8 @@ class Changes:
         self._seconds = seconds
         self._sqlite: sqlite3.Connection | None = None
         self._postgres: sa.Connection | None = None
-        self._seen: Any = None
+        self._heard = 0
+        self._seen: int | None = None
         self._looked: float | None = None
 
     def due(self) -> bool:
@@ -43,18 +53,21 @@ class Changes:
         self._looked = None
 
     def close(self) -> None:
-        for connection in (self._sqlite, self._postgres):
-            if connection is not None:
-                connection.close()
+        if self._sqlite is not None:
+            self._sqlite.close()
+        if self._postgres is not None:
+            self._postgres.invalidate()  # nobody else is to have one that listens
+            self._postgres.close()
         self._sqlite = self._postgres = None
 
-    def _now(self) -> Any:
+    def _now(self) -> int | None:
         """What is another after each write; None when that cannot be told."""
-        look = {"sqlite": self._data_version, "postgresql": self._position}.get(self._engine.dialect.name)
+        look = {"sqlite": self._data_version, "postgresql": self._announced}.get(self._engine.dialect.name)
+        driver = self._engine.dialect.loaded_dbapi.Error if look is not None else sqlite3.Error
         try:
             return look() if look is not None else None
-        except (sqlite3.Error, sa.exc.SQLAlchemyError):  # locked, or gone for a moment: asking is safe
-            self._drop()
+        except (sqlite3.Error, driver, sa.exc.SQLAlchemyError):  # locked, or gone for a moment: asking is safe
+            self.close()
             return None
 
     def _data_version(self) -> int:
@@ -62,12 +75,13 @@ class Changes:
             self._sqlite = sqlite3.connect(str(self._engine.url.database), check_same_thread=False)
         return int(self._sqlite.execute("PRAGMA data_version").fetchone()[0])
 
-    def _position(self) -> str:
+    def _announced(self) -> int:
+        """How often something was heard; nothing is asked of the server."""
         if self._postgres is None:
             self._postgres = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        return str(self._postgres.exec_driver_sql("SELECT pg_current_wal_insert_lsn()").scalar_one())
-
-    def _drop(self) -> None:
-        if self._postgres is not None:
-            self._postgres.invalidate()
-        self.close()
+            self._postgres.exec_driver_sql(f"LISTEN {CHANNEL}")
+            self._heard += 1  # what was written before is found by a look
+        raw: Any = self._postgres.connection.driver_connection
+        if select.select([raw.fileno()], [], [], 0)[0] and list(raw.notifies(timeout=0)):
+            self._heard += 1
+        return self._heard

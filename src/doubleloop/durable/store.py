@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from doubleloop.base import canonical
-from doubleloop.db import tables
+from doubleloop.db import changes, tables
 from doubleloop.db.context import Ctx
 
 OUTBOX = sa.Table(
@@ -41,6 +41,7 @@ def add(ctx: Ctx, kind: str, workflow_id: str, name: str, payload: Any, key: str
     ctx.tx.execute(
         OUTBOX.insert().values(kind=kind, workflow_id=workflow_id, name=name, payload=canonical.dumps(payload), key=key)
     )
+    changes.announce(ctx.tx)
 
 
 def pending(ctx: Ctx, limit: int = 100) -> list[Intent]:

@@ -10,7 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from doubleloop.base import canonical, record
-from doubleloop.db import tables
+from doubleloop.db import changes, tables
 from doubleloop.db.context import Ctx
 from doubleloop.events import model
 
@@ -92,6 +92,7 @@ def append(
         ctx.tx.execute(CHAIN.update().values(seq=seq, hash=digest))
     else:
         ctx.tx.execute(CHAIN.insert().values(id=1, seq=seq, hash=digest))
+    changes.announce(ctx.tx)
     return model.Fact(seq, type_, ctx.workspace, subject, actor, now, data, previous, digest, context)
 
 
