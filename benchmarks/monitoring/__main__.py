@@ -16,8 +16,11 @@ from benchmarks.serving import environments
 HERE = Path(__file__).resolve().parent
 FOLDER = environments.ROOT / "monitoring"
 REQUIREMENTS = HERE / "requirements"
-SCRIPTS = {name: HERE / "peers" / f"with_{name}.py" for name in bars.PEERS} | {"scipy": HERE / "peers" / "by_hand.py"}
-PACKAGES = {name: name for name in bars.PEERS}
+# A package with other releases of what it stands on has another environment, and the same script.
+PACKAGES = {name: name.partition("_")[0] for name in bars.PEERS}
+SCRIPTS = {name: HERE / "peers" / f"with_{package}.py" for name, package in PACKAGES.items()} | {
+    "scipy": HERE / "peers" / "by_hand.py"
+}
 # One thread each: what is compared is processor time.
 THREADS = {
     name: "1"
@@ -38,7 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.monitoring", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="of each of the two files")
     parser.add_argument("--peer-rows", type=int, default=100_000, help="for the peers that are too slow for all rows")
-    parser.add_argument("--full-peers", default="scipy,whylogs,nannyml", help="peers that take all rows")
+    parser.add_argument(
+        "--full-peers", default="scipy,whylogs,nannyml,nannyml_pandas3", help="peers that take all rows"
+    )
     parser.add_argument("--peers", default=",".join(bars.PEERS), help='which to measure; "" for none')
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stream-rows", type=int, default=100_000_000, help="read in files of --rows; 0 for none")

@@ -13,7 +13,7 @@ DECODE = "decode"
 # Against whom, at which task of ours, and how many times less processor time is wanted.
 PEERS = {
     "evidently": ("exact", 50.0), "nannyml": ("exact", 20.0), "whylogs": ("profiles", 20.0), "scipy": ("exact", 8.0),
-    "deepchecks": ("exact", None),
+    "deepchecks": ("exact", None), "nannyml_pandas3": ("exact", None),
 }  # fmt: skip
 LIMITS = {"profiles": 3.0, "exact": 5.0}
 GROWTH, MERGE_SECONDS, AGREEMENT = 1.1, 1.0, 1e-6

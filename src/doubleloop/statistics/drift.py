@@ -113,11 +113,16 @@ def equal_bins(low: float, high: float, count: int) -> columns.Floats:
         largest = float(np.finfo(np.float64).max)
         return np.array([max(low - margin, -largest), min(low + margin, largest)])
     if math.isinf(high - low):
-        return np.unique(np.linspace(low / 2, high / 2, count + 1) * 2)
+        return _different(np.linspace(low / 2, high / 2, count + 1).astype(np.float64) * 2)
     width = (high - low) / count  # Azure's own arithmetic, for values that lie on an edge
     edges = low + np.arange(count + 1) * width
     edges[-1] = high
-    return np.unique(edges)
+    return _different(edges)
+
+
+def _different(ordered: columns.Floats) -> columns.Floats:
+    """Each of the values once. ``np.unique`` would sort them again, and import masked arrays to do so."""
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])]
 
 
 def histogram(side: Numbers, edges: columns.Floats, other: Numbers) -> columns.Floats:

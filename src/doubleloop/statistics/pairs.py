@@ -174,14 +174,15 @@ def _incomplete(side: _Kept, names: Sequence[str], thorough: bool) -> NDArray[np
     holed = [name for name in names if side.missing(name) or (thorough and side.schema[name].is_float())]
     missing = np.zeros(side.height, dtype=np.bool_)
     for name in holed:
-        _mark(missing, side.holes(name))
+        column = side.holes(name)
+        if column.null_count():
+            missing |= column.is_null().to_numpy()
+        if column.dtype.is_float() and (thorough or side.missing(name) > column.null_count()):
+            _mark_nan(missing, column)
     return np.flatnonzero(missing)
 
 
-def _mark(missing: NDArray[np.bool_], column: pl.Series) -> None:
-    if not column.dtype.is_float():
-        missing |= column.is_null().to_numpy()
-        return
+def _mark_nan(missing: NDArray[np.bool_], column: pl.Series) -> None:
     start = 0
     for part in column.get_chunks():
         missing[start : start + len(part)] |= np.isnan(part.to_numpy())  # nulls have become NaN
