@@ -113,9 +113,9 @@ def equal_bins(low: float, high: float, count: int) -> columns.Floats:
         largest = float(np.finfo(np.float64).max)
         return np.array([max(low - margin, -largest), min(low + margin, largest)])
     if math.isinf(high - low):
-        return _different(np.linspace(low / 2, high / 2, count + 1).astype(np.float64) * 2)
+        return _different(np.linspace(low / 2, high / 2, count + 1) * 2)
     width = (high - low) / count  # Azure's own arithmetic, for values that lie on an edge
-    edges = low + np.arange(count + 1) * width
+    edges: columns.Floats = low + np.arange(count + 1, dtype=np.float64) * width
     edges[-1] = high
     return _different(edges)
 
