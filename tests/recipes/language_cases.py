@@ -55,7 +55,60 @@ def translation() -> dict[str, Any]:
     again = made("t2", "translating", "--task", "translation", "--training-data", data, "--epochs", 0,
                  "--checkpoint", FOLDER / "t" / "data" / Path(inner("t")) / "checkpoint")  # fmt: skip
     none = made("t3", "translating", "--task", "translation", "--training-data", data, "--epochs", 0)
-    return {"code": code, "told": told("t"), "said": said, "again": again, "same": told("t2")["metrics"], "none": none}
+    return {
+        "code": code,
+        "told": told("t"),
+        "said": said,
+        "again": again,
+        "same": told("t2")["metrics"],
+        "none": none,
+        "others": others(data),
+    }
+
+
+def others(data: Path) -> dict[str, Any]:
+    """A T5, which is told its task; a checkpoint of two languages with few places; a language unknown to it."""
+    import transformers
+
+    from doubleloop.recipes.language import networks, translating
+
+    pieces = networks.pieces([" ".join(WORDS), " ".join(WORDS.values()), "translate English to Italian:"] * 9, 90)
+    pieces.add_special_tokens({"additional_special_tokens": ["en_XX", "it_IT"]})
+    few = {"vocab_size": len(pieces), "d_model": 16, "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
+    small = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
+             "encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "max_position_embeddings": 12}  # fmt: skip
+    t5 = transformers.T5Config(**few, d_ff=16, num_layers=1, num_heads=2, d_kv=8)
+    transformers.T5ForConditionalGeneration(t5).save_pretrained(FOLDER / "t5")
+    transformers.MBartForConditionalGeneration(transformers.MBartConfig(**few, **small)).save_pretrained(
+        FOLDER / "mbart"
+    )
+    for name in ("t5", "mbart"):
+        pieces.save_pretrained(FOLDER / name)
+        settings = json.loads((FOLDER / name / "tokenizer_config.json").read_text())
+        settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+        (FOLDER / name / "tokenizer_config.json").write_text(json.dumps(settings))
+    asked = ["translating", "--task", "translation", "--training-data", data, "--epochs", 1, "--judged", 5]
+    codes = [
+        made("t5-t", *asked, "--checkpoint", FOLDER / "t5", "--prefix", "translate English to Italian:"),
+        made(
+            "mbart-t",
+            *asked,
+            "--checkpoint",
+            FOLDER / "mbart",
+            "--source-language",
+            "en_XX",
+            "--target-language",
+            "it_IT",
+        ),
+        made("mbart-x", *asked, "--checkpoint", FOLDER / "mbart", "--target-language", "de_DE"),
+    ]  # fmt: skip
+    loaded = {name: translating.load(str(next((FOLDER / name / "data").iterdir()))) for name in ("t5-t", "mbart-t")}
+    batch = pieces(["the dog"], return_tensors="pt", return_token_type_ids=False)
+    made_of = loaded["mbart-t"].model.generate(**batch, **loaded["mbart-t"]._first, max_new_tokens=3)
+    long = loaded["mbart-t"].translate(["the dog sees " * 30])
+    return {"codes": codes, "how": [each.how.__dict__ for each in loaded.values()], "long": len(long),
+            "first": pieces.convert_ids_to_tokens(int(made_of[0, 1])),
+            "read": pieces.decode(loaded["t5-t"].pieces(["dog"])[0], skip_special_tokens=True)}  # fmt: skip
 
 
 def inner(name: str) -> str:

@@ -46,6 +46,18 @@ def test_a_checkpoint_is_judged_as_it_is(found: dict[str, Any]) -> None:
     assert code == 65 and "without a checkpoint nothing would have learnt" in said
 
 
+def test_translators_of_many_tasks_and_languages_are_told_which(found: dict[str, Any]) -> None:
+    told = found["translation"]["others"]
+    assert [code for code, _ in told["codes"]] == [0, 0, 65], told["codes"]
+    assert "knows no language 'de_DE'" in told["codes"][2][1]
+    assert told["how"] == [
+        {"prefix": "translate English to Italian: ", "source": "", "language": ""},
+        {"prefix": "", "source": "en_XX", "language": "it_IT"},
+    ]
+    assert told["read"] == "translate English to Italian: dog"
+    assert (told["first"], told["long"]) == ("it_IT", 1)
+
+
 def test_a_generator_writes_what_it_has_read_at_once_and_in_pieces(found: dict[str, Any]) -> None:
     generation = found["generation"]
     assert generation["code"][0] == 0, generation["code"]

@@ -13,6 +13,8 @@ from typing import Any
 import numpy
 import pandas
 
+from ..shared.problems import BadData
+
 TEXT = "text"
 AT_ONCE = 32  # texts in one forward pass
 MOST_PIECES = 512  # that a text may have where a model says nothing of it
@@ -37,11 +39,20 @@ def loaded(folder: str, kind: str, **more: Any) -> tuple[Any, Any]:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     if getattr(model.config, "pad_token_id", None) is None:
         model.config.pad_token_id = tokenizer.pad_token_id
-    tokenizer.model_max_length = min(tokenizer.model_max_length, _positions(model.config))
+    tokenizer.model_max_length = min(tokenizer.model_max_length, positions(model.config))
     return tokenizer, model.eval()
 
 
-def _positions(config: Any) -> int:
+def opened(folder: str, kind: str, **more: Any) -> tuple[Any, Any]:
+    """As ``loaded``, of a folder that somebody gave. Raises BadData for what transformers cannot open so."""
+    try:
+        return loaded(folder, kind, **more)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise BadData(f"the checkpoint cannot be opened as {kind}: {said}") from error
+
+
+def positions(config: Any) -> int:
     """How many pieces a model has places for."""
     found = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
     if not isinstance(found, int) or found < 1:

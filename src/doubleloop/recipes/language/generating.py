@@ -18,7 +18,7 @@ from typing import Any
 import pandas
 
 from ..shared.problems import BadData
-from . import metrics, networks, reading, saving, splitting
+from . import checkpoints, metrics, networks, reading, saving, splitting
 from . import options as choices
 
 TEXT = "text"
@@ -91,13 +91,7 @@ def load(folder: str) -> Generator:
 
 
 def _opened(place: str) -> Generator:
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    return Generator(
-        transformers.AutoTokenizer.from_pretrained(place, local_files_only=True),
-        transformers.AutoModelForCausalLM.from_pretrained(place, local_files_only=True),
-    )
+    return Generator(*checkpoints.opened(place, "AutoModelForCausalLM"))
 
 
 def options(parser: argparse.ArgumentParser) -> None:

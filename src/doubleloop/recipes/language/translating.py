@@ -8,15 +8,17 @@ The model takes a column ``text`` and answers ``prediction``.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas
 
 from ..shared.problems import BadData
-from . import metrics, networks, reading, saving, splitting
+from . import checkpoints, metrics, networks, reading, saving, splitting
 from . import options as choices
 
 TEXT = "text"
@@ -24,9 +26,39 @@ LONGEST = 128  # pieces of a sentence that are read, and that are written
 AT_ONCE = 32
 
 
+@dataclass(frozen=True)
+class How:
+    """What a checkpoint of many tasks or languages is told: ``prefix`` stands before each text (T5's ``translate
+    English to German: ``); ``source`` and ``language`` are those that it reads and writes, by its own codes (``en_XX``,
+    ``deu_Latn``)."""
+
+    prefix: str = ""
+    source: str = ""
+    language: str = ""
+
+
 class Translator:
-    def __init__(self, tokenizer: Any, model: Any) -> None:
-        self.tokenizer, self.model = tokenizer, model.eval()
+    """Raises BadData for a language that the checkpoint does not know."""
+
+    def __init__(self, tokenizer: Any, model: Any, how: How) -> None:
+        self.tokenizer, self.model, self.how = tokenizer, model.eval(), how
+        self.longest = min(LONGEST, checkpoints.positions(model.config) - 1)
+        self._first = {"forced_bos_token_id": _language(tokenizer, how.language)} if how.language else {}
+        if how.source:
+            _language(tokenizer, how.source)
+            tokenizer.src_lang = how.source
+        if how.language:
+            tokenizer.tgt_lang = how.language
+
+    def pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        """Of what is read."""
+        given = [self.how.prefix + text for text in texts]
+        return list(self.tokenizer(given, truncation=True, max_length=self.longest)["input_ids"])
+
+    def written(self, texts: Sequence[str]) -> list[list[int]]:
+        """Of what is written: some checkpoints have other pieces for it (Marian's), or another language's sign."""
+        found = self.tokenizer(text_target=list(texts), truncation=True, max_length=self.longest)
+        return list(found["input_ids"])
 
     def translate(self, texts: Sequence[str]) -> list[str]:
         """Greedily: the likeliest piece each time."""
@@ -35,11 +67,13 @@ class Translator:
         found: list[str] = []
         for start in range(0, len(texts), AT_ONCE):
             batch = self.tokenizer(
-                list(texts[start : start + AT_ONCE]), padding=True, truncation=True, max_length=LONGEST,
-                return_tensors="pt", return_token_type_ids=False,
+                [self.how.prefix + text for text in texts[start : start + AT_ONCE]], padding=True, truncation=True,
+                max_length=self.longest, return_tensors="pt", return_token_type_ids=False,
             )  # fmt: skip
             with torch.no_grad():
-                made = self.model.generate(**batch, num_beams=1, do_sample=False, max_new_tokens=LONGEST)
+                made = self.model.generate(
+                    **batch, **self._first, num_beams=1, do_sample=False, max_new_tokens=self.longest
+                )
             found += self.tokenizer.batch_decode(made, skip_special_tokens=True)
         return [text.strip() for text in found]
 
@@ -50,21 +84,30 @@ class Translator:
         return pandas.DataFrame({"prediction": [next(made) if text.strip() else "" for text in texts]})
 
 
-def load(folder: str) -> Translator:
-    import transformers
+def _language(tokenizer: Any, code: str) -> int:
+    """The piece that says the language. Raises BadData."""
+    sign = f"__{code}__" if hasattr(tokenizer, "get_lang_id") else code  # M2M100's are __de__
+    found = tokenizer.convert_tokens_to_ids(sign)
+    if found is None or found == tokenizer.unk_token_id:
+        raise BadData(f"the checkpoint knows no language '{code}'; give one by the code that it has itself, or none")
+    return int(found)
 
-    transformers.logging.set_verbosity_error()
-    place = os.path.join(folder, "checkpoint")
-    return Translator(
-        transformers.AutoTokenizer.from_pretrained(place, local_files_only=True),
-        transformers.AutoModelForSeq2SeqLM.from_pretrained(place, local_files_only=True),
-    )
+
+def load(folder: str) -> Translator:
+    file, how = os.path.join(folder, "translator.json"), How()
+    if os.path.isfile(file):
+        with open(file, encoding="utf-8") as opened:
+            how = How(**json.load(opened))
+    return Translator(*checkpoints.loaded(os.path.join(folder, "checkpoint"), "AutoModelForSeq2SeqLM"), how)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     choices.common(parser)
     parser.add_argument("--target", default="translation")
     parser.add_argument("--checkpoint", default="")
+    parser.add_argument("--prefix", default="")
+    parser.add_argument("--source-language", default="")
+    parser.add_argument("--target-language", default="")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=choices.positive, default=64)
     parser.add_argument("--learning-rate", type=float, default=0.002)
@@ -84,7 +127,10 @@ def run(given: argparse.Namespace) -> None:
         learn = [each for each, side in zip(pairs, out, strict=True) if not side]
         test = [each for each, side in zip(pairs, out, strict=True) if side]
     if given.checkpoint:
-        fitted = _opened(saving.checkpoint(given.checkpoint))
+        how = How(
+            f"{given.prefix.strip()} " if given.prefix.strip() else "", given.source_language, given.target_language
+        )
+        fitted = Translator(*checkpoints.opened(saving.checkpoint(given.checkpoint), "AutoModelForSeq2SeqLM"), how)
     elif given.epochs < 1:
         raise BadData("epochs is 0, and without a checkpoint nothing would have learnt; train for 1 or more")
     else:
@@ -97,15 +143,6 @@ def run(given: argparse.Namespace) -> None:
         given.model, "translator", lambda folder: _write(fitted, folder), example, task=given.task,
         packages=("torch", "transformers"), metadata={"pairs": len(learn)},
     )  # fmt: skip
-
-
-def _opened(place: str) -> Translator:
-    import transformers
-
-    return Translator(
-        transformers.AutoTokenizer.from_pretrained(place, local_files_only=True),
-        transformers.AutoModelForSeq2SeqLM.from_pretrained(place, local_files_only=True),
-    )
 
 
 def _pairs(path: str, given: argparse.Namespace) -> list[tuple[str, str]]:
@@ -127,15 +164,14 @@ def fresh(pairs: Sequence[tuple[str, str]], given: argparse.Namespace) -> Transl
         # Words as large as the sines of their places, or order is all that is heard for hundreds of steps.
         init_std=given.width**-0.5, bos_token_id=None,
     )  # fmt: skip
-    return Translator(tokenizer, transformers.MarianMTModel(config))
+    return Translator(tokenizer, transformers.MarianMTModel(config), How())
 
 
 def fit(fitted: Translator, pairs: Sequence[tuple[str, str]], given: argparse.Namespace) -> None:
     if given.epochs < 1:
         return
     tokenizer, chance = fitted.tokenizer, random.Random(given.seed)
-    ins, outs = ([tokenizer(text, truncation=True, max_length=LONGEST)["input_ids"] for text in side]
-                 for side in zip(*pairs, strict=True))  # fmt: skip
+    ins, outs = fitted.pieces([text for text, _ in pairs]), fitted.written([text for _, text in pairs])
     pad = tokenizer.pad_token_id
     size = min(given.batch_size, len(pairs))
 
@@ -170,3 +206,5 @@ def _write(fitted: Translator, folder: str) -> None:
     place = os.path.join(folder, "checkpoint")
     fitted.model.save_pretrained(place)
     fitted.tokenizer.save_pretrained(place)
+    with open(os.path.join(folder, "translator.json"), "w", encoding="utf-8") as file:
+        json.dump(asdict(fitted.how), file, ensure_ascii=False)

@@ -112,19 +112,17 @@ def _windows(
 
 
 def _opened(place: str, kind: str, labels: Sequence[str] = ()) -> tuple[Any, Any]:
-    """Tokenizer and model, with a head for ``labels``. Raises BadData for what transformers cannot open so."""
+    """Tokenizer and model, with a head for ``labels``. Raises BadData."""
     import transformers
 
-    try:
+    own: dict[int, str] = {}
+    more: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError, KeyError):  # what is wrong is told when it is opened
         own = transformers.AutoConfig.from_pretrained(place, local_files_only=True).id2label or {}
-        more: dict[str, Any] = {}
-        if labels and set(map(str, own.values())) != set(labels):
-            more = {"id2label": dict(enumerate(labels)), "label2id": {name: n for n, name in enumerate(labels)},
-                    "ignore_mismatched_sizes": True}  # fmt: skip
-        tokenizer, model = checkpoints.loaded(place, kind, **more)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise BadData(f"the checkpoint cannot be opened as {kind}: {said}") from error
+    if labels and set(map(str, own.values())) != set(labels):
+        more = {"id2label": dict(enumerate(labels)), "label2id": {name: n for n, name in enumerate(labels)},
+                "ignore_mismatched_sizes": True}  # fmt: skip
+    tokenizer, model = checkpoints.opened(place, kind, **more)
     if labels:
         model.config.label2id = {str(name): int(number) for number, name in model.config.id2label.items()}
     return tokenizer, model
