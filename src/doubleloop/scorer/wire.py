@@ -138,13 +138,16 @@ class Connections:
         return connection is self.first or connection in self._others
 
     def receive(self, wait: bool) -> List[Tuple[Connection, Frame]]:
-        """What has arrived, each frame with where it came from; waits for the first when told to. Raises Closed."""
+        """What has arrived, each frame with where it came from; waits, when told to, for the first, or for one of the
+        others to go. Raises Closed."""
         if not self._others:
             frames = self.first.receive() if wait else self.first.waiting()
             return [(self.first, frame) for frame in frames]
         found = []  # type: List[Tuple[Connection, Frame]]
+        before = len(self._others)
         while True:
-            readable = select.select([self.first, *self._others], [], [], None if wait and not found else 0)[0]
+            waits = wait and not found and len(self._others) == before
+            readable = select.select([self.first, *self._others], [], [], None if waits else 0)[0]
             if not readable:
                 return found
             for connection in readable:
