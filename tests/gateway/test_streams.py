@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -284,6 +285,25 @@ def test_a_reader_that_is_slow_holds_the_model_back_and_is_cut_off(served: Gatew
     assert len(note.read_text()) < 60
     assert usage.of(pid).memory - held < 16_000_000
     assert served.client().score(AT, ASKED).status == 200
+
+
+@pytest.mark.slow
+def test_a_reader_that_takes_longer_than_its_time_but_reads_on_gets_all(served: Gateway) -> None:
+    """12 MB at 4 MB a second, whole and streamed, where a caller has one second to read some of it."""
+    for more in ({}, {"stream": True}):
+        pause, found = threading.Event(), 0
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+        with socket.socket() as connection.sock:
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # the system takes little ahead
+            connection.sock.connect(("127.0.0.1", served.port))
+            body = {**ASKED, **more, "params": {"wide": 100_000, "max_new_tokens": 120}}
+            headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
+            connection.request("POST", f"/{AT}/score", json.dumps(body), headers)
+            response = connection.getresponse()
+            while part := response.read(400_000):
+                found += len(part)
+                pause.wait(0.1)
+        assert found > 12_000_000
 
 
 def test_copies_are_made_as_streams_and_samples_kept_whole(served: Gateway, generator: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ class Limits:
     # Seconds a client may take to send one request, and may keep an idle connection.
     read_timeout: float = 30.0
     keep_alive: float = 75.0
-    # Seconds a caller may leave unread what it was sent: 64 KiB in this time are the slowest reading.
+    # Seconds in which a caller has to read 64 KiB of what waits for it: a slower one holds memory and a model.
     write_timeout: float = 30.0
     # What all pieces of a streamed answer may hold: they are kept for the log until its end.
     max_stream_bytes: int = 16 * 1024 * 1024

@@ -28,6 +28,7 @@ Handler = Callable[[messages.Request], Awaitable[messages.Response]]
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 PIPELINED = 16  # requests of one connection that may wait for their turn
 LINGER = 2.0  # seconds to read on after an early refusal, so that the caller gets to read the answer
+SLOWEST = 64 * 1024  # bytes that a caller has to read within ``write_timeout``
 INTERRUPTED = 1.0  # seconds that what is streamed gets to say that it ends early
 STOP_LINGER = 0.5  # seconds in which requests already on their way are still answered when stopping
 
@@ -100,7 +101,8 @@ class Connection(asyncio.Protocol):
         self._refused = False  # answered early: what still comes is thrown away
         self._receiving = False
         self._deadline = time.monotonic() + server.limits.read_timeout
-        self._unread = math.inf  # until when the caller has to read some of what it was sent
+        self._unread = math.inf  # until when the caller has to have read some of what it was sent,
+        self._left = 0  # which were so many bytes
         self._events: messages.Events | None = None
         self._begin()
 
@@ -125,7 +127,7 @@ class Connection(asyncio.Protocol):
             self._task.cancel()
 
     def pause_writing(self) -> None:
-        self._unread = time.monotonic() + self._server.limits.write_timeout
+        self._watch_reading(time.monotonic())
         self._writable.clear()
 
     def resume_writing(self) -> None:
@@ -288,8 +290,11 @@ class Connection(asyncio.Protocol):
 
     def check_time(self, now: float) -> None:
         if now >= self._unread:
-            self.abort()
-            return
+            before = self._left
+            self._watch_reading(now)
+            if before - self._left < SLOWEST:
+                self.abort()
+                return
         if now < self._deadline or self._transport is None:
             return
         if self._refused or (self._task is None and not self._receiving):
@@ -297,6 +302,12 @@ class Connection(asyncio.Protocol):
         elif self._receiving:
             self._receiving = False
             self._refuse(_TooSlow(f"the request did not arrive within {self._server.limits.read_timeout:.0f} seconds"))
+
+    def _watch_reading(self, now: float) -> None:
+        """More is sent than the caller has read: it has some time to read ``SLOWEST`` bytes."""
+        if self._transport is not None:
+            self._left = self._transport.get_write_buffer_size()
+        self._unread = now + self._server.limits.write_timeout
 
     def close_if_idle(self) -> None:
         if self._task is None and not self._waiting:
