@@ -9,6 +9,7 @@ from console_scene import Browser, Scene
 
 from doubleloop.console import pages
 from doubleloop.data import commands as data
+from doubleloop.data import queries
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
 from doubleloop.storage import ports as storage
@@ -52,6 +53,21 @@ def test_a_version_shows_what_its_columns_hold_and_what_is_odd(browser: Browser)
     assert "count and count_again say the same" in page
     assert "&lt;b&gt;autumn&lt;/b&gt;" in page and "<b>autumn</b>" not in page
     assert page.count('<svg class="mini"') >= 3
+
+
+def test_the_report_of_a_large_table_is_a_part_that_the_page_asks_for(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    small = browser.get("/data/dev/rides/1?target=count").text
+    monkeypatch.setattr(queries, "APART_BYTES", 1_000)
+    page = browser.get("/data/dev/rides/1?target=count").text
+    address = "/data/dev/rides/1/report?target=count&amp;against="
+    assert address in page and "400 rows" not in page and "Looking at the table" in page
+    part = browser.get(address.replace("&amp;", "&")).text
+    assert "<html" not in part and " ".join(part.split()) in " ".join(small.split()), "as the page of a small one"
+    assert "400 rows, 6 columns" in part and "is it known before?" in part
+    assert "notes.bin" in browser.get("/data/dev/notes/1/report").text, "what is no table says so there, too"
+    assert browser.get("/data/dev/rides/9/report").status_code == 404
 
 
 def test_two_versions_are_compared(browser: Browser) -> None:

@@ -80,6 +80,15 @@ def explore(
     return {"data": found.asset.id, **told}
 
 
+def is_large(ctx: Ctx, version: model.DataVersion) -> bool:
+    """Whether a look at it takes so long that it is done apart. The caller permits it."""
+    digest, _, below = version.reference.removeprefix("tree:sha256:").partition("/")
+    if version.reference.startswith("blob:"):
+        return ctx.port(storage.Blobs).path(version.reference.rpartition(":")[2]).stat().st_size > APART_BYTES
+    held = ctx.port(storage.Blobs).tree(digest).entries
+    return sum(each.size for each in held if not below or f"{each.path}/".startswith(f"{below}/")) > APART_BYTES
+
+
 @contextlib.contextmanager
 def _turn(progress: looking.Progress, stop: threading.Event) -> Iterator[None]:
     """One's turn to hold a table. Raises Unavailable when it is stopped before."""
