@@ -83,6 +83,19 @@ def test_any_mask_has_outlines_that_cover_it() -> None:
             assert sum(map(area, found)) == covered.sum()
 
 
+def test_noise_is_refused_and_a_sieve_is_not() -> None:
+    with pytest.raises(errors.InvalidInput, match="The mask has edges of"):
+        rle.outlines(np.random.default_rng(0).random((900, 900)) < 0.5)
+    fine = np.ones((150, 150), dtype=bool)
+    fine[1:-1:3, 1:-1:3] = False
+    with pytest.raises(errors.InvalidInput, match="2500 holes, and no shapes"):
+        rle.outlines(fine)
+    sieve = np.ones((300, 300), dtype=bool)
+    sieve[5:-5:10, 5:-5:10] = False
+    (outline,) = rle.outlines(sieve)
+    assert area(outline) == sieve.sum()
+
+
 @pytest.mark.parametrize("told, why", [
     ({"counts": [1]}, "size of a mask is"), ({"size": [2, "3"], "counts": [6]}, "size of a mask is"),
     ({"size": [99_999, 99_999], "counts": [1]}, "too large"), ({"size": [2, 3], "counts": [7]}, "cover 7 pixels"),

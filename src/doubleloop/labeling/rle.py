@@ -7,7 +7,8 @@ difference to the one before the last (https://github.com/cocodataset/cocoapi, c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,15 @@ from doubleloop.base import errors
 
 # A mask of an image that is larger than this is not unpacked.
 MOST_PIXELS = 50_000_000
+# Masks of more than this are noise.
+MOST_EDGES, MOST_HOLES = 300_000, 2_000
+UP = (0, -1)
 
 Point = tuple[int, int]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def mask(told: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def mask(told: Mapping[str, Any]) -> Mask:
     """``{"size": [height, width], "counts": [runs] or a text}`` as an array of that shape. Raises InvalidInput."""
     size, counts = told.get("size"), told.get("counts")
     if not isinstance(size, list) or len(size) != 2 or not all(type(each) is int and each > 0 for each in size):
@@ -57,26 +62,56 @@ def _runs(text: str) -> list[int]:
     return found
 
 
-def outlines(covered: np.ndarray[Any, np.dtype[np.bool_]]) -> list[list[list[float]]]:
+@dataclass(frozen=True)
+class Loop:
+    """A way along the edges of pixels, what is covered on its right hand: around a part it turns right, around a hole
+    left. ``rises``: the pixels that it has at its right as it goes up, each the first of a run in its row."""
+
+    corners: list[Point]
+    rises: list[Point]
+
+    @property
+    def area(self) -> float:
+        """Shoelace formula; y goes down, so that a way with the clock is positive."""
+        x, y = np.array(self.corners, dtype=float).T
+        return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+
+
+def outlines(covered: Mask) -> list[list[list[float]]]:
     """A polygon ``[[x, y], …]`` along the edges of pixels around each part that hangs together by sides.
 
-    A hole is cut in from the nearest corner, so that the area of the polygon is that of the pixels.
+    A hole is cut in from the nearest corner, so that the area of the polygon is that of the pixels. Raises InvalidInput
+    for a mask with more edges or holes than outlines are good for.
     """
     loops = list(_loops(covered))
-    parts = sorted((loop for loop in loops if _area(loop) > 0), key=_area)
-    whole = list(parts)
-    for hole in (loop for loop in loops if _area(loop) < 0):
-        around = next(number for number, part in enumerate(whole) if _holds(part, *_beside(hole)))
-        parts[around] = _joined(parts[around], hole)
-    return [[[float(x), float(y)] for x, y in part] for part in parts]
+    around = {number for number, loop in enumerate(loops) if loop.area > 0}
+    if len(loops) - len(around) > MOST_HOLES:
+        raise errors.InvalidInput(f"The mask has {len(loops) - len(around)} holes, and no shapes", cure="Smooth it.")
+    owners = {pixel: number for number, loop in enumerate(loops) for pixel in loop.rises}
+    holes: dict[int, list[list[Point]]] = {number: [] for number in around}
+    for number in set(range(len(loops))) - around:
+        holes[_part(number, loops, around, owners, covered)].append(loops[number].corners)
+    return [
+        [[float(x), float(y)] for x, y in _joined(loops[number].corners, inside)] for number, inside in holes.items()
+    ]
 
 
-def _loops(covered: np.ndarray[Any, np.dtype[np.bool_]]) -> Iterator[list[Point]]:
-    """Corners of each way along the edges, what is covered on the right hand: parts turn right, holes left."""
+def _part(number: int, loops: list[Loop], around: set[int], owners: dict[Point, int], covered: Mask) -> int:
+    """The loop around the part that a hole is in: left of the hole is a run of the part, which begins at that loop, or
+    at a hole of the same part farther left."""
+    while number not in around:
+        x, y = min(loops[number].corners)
+        gaps = np.flatnonzero(~covered[y, :x])
+        number = owners[int(gaps[-1]) + 1 if len(gaps) else 0, y]
+    return number
+
+
+def _loops(covered: Mask) -> Iterator[Loop]:
     onward = _edges(covered)
     while onward:
         start = point = next(iter(onward))
         corners: list[Point] = []
+        rises: list[Point] = []
         step = onward[start][0]
         while point in onward:
             there = onward[point]
@@ -89,9 +124,11 @@ def _loops(covered: np.ndarray[Any, np.dtype[np.bool_]]) -> Iterator[list[Point]
             if new != step or not corners:
                 corners.append(point)
             step, point = new, (point[0] + new[0], point[1] + new[1])
+            if step == UP:
+                rises.append(point)
             if point == start:
                 break
-        yield _corners(corners)
+        yield Loop(_corners(corners), rises)
 
 
 def _corners(points: list[Point]) -> list[Point]:
@@ -100,14 +137,17 @@ def _corners(points: list[Point]) -> list[Point]:
     return points[1:] if (x == before_x == after_x) or (y == before_y == after_y) else points
 
 
-def _edges(covered: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[Point, list[Point]]:
+def _edges(covered: Mask) -> dict[Point, list[Point]]:
     """Point → the steps that lead on from it, one pixel long."""
     framed = np.pad(covered, 1)
     inner = framed[1:-1, 1:-1]
     sides = (
         (framed[:-2, 1:-1], (0, 0), (1, 0)), (framed[1:-1, 2:], (1, 0), (0, 1)),
-        (framed[2:, 1:-1], (1, 1), (-1, 0)), (framed[1:-1, :-2], (0, 1), (0, -1)),
+        (framed[2:, 1:-1], (1, 1), (-1, 0)), (framed[1:-1, :-2], (0, 1), UP),
     )  # fmt: skip
+    count = sum(int(np.count_nonzero(inner & ~beyond)) for beyond, _, _ in sides)
+    if count > MOST_EDGES:
+        raise errors.InvalidInput(f"The mask has edges of {count} pixels, and no shapes", cure="Smooth it.")
     found: dict[Point, list[Point]] = {}
     for beyond, (right, down), step in sides:
         for y, x in np.argwhere(inner & ~beyond).tolist():
@@ -115,29 +155,16 @@ def _edges(covered: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[Point, list[Poi
     return found
 
 
-def _area(loop: Sequence[Point]) -> float:
-    """Shoelace formula; y goes down, so that a way with the clock is positive."""
-    x, y = np.array(loop, dtype=float).T
-    return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
-
-
-def _beside(hole: Sequence[Point]) -> tuple[float, float]:
-    """The middle of a covered pixel at a hole's first edge, on its right hand."""
-    (x, y), (to_x, to_y) = hole[0], hole[1]
-    across, down = np.sign(to_x - x), np.sign(to_y - y)
-    return float(x + (across - down) / 2), float(y + (down + across) / 2)
-
-
-def _holds(loop: Sequence[Point], x: float, y: float) -> bool:
-    """Whether a ray to the right crosses the way an odd number of times."""
-    one = np.array(loop, dtype=float)
-    two = np.roll(one, -1, axis=0)
-    upright = (one[:, 1] > y) != (two[:, 1] > y)
-    return bool(np.count_nonzero(upright & (one[:, 0] > x)) % 2)
-
-
-def _joined(part: list[Point], hole: list[Point]) -> list[Point]:
-    first = min(range(len(hole)), key=lambda number: hole[number])
-    gaps = np.abs(np.array(part) - np.array(hole[first])).sum(axis=1)
-    at = int(gaps.argmin())
-    return [*part[: at + 1], *hole[first:], *hole[: first + 1], *part[at:]]
+def _joined(part: list[Point], holes: list[list[Point]]) -> list[Point]:
+    """The part's corners, and at the one nearest to a hole the way around it and back."""
+    places, inside = np.array(part), dict[int, list[list[Point]]]()
+    for hole in holes:
+        first = min(range(len(hole)), key=lambda number: hole[number])
+        at = int(np.abs(places - np.array(hole[first])).sum(axis=1).argmin())
+        inside.setdefault(at, []).append([*hole[first:], *hole[: first + 1]])
+    found: list[Point] = []
+    for at, corner in enumerate(part):
+        found.append(corner)
+        for way in inside.get(at, ()):
+            found += [*way, corner]
+    return found
