@@ -61,7 +61,7 @@ def two(scene: Scene) -> tuple[Browser, Browser]:
 def test_every_form_is_known_here() -> None:
     assert {path.rpartition("/")[2] for path in FORMS} == {
         "login", "logout", "cancel", "retry", "decision", "key", "run", "change", "take", "say", "review", "export",
-        "close", "train",
+        "close", "train", "label",
     }  # fmt: skip
 
 

@@ -22,14 +22,14 @@ def label_examples(
 
     Raises NotFound, NotPermitted, and InvalidInput for an alert that kept none.
     """
-    if not ids.is_name(project):
-        raise errors.InvalidInput(f"'{project[:80]}' is no name of a labelling project", cure="Name one that there is.")
     with contexts.read(actor, workspace) as ctx:
         found = monitoring.alert(ctx, alert)
         endpoint = str(found.details.get("endpoint") or "")
         identity.permit(ctx, Action.ENDPOINT_READ, resource=f"endpoint/{endpoint}")
         for needed in (Action.LABELING_WRITE, Action.DATA_WRITE):
             identity.permit(ctx, needed, to or workspace)
+    if not ids.is_name(project):
+        raise errors.InvalidInput(f"'{project[:80]}' is no name of a labelling project", cure="Name one that there is.")
     rows = _rows(found.details)
     if not rows:
         raise errors.InvalidInput(
