@@ -50,7 +50,7 @@ def page(made: list[Measured]) -> str:
             f"Made by `make bench-tasks` on {today}: each component of the [catalog](catalog.md) as a job runs it, "
             "with one thread, on real data that ships in packages. *Naive* is the component's own baseline on the same "
             "rows. *CPU* is the processor time of the whole component. *Answer* is the median of 200 requests of one "
-            "row down one connection, through the gateway with key, check and log."
+            "row down one connection, through the gateway with key, check and log; on a busy machine it is longer."
         ),
         _table(made),
         _text(_clearly(made)),
