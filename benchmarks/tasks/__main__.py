@@ -1,7 +1,7 @@
 """``make bench-tasks``: trains each component of the catalog on real data and writes the table of docs/tasks.md.
 
 Each component runs as a job runs it: its command, in its environment, in a process of its own with one thread. Rows
-that were measured are kept; ``--again`` measures all anew, ``--only NAME`` some.
+that were measured are kept, here or on the page; ``--again`` measures all anew, ``--only NAME`` some.
 """
 
 from __future__ import annotations
@@ -50,8 +50,13 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         kept.write_text(json.dumps(asdict(found)))
         print(f"  {found.metric} {found.ours:.3f}, naive {found.naive:.3f}, {found.seconds:.0f} s", flush=True)
-    files = [path for row in rows.ROWS if (path := ROOT / f"{row.key}.json").exists()]
-    made = [report.Measured(**json.loads(path.read_text())) for path in files]
+    before = {(each.component, each.title): each for each in report.read(TABLE.read_text())}
+    told = ((row, ROOT / f"{row.key}.json") for row in rows.ROWS)
+    made = [
+        report.Measured(**json.loads(path.read_text())) if path.exists() else before[row.component, row.title]
+        for row, path in told
+        if path.exists() or (row.component, row.title) in before
+    ]
     TABLE.write_text(report.page(made))
     print(f"{len(made)} of {len(rows.ROWS)} rows in {TABLE}", flush=True)
     return 1 if failed else 0

@@ -42,6 +42,27 @@ class Measured:
         return self.ours - self.naive >= CLEAR * (best - self.naive)
 
 
+def read(page: str) -> list[Measured]:
+    """The rows that a page holds, as exactly as it tells them: what was measured elsewhere stays when some are measured
+    here."""
+    found = []
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+        if len(cells) == 8 and cells[0].startswith("`"):
+            title, _, licence = cells[1].removesuffix(")").rpartition(" (")
+            naive, _, baseline = cells[4].removesuffix(")").partition(" (")
+            latency = cells[7].removesuffix(" ms")
+            found.append(
+                Measured(
+                    cells[0].strip("`"), title, licence, cells[3], float(cells[5].split("**")[1]), float(naive),
+                    baseline,
+                    int(cells[2].replace(",", "")), float(cells[6].removesuffix(" s")),
+                    float(latency) if latency != cells[7] else latency,
+                )
+            )  # fmt: skip
+    return found
+
+
 def page(made: list[Measured]) -> str:
     today = f"{datetime.now(UTC):%-d %B %Y}"
     parts = [

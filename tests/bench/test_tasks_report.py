@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks.tasks import report
@@ -21,3 +23,11 @@ def test_a_tenth_of_what_there_is_to_gain_is_clear(metric: str, naive: float, ou
     found = measured(metric, naive, ours)
     assert found.clear is clear
     assert ("Not so: `translation` on pairs." in report.page([found])) is not clear
+
+
+def test_a_page_is_read_as_it_was_written() -> None:
+    page = report.page([measured("accuracy", 0.5, 0.52), measured("chrf", 38.548, 46.327)])
+    assert report.page(report.read(page)) == page
+    written = (Path(report.__file__).parents[2] / "docs" / "tasks.md").read_text()
+    assert len(report.read(written)) == written.count("\n| `") > 20
+    assert report.page(report.read(written)).splitlines()[7:] == written.splitlines()[7:]
