@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from doubleloop.api import streams
+from doubleloop.api import invoking
 
 
 class Upstream(ThreadingHTTPServer):
@@ -34,7 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        if self.headers["accept"] != streams.EVENTS:
+        if self.headers["accept"] != invoking.EVENTS:
             content = json.dumps(asked).encode()
             self.send_response(200)
             self.send_header("content-length", str(len(content)))
@@ -42,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
             return
         self.send_response(200)
-        self.send_header("content-type", streams.EVENTS)
+        self.send_header("content-type", invoking.EVENTS)
         self.send_header("x-request-id", "req-1")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
@@ -82,7 +82,7 @@ def port(upstream: Upstream) -> Iterator[int]:
     async def door(request: Request) -> Response:
         headers = {"accept": request.headers["accept"]}
         url = f"http://127.0.0.1:{upstream.server_port}/"
-        return await streams.passed_on(httpx.AsyncClient(), url, await request.body(), headers)
+        return await invoking.passed_on(httpx.AsyncClient(), url, await request.body(), headers)
 
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
@@ -102,8 +102,8 @@ def ask(port: int, body: bytes, accept: str) -> tuple[http.client.HTTPConnection
 
 
 def test_a_piece_is_passed_on_before_the_next_is_there(upstream: Upstream, port: int) -> None:
-    connection, response = ask(port, b"{}", streams.EVENTS)
-    assert response.getheader("content-type").startswith(streams.EVENTS)  # type: ignore[union-attr]
+    connection, response = ask(port, b"{}", invoking.EVENTS)
+    assert response.getheader("content-type").startswith(invoking.EVENTS)  # type: ignore[union-attr]
     assert response.getheader("x-request-id") == "req-1"
     assert response.readline() == b'data: "one"\n'  # while the other side waits
     upstream.go_on.set()
@@ -117,7 +117,7 @@ def test_a_piece_is_passed_on_before_the_next_is_there(upstream: Upstream, port:
 def test_a_gateway_that_ends_in_the_middle_is_an_error_event(upstream: Upstream, port: int) -> None:
     upstream.whole = False
     upstream.go_on.set()
-    connection, response = ask(port, b"{}", streams.EVENTS)
+    connection, response = ask(port, b"{}", invoking.EVENTS)
     *_, name, data = response.read().decode().strip().splitlines()
     assert name == "event: error"
     assert json.loads(data.removeprefix("data: "))["error"]["code"] == "unavailable"
@@ -125,7 +125,7 @@ def test_a_gateway_that_ends_in_the_middle_is_an_error_event(upstream: Upstream,
 
 
 def test_a_caller_that_goes_away_is_told_to_the_gateway(upstream: Upstream, port: int) -> None:
-    connection, response = ask(port, b'"much"', streams.EVENTS)
+    connection, response = ask(port, b'"much"', invoking.EVENTS)
     assert response.readline() == b'data: "one"\n'
     response.close()
     connection.close()

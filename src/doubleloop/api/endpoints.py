@@ -11,7 +11,7 @@ import anyio.to_thread
 import httpx
 from fastapi import Body, Query, Request, Response
 
-from doubleloop.api import readings, render, requests, routing, streams
+from doubleloop.api import invoking, readings, render, requests, routing
 from doubleloop.api.routing import needs
 from doubleloop.base import errors
 from doubleloop.db.context import Ctx
@@ -141,7 +141,7 @@ async def _invoke(request: Request, ws: str, name: str, body: bytes) -> Response
     headers = {each: request.headers[each] for each in passed if each in request.headers}
     client = httpx.AsyncClient(timeout=INVOKE_SECONDS, verify=_authorities())
     try:
-        return await streams.passed_on(client, url, body, {**headers, "authorization": f"Bearer {key}"})
+        return await invoking.passed_on(client, url, body, {**headers, "authorization": f"Bearer {key}"})
     except httpx.HTTPError as error:
         raise errors.Unavailable(f"The gateway does not answer ({type(error).__name__})") from error
 
