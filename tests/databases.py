@@ -8,6 +8,7 @@ commit waits for the disk here; tests of processes that are killed open theirs w
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from doubleloop.db import engine, tables
+from doubleloop.db import changes, engine, tables
 
 _COMPILED: dict[Any, Any] = {}
 _FILLED: dict[tuple[Any, ...], bytes] = {}
@@ -40,6 +41,20 @@ def opened(file: Path) -> sa.Engine:
 
 def _on_connect(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous=OFF")
+
+
+def until(db: sa.Engine, is_so: Callable[[], object], seconds: float, told: Callable[[], str] = lambda: "") -> None:
+    """Wait for what follows from the database: looked at when something was written, and now and then.
+
+    Raises AssertionError after ``seconds``, with what ``told`` says.
+    """
+    changed, deadline = changes.Changes(db, 0.25), time.monotonic() + seconds
+    try:
+        while not (changed.due() and is_so()):
+            assert time.monotonic() < deadline, f"not so after {seconds} s\n{told()}"
+            time.sleep(0.01)
+    finally:
+        changed.close()
 
 
 def filled(file: Path, fill: Callable[[sa.Engine], None]) -> sa.Engine:

@@ -9,7 +9,6 @@ import math
 import re
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ import numpy as np
 import polars as pl
 import uvicorn
 
+import databases
 from doubleloop.base import actors, canonical, clock, errors
 from doubleloop.catalog import commands as catalog
 from doubleloop.compute import ports as compute_ports
@@ -273,10 +273,7 @@ class Scene:
 
     def until(self, is_done: Callable[[], bool], seconds: float = 120) -> None:
         """Look until something is so. Raises AssertionError when it takes too long."""
-        deadline = time.monotonic() + seconds
-        while not is_done():
-            assert time.monotonic() < deadline, f"not so after {seconds} s"
-            time.sleep(0.02)
+        databases.until(self.contexts.engine, is_done, seconds)
 
     def work(self) -> None:
         """Carry out everything in a thread until ``stop``."""

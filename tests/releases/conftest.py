@@ -4,6 +4,7 @@ test says; measurements come from the fake."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import pytest
 
 from doubleloop.base import actors, clock, errors
 from doubleloop.catalog import commands as catalog
+from doubleloop.db import changes
 from doubleloop.db.context import Contexts
 from doubleloop.durable import commands as durable
 from doubleloop.durable import fake as durable_fake
@@ -197,11 +199,12 @@ class Site:
         return engine
 
     async def until(self, id_: str, *statuses: str) -> model.Release:
-        while True:
-            release = await asyncio.to_thread(self.get, id_)
-            if release.status in statuses:
-                return release
-            await asyncio.sleep(0.01)
+        changed = changes.Changes(self.contexts.engine, 0.25)
+        with contextlib.closing(changed):
+            while True:
+                if changed.due() and (release := await asyncio.to_thread(self.get, id_)).status in statuses:
+                    return release
+                await asyncio.sleep(0.01)
 
     def through(self, id_: str, decision: str = "approve", **more: Any) -> model.Release:
         """Run a release to its end, with a decision when it asks."""
