@@ -49,8 +49,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self._chunk(b'data: "one"\n\n')
             self.server.go_on.wait(30)
-            for _ in range(10_000 if asked == "much" else 1):
-                self._chunk(b'data: "two"\n\n')
+            for _ in range(20_000 if asked == "much" else 1):  # more than all sockets on the way hold
+                self._chunk(b'data: "two"\n\n' if asked != "much" else b"data: " + b"2" * 10_000 + b"\n\n")
         except OSError:
             self.server.caller_left.set()
         if self.server.whole:
