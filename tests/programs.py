@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -92,6 +93,7 @@ def main(place: str) -> None:
             with connection:
                 if os.fork() == 0:
                     _answer(connection)
+    shutil.rmtree(Path(place).parent)
 
 
 def _answer(connection: socket.socket) -> NoReturn:
