@@ -47,7 +47,7 @@ from xgboost import XGBClassifier, XGBRegressor
 
 from doubleloop.gateway import near
 from doubleloop.gateway import wire as gateway_wire
-from doubleloop.scorer import frames, mlflow_model, process, wire
+from doubleloop.scorer import frames, mlflow_model, wire, work
 from doubleloop.scorer.plans import coded, comparing, guarded, portable, rows
 
 NUMBERS = ["hour", "temperature", "humidity"]
@@ -373,7 +373,7 @@ def test_requests_that_wait_are_scored_together_and_answered_each_for_itself() -
 
 def _until_closed(connection: wire.Connection, model: Any) -> None:
     with contextlib.suppress(wire.Closed):
-        process._answer(connection, model)
+        work.Work(connection, model).run()
 
 
 @pytest.mark.slow

@@ -99,7 +99,7 @@ def test_what_is_kept_and_not_acted_on_is_noted() -> None:
         ("role: C, workspace: prod", "role: C, resource: endpoint/x", 20, "'resource' needs the 'workspace'"),
         ("emails: [team@example.com]", "url: 'mailto://me:word@example.com'", 22, "holds a password"),
         ("amount: 100, workspace: dev", "amount: 100, notify: [tema]", 24, "'tema' is not a notification target"),
-        ("max_instances: 2, workspaces: [dev]", "max_instances: 2, workspaces: [dve]", 11, "'dve' is not a workspace"),
+        ("size: Standard_X, workspaces: [dev]", "size: Standard_X, workspaces: [dve]", 11, "'dve' is not a workspace"),
         ("kind: service", "knd: service", 16, "unknown field 'knd'"),
     ],
 )
