@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from doubleloop.base import errors
+from doubleloop.base import errors, priority
 from doubleloop.frames import reading as frames
 from doubleloop.statistics import exploring
 
@@ -104,7 +104,7 @@ def _say(line: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    os.nice(NICE)
+    priority.lower(NICE)
     orders = json.loads(sys.stdin.read())
     paths = [Path(each) for each in orders.pop("paths")]
     try:

@@ -42,8 +42,8 @@ def bounded(path: Path, most_cells: int, most_bytes: int) -> tuple[pl.DataFrame,
 
     Raises InvalidInput for other files that hold more than ``most_bytes`` together.
     """
-    if parquet_files(path):
-        return _stretches(path, parquet_files(path), most_cells)
+    if files := parquet_files(path):
+        return _stretches(path, files, most_cells)
     files = _files(path) if path.is_dir() else [path]
     size = sum(each.stat().st_size for each in files)
     if size > most_bytes:

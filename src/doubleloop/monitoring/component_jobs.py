@@ -7,9 +7,7 @@ themselves. Its id follows from the run and from what it is for, so a repetition
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -18,7 +16,6 @@ from doubleloop.base import actors, clock, errors, ids
 from doubleloop.components import queries as components
 from doubleloop.data import commands as data
 from doubleloop.db.context import Contexts
-from doubleloop.frames import reading as frames
 from doubleloop.jobs import commands as job_commands
 from doubleloop.jobs import model as job_model
 from doubleloop.jobs import queries as jobs
@@ -95,11 +92,6 @@ def output(task: windows.Task, id_: str, step: str, names: Sequence[str]) -> str
         has = ", ".join(done.outputs) or "none"
         raise errors.InvalidInput(f"the component has no output {' or '.join(names)}; it has {has}")
     return str(done.outputs[held[0]]["reference"])
-
-
-def table(task: windows.Task, reference: str) -> pl.DataFrame:
-    with tempfile.TemporaryDirectory(prefix="doubleloop-monitor-") as scratch:
-        return frames.read(data.materialise(task.contexts, reference, Path(scratch) / reference.rpartition("/")[2]))
 
 
 def given(task: windows.Task, each: Any, window: model.Window, kind: str) -> dict[str, Any]:

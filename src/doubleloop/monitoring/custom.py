@@ -97,7 +97,7 @@ def _result(task: windows.Task, name: str, signal: Any, begun: Mapping[str, str]
 
 
 def _read(task: windows.Task, reference: str) -> pl.DataFrame:
-    table = component_jobs.table(task, reference)
+    table = windows.read(task, reference)
     missing = {"metric_name", "metric_value"} - set(table.columns)
     if missing:
         raise errors.InvalidInput(

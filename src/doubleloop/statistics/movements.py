@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from doubleloop.statistics import columns, drift, pairs, profiles, samples, schema, signals
@@ -57,19 +56,20 @@ class Movement:
         }
 
 
-def summarise(values: columns.Column, kind: schema.Kind | str) -> Summary:
-    """Summary of a column judged as ``kind``. Raises InvalidInput for text judged as numbers."""
+def summarise(values: columns.Column, kind: schema.Kind | str, side: samples.Side | None = None) -> Summary:
+    """Summary of a column judged as ``kind``. ``side``: the values that count, where they are not all that are there.
+    Raises InvalidInput for text judged as numbers."""
     column, kind = columns.series(values), schema.Kind(kind)
-    rows, nulls = len(column), columns.missing(column)
-    if kind is schema.Kind.CATEGORICAL:
-        return Summary(rows, nulls, kind, top=_most_frequent(columns.counts(column)))
-    found = columns.numbers(column) if kind is schema.Kind.NUMERICAL else np.empty(0)
-    finite = found[np.isfinite(found)]
-    if not len(finite):
-        return Summary(rows, nulls, kind)
-    std = float(finite.std(ddof=1)) if len(finite) > 1 else None
-    quantiles = tuple(float(value) for value in np.quantile(finite, QUANTILES))
-    return Summary(rows, nulls, kind, float(finite.mean()), std, quantiles)
+    empty = Summary(len(column), columns.missing(column), kind)
+    if kind is schema.Kind.UNSUPPORTED:
+        return empty
+    side = samples.of(column, kind) if side is None else side
+    if isinstance(side, samples.Labels):
+        return replace(empty, top=_most_frequent(side.counts))
+    if not len(side.finite):
+        return empty
+    std = side.deviation if len(side.finite) > 1 else None
+    return replace(empty, mean=samples.mean(side.finite), std=std, quantiles=side.at(QUANTILES))
 
 
 def of_profile(profile: profiles.ColumnProfile) -> Summary:
@@ -106,24 +106,19 @@ def compare(
 
 
 def _of_pair(pair: pairs.Pair) -> Movement | None:
-    if pair.reason or pair.after is None or pair.kind is schema.Kind.UNSUPPORTED:
+    if pair.reason or pair.kind is schema.Kind.UNSUPPORTED:
         return None
-    one, two = pair.sides
-    if not len(one) or not len(two):
-        return None
-    distance = drift.jensen_shannon_distance(one, two, pair.kind)
-    sides = (_of_side(pair.before, one, pair.kind), _of_side(pair.after, two, pair.kind))
-    return Movement(pair.name, distance, *sides)
+    return _movement(pair.name, pair.kind, (pair.before, pair.after), pair.sides)
 
 
-def _of_side(column: pl.Series, side: samples.Side, kind: schema.Kind) -> Summary:
-    rows, nulls = len(column), columns.missing(column)
-    if isinstance(side, samples.Labels):
-        return Summary(rows, nulls, kind, top=_most_frequent(side.counts))
-    if not len(side.finite):
-        return Summary(rows, nulls, kind)
-    std = side.deviation if len(side.finite) > 1 else None
-    return Summary(rows, nulls, kind, samples.mean(side.finite), std, side.at(QUANTILES))
+def _movement(
+    name: str, kind: schema.Kind, held: tuple[pl.Series, pl.Series], sides: tuple[samples.Side, samples.Side]
+) -> Movement | None:
+    """None where no value is there on one side."""
+    if not all(map(len, sides)):
+        return None
+    distance = drift.jensen_shannon_distance(*sides, kind)
+    return Movement(name, distance, summarise(held[0], kind, sides[0]), summarise(held[1], kind, sides[1]))
 
 
 def _most_frequent(counts: Mapping[str, int]) -> tuple[tuple[str, float], ...]:
@@ -147,11 +142,9 @@ def most_moved(
     for name, kind in kinds.items():
         if name not in before.columns or name not in after.columns or kind is schema.Kind.UNSUPPORTED:
             continue
-        value = signals.evaluate("jensen_shannon_distance", before[name], after[name], kind)
-        if value.value is not None:
-            one, two = summarise(before[name], kind), summarise(after[name], kind)
-            found.append(Movement(name, value.value, one, two))
-    return _ordered(found)[:count]
+        held = before[name], after[name]
+        found.append(_movement(name, kind, held, (samples.of(held[0], kind), samples.of(held[1], kind))))
+    return _ordered(each for each in found if each is not None)[:count]
 
 
 def most_moved_profiles(

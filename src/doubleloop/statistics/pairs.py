@@ -8,7 +8,7 @@ hold NaN besides, everything begins again with every column of floats looked at 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -47,6 +47,7 @@ class Held:
     """A table that is in memory."""
 
     frame: pl.DataFrame
+    _missing: dict[str, int] = field(default_factory=dict, repr=False)
 
     @property
     def height(self) -> int:
@@ -55,10 +56,6 @@ class Held:
     @cached_property
     def schema(self) -> Mapping[str, pl.DataType]:
         return self.frame.schema
-
-    @cached_property
-    def _missing(self) -> dict[str, int]:
-        return {}
 
     def missing(self, name: str) -> int:
         """NaN included, so that nothing has to begin again."""
@@ -78,22 +75,20 @@ def source(data: Table) -> Source:
 @dataclass(frozen=True)
 class Pair:
     """One column on both sides. ``reason`` says why its values cannot be compared, "" when they can; ``after`` is
-    None where the current table, of ``after_rows``, has no such column. ``without``: numbers of the rows to leave out,
-    a side each; ``space`` is what its values are sorted in."""
+    missing in every row where the current table has no such column. ``without``: numbers of the rows to leave out, a
+    side each; ``space`` is what its values are sorted in."""
 
     name: str
     kind: schema.Kind
     before: pl.Series
-    after: pl.Series | None
+    after: pl.Series
     reason: str
     without: tuple[samples.Rows, samples.Rows]
-    after_rows: int
     space: tuple[columns.Floats, columns.Floats]
 
     @cached_property
     def sides(self) -> tuple[samples.Side, samples.Side]:
         """As they are judged. Only where there is no ``reason``."""
-        assert self.after is not None
         return self._side(self.before, 0), self._side(self.after, 1)
 
     def _side(self, column: pl.Series, side: int) -> samples.Side:
@@ -159,8 +154,12 @@ def _walk(
         before, after = reference.read(some), current.read([name for name in some if name in current.schema])
         for name in some:
             kind = schema.kind_of(before[name], overrides.get(name))
-            there = after[name] if name in current.schema else None
-            yield take(Pair(name, kind, before[name], there, reasons[name], without, current.height, space))
+            there = after[name] if name in current.schema else _absent(name, current.height)
+            yield take(Pair(name, kind, before[name], there, reasons[name], without, space))
+
+
+def _absent(name: str, rows: int) -> pl.Series:
+    return pl.repeat(None, rows, dtype=pl.Null, eager=True).alias(name)
 
 
 def _batches(names: Sequence[str], rows: int) -> Iterator[Sequence[str]]:

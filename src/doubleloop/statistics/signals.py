@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import polars as pl
-
 from doubleloop.base import errors, verdicts
 from doubleloop.statistics import (
     approximation,
@@ -183,8 +181,7 @@ def _value_of(metric: metrics.Metric, pair: pairs.Pair) -> Value:
 def _quality_of_feature(metric: metrics.Metric, pair: pairs.Pair) -> Value:
     override = None if pair.kind is schema.Kind.UNSUPPORTED else pair.kind
     known = profiles.column(pair.before, override=override)
-    absent = pl.Series(pair.name, [None] * pair.after_rows, dtype=pl.Null)
-    return _from_profiles(metric, known, profiles.column(absent if pair.after is None else pair.after, known))
+    return _from_profiles(metric, known, profiles.column(pair.after, known))
 
 
 def _undefined(metric: metrics.Metric, name: str, kind: schema.Kind) -> Value:
