@@ -172,7 +172,7 @@ def test_one_that_cannot_be_reached_is_tried_again_and_then_on_record(
     carry_out(house)
     assert len(mailbox.received) == telling.ATTEMPTS
     (failed,) = told(house, "notification.failed")
-    assert "could be delivered" in failed.data["error"]
+    assert "could not be told" in failed.data["error"]
 
 
 def test_an_address_that_is_a_secret_is_on_record_as_not_told(house: Any, mailbox: Mailbox) -> None:

@@ -8,6 +8,7 @@ knows that it has it. Answers that refuse, and connections that never were, are 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable
 
@@ -26,6 +27,12 @@ _UNSENT_WORDS = (
     "NewConnectionError", "ConnectTimeout", "NameResolutionError", "Connection refused", "Name or service not known",
     "No route to host", "Network is unreachable", "SSLCertVerificationError", "is not allowed",
 )  # fmt: skip
+# What apprise says when a mail server did not come as far as taking a message: connecting, securing, logging in.
+_NO_SERVER = "Connection error while submitting email"
+# What a mail server or a web server answered, in what apprise logs: (550, b'no such user'), error=404.
+_MAIL_REPLY = re.compile(r"\((\d{3}), b['\"]")
+_WEB_REPLY = re.compile(r"\berror=(\d{3})\b")
+LATER = (408, 425, 429)  # of the web's 4xx: it may be taken another time
 _MAY_HAVE_ARRIVED = "whether it arrived is not known, and it is not sent twice"
 
 
@@ -116,6 +123,19 @@ class Heard(logging.Handler):
 
     @property
     def in_doubt(self) -> bool:
-        """Whether a connection broke that may have carried the message."""
-        broken = [each for each in self._said if "Socket Exception" in each]
+        """Whether a connection broke that may have carried the message. A server that answered leaves no doubt."""
+        if any(_NO_SERVER in each for each in self._said):
+            return False
+        broken = [each for each in self._said if "Socket Exception" in each and not _MAIL_REPLY.search(each)]
         return any(not any(word in each for word in _UNSENT_WORDS) for each in broken)
+
+    @property
+    def refused(self) -> int | None:
+        """The code by which a server refused for good: 5xx of mail (RFC 5321, 4.2.1), 4xx of the web but for LATER."""
+        for each in self._said:
+            mail, web = _MAIL_REPLY.search(each), _WEB_REPLY.search(each)
+            if mail and mail[1] >= "500":
+                return int(mail[1])
+            if web and 400 <= int(web[1]) < 500 and int(web[1]) not in LATER:
+                return int(web[1])
+        return None

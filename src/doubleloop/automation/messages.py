@@ -11,11 +11,12 @@ from typing import Any
 
 import apprise
 
-from doubleloop.automation import delivering
+from doubleloop.automation import delivering, mailing
 from doubleloop.base import errors
 from doubleloop.db.context import Contexts
 from doubleloop.events.model import Fact
 from doubleloop.outbound import commands as outbound
+from doubleloop.settings.model import Settings
 
 _FIELD = re.compile(r"\$\{\{\s*fact\.([A-Za-z0-9_.]+)\s*\}\}")
 
@@ -79,24 +80,42 @@ def send(
     """Send through apprise (mail, chat, webhook … by address), to the internet and what is ``allowed``.
 
     Each address is a delivery of its own: those that have the message do not get it again when another one failed.
-    Raises InvalidInput, NotPermitted, Unavailable for what may go better later, Failed for what may have arrived.
+    Raises InvalidInput, NotPermitted, Unavailable for what may go better later, Failed for what was refused, or may
+    have arrived.
     """
-    posts = [(target, _post(target)) for target in targets]
-    later, failed = 0, []
-    for target, post in posts:
+    ways = [_way(contexts, target) for target in targets]
+    later, failed = [], []
+    for target, way in zip(targets, ways, strict=True):
         key = f"{message.key}/{hashlib.sha256(target.encode()).hexdigest()[:16]}"
-        deliver = partial(_deliver, post, message, allowed)
+        deliver = partial(_deliver, way, message, allowed)
         try:
             delivering.once(contexts, workspace, key, message.promise, deliver, _called(target))
-        except errors.Unavailable:
-            later += 1
+        except errors.Unavailable as error:
+            later.append(error)
         except errors.Failed as error:
             failed.append(error.what)
     if later:
-        raise errors.Unavailable("Not every notification could be delivered")
+        raise errors.Unavailable("; ".join(each.what for each in later), cure=later[0].cure)
     if failed:
         raise errors.Failed("; ".join(failed))
     return f"told {len(targets)}"
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a message goes: ``host`` is the mail server that the installation itself names, which may be inside."""
+
+    called: str
+    post: apprise.Apprise
+    host: str = ""
+    cure: str = ""
+
+
+def _way(contexts: Contexts, target: str) -> _Way:
+    if not mailing.is_mailbox(target):
+        return _Way(_called(target), _post(target, target))
+    address, host = mailing.address(contexts.port(Settings), target)
+    return _Way(target, _post(address, target), host, "" if host else mailing.UNSET)
 
 
 def _called(target: str) -> str:
@@ -105,10 +124,10 @@ def _called(target: str) -> str:
     return f"{scheme}://…" if sign else target
 
 
-def _post(target: str) -> apprise.Apprise:
+def _post(address: str, target: str) -> apprise.Apprise:
     # In this thread, which waits for the end: what a thread of its own still sends later would be sent for nobody.
-    post = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False, service_timeout=0))
-    address = f"mailto://{target}" if "@" in target and "://" not in target else target
+    asset = apprise.AppriseAsset(async_mode=False, service_timeout=0, app_id="Doubleloop")
+    post = apprise.Apprise(asset=asset)
     if address.partition(":")[0].lower() in _LOCAL or not post.add(address):
         raise errors.InvalidInput(
             f"'{target.partition('://')[0]}…' is not an address that messages can be sent to",
@@ -117,14 +136,19 @@ def _post(target: str) -> apprise.Apprise:
     return post
 
 
-def _deliver(post: apprise.Apprise, message: Message, allowed: Sequence[str], again: bool) -> str:
-    """Raises Unavailable, or Doubtful when it may have arrived although nothing says so."""
+def _deliver(way: _Way, message: Message, allowed: Sequence[str], again: bool) -> str:
+    """Raises Unavailable, Failed for what was refused, Doubtful when it may have arrived although nothing says so."""
     text = message.text + ("\n(sent again: it may have reached you before)" if again else "")
-    with outbound.guarded(allowed) as guard, delivering.Heard() as heard:
-        done = post.notify(title=message.title, body=text)
+    reach = (*allowed, way.host) if way.host else allowed
+    with outbound.guarded(reach) as guard, delivering.Heard() as heard:
+        if way.host:
+            guard.check_host(way.host)
+        done = way.post.notify(title=message.title, body=text)
         guard.raise_if_refused()
-    if not done and heard.in_doubt:
-        raise delivering.Doubtful("The connection broke while a notification was sent")
-    if not done:
-        raise errors.Unavailable("A notification could not be delivered")
-    return "told"
+    if done:
+        return "told"
+    if heard.in_doubt:
+        raise delivering.Doubtful(f"The connection broke while {way.called} was told")
+    if heard.refused:
+        raise errors.Failed(f"{way.called} refused it ({heard.refused})")
+    raise errors.Unavailable(f"{way.called} could not be told", cure=way.cure)

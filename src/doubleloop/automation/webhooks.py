@@ -88,7 +88,7 @@ def _post(
 ) -> str:
     with outbound.guarded(allowed, url):
         answer = delivering.post(url, content, headers, seconds)
-    if answer.status_code >= 500 or answer.status_code in (408, 425, 429):
+    if answer.status_code >= 500 or answer.status_code in delivering.LATER:
         raise errors.Unavailable(f"{written} answered {answer.status_code}")
     if answer.status_code >= 400:
         raise errors.Failed(f"{written} answered {answer.status_code}: {answer.text[:200]}")

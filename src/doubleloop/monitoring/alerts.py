@@ -104,7 +104,8 @@ def about(alert: model.Alert) -> dict[str, Any]:
     return {
         "alert": alert.id, "monitor": alert.monitor, "endpoint": alert.details.get("endpoint", ""),
         "signal": alert.signal, "signal_type": alert.signal_type, "metric": alert.metric, "kind": alert.kind.value,
-        "severity": alert.severity, "tell": list(alert.details.get("tell", ())), "columns": alert.columns,
+        "severity": alert.severity, "tell": list(alert.details.get("tell", ())),
+        "emails": list(alert.details.get("emails", ())), "columns": alert.columns,
         "value": alert.last_value if alert.last_value is not None else alert.value, "threshold": alert.threshold,
     }  # fmt: skip
 
@@ -231,7 +232,8 @@ def _details(
 ) -> dict[str, Any]:  # fmt: skip
     """``values`` that crossed, the columns and segments that ``moved`` most with their numbers, the worst ``examples``,
     and what was asked."""
-    signals = documents.from_wire(monitor.document).model.create_monitor.monitoring_signals or {}
+    written = documents.from_wire(monitor.document).model.create_monitor
+    signals = written.monitoring_signals or {}
     segment = getattr(signals.get(result["signal"]), "data_segment", None)
     return {
         "run": run.id, "endpoint": monitor.endpoint, "deployment": monitor.deployment, "values": crossed,
@@ -239,6 +241,7 @@ def _details(
         "examples": list(result["examples"]), "examples_of": result["examples_of"],
         "data_segment": {segment.feature_name: list(segment.feature_values)} if segment else None,
         "windows": chosen.windows, "of": chosen.of, "tell": list(rules.audience(kind, chosen)),
+        "emails": rules.mailboxes(written.alert_notification),
         "rows": {"reference": result["reference_rows"], "production": result["production_rows"]},
     }  # fmt: skip
 

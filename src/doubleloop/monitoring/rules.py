@@ -127,6 +127,11 @@ def audience(kind: AlertKind, chosen: AlertPolicy) -> tuple[str, ...]:
     return AUDIENCE[kind] + (("project_lead",) if chosen.severity == CRITICAL else ())
 
 
+def mailboxes(notification: Any) -> list[str]:
+    """The ``emails`` of ``alert_notification``, each once; none for Azure's word ``azmonitoring``."""
+    return list(dict.fromkeys(getattr(notification, "emails", ())))
+
+
 def stands(crossings: Sequence[bool], chosen: AlertPolicy) -> bool:
     """Whether so many of the newest windows crossed that the metric is in alert (CloudWatch's "M out of N")."""
     return sum(crossings[: chosen.of]) >= chosen.windows

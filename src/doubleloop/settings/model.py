@@ -55,6 +55,14 @@ class Settings:
         "What data URLs, webhooks and notifications may reach beside the internet: addresses, networks (10.1.0.0/16), "
         "host names (*.corp.example), with commas between; `*` is everything.",
     )
+    mail_url: str = _setting(
+        "",
+        "Mail server that mailboxes are written to by, as apprise has it: "
+        "`mailtos://USER:PASSWORD@smtp.example.com:587?from=doubleloop@example.com`; empty means the host of each "
+        "mailbox.",
+        shown=False,
+    )
+    mail_url_file: str = _setting("", "File with that address, read at each message: it holds a password.")
     datastore_roots: str = _setting(
         "",
         "Folders that local datastores may lie in, with `:` between; empty means any that holds nothing of this "

@@ -19,7 +19,7 @@ from doubleloop.specs.kinds.signal_data import (
     SignalData,
     Watched,
 )
-from doubleloop.specs.kinds.values import Persona
+from doubleloop.specs.kinds.values import Mailbox, Persona
 
 
 class MonitorCompute(Spec):
@@ -177,7 +177,9 @@ class AlertPolicy(Spec):
 class Emails(Spec):
     title: ClassVar[str] = "monitor › alert_notification"
 
-    emails: list[Text] = Field(default_factory=list, description="Who is written to.")
+    emails: Annotated[list[Mailbox], Many] = Field(
+        default_factory=list, description="Who is written to when an alert opens, and when it is open again."
+    )
 
 
 def _alert_shape(value: Any) -> str:
@@ -199,7 +201,7 @@ class Monitor(Spec):
             Discriminator(_alert_shape),
         ]
         | None
-    ) = Field(None, description="emails: [...], or azmonitoring.")
+    ) = Field(None, description="emails: [...]; azmonitoring means that nobody is written to.")
 
 
 DEFAULT_SIGNALS: dict[str, dict[str, Any]] = {

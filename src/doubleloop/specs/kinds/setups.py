@@ -10,7 +10,7 @@ from doubleloop.specs import support
 from doubleloop.specs.fields import Currency, Fold, Int, LooseText, Name, Number, Spec, Tags, Text
 from doubleloop.specs.kinds.places import Compute, Datastore
 from doubleloop.specs.kinds.rules import Rule
-from doubleloop.specs.kinds.values import Persona
+from doubleloop.specs.kinds.values import Mailbox, Persona
 
 PERSONAS = (
     "data_scientist",
@@ -157,7 +157,7 @@ class Notification(Spec):
 
     name: Name = Field(description="Name that rules use.")
     url: Text | None = Field(None, description="Where to: an Apprise or webhook address; may be ${{secrets.NAME}}.")
-    emails: list[Text] = Field(default_factory=list, description="Addresses to write to.")
+    emails: list[Mailbox] = Field(default_factory=list, description="Addresses to write to.")
     events: list[Text] = Field(default_factory=list, description="Facts that it hears of by itself; * is any part.")
     workspaces: list[Name] | None = Field(None, description="Workspaces it hears of (default: all).")
 

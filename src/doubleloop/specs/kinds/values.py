@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from doubleloop.specs import fields, support
 from doubleloop.specs.fields import Flag, Fold, LooseText, Name, Number, Scalar, Spec, Text
+
+# As browsers check it (HTML, "valid e-mail address"): what RFC 5322 allows beside that is in nobody's mailbox.
+_MAILBOX = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 PRIMITIVES = ("string", "number", "integer", "boolean")
 
@@ -38,6 +42,15 @@ Persona = Annotated[
     ],
     BeforeValidator(_slug),
 ]  # fmt: skip
+
+
+def _mailbox(value: str) -> str:
+    if not _MAILBOX.fullmatch(value):
+        raise ValueError(f"'{value[:80]}' is not a mail address, such as team@example.com")
+    return value
+
+
+Mailbox = Annotated[Text, AfterValidator(_mailbox)]
 
 
 class Input(Spec):
