@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from monitoring_watch import NOW, REFERENCE, Watch
+from monitoring_watch import MONITOR, NOW, REFERENCE, Watch
 from scipy import stats
 from sklearn import metrics as referee
+
+from doubleloop.base import errors
+from doubleloop.monitoring import commands
+from doubleloop.specs import documents
 
 RANDOM = np.random.default_rng(7)
 BEFORE = RANDOM.normal(10, 2, 400)
@@ -284,3 +288,56 @@ def test_the_window_is_azures_when_the_file_names_none(trigger: str, days: int) 
     as_of = datetime(2026, 3, 1, tzinfo=UTC)
     window: Any = rules.production_window(None, spec.trigger, as_of)
     assert (window.end, (window.end - window.start).days) == (as_of, days)
+
+
+def test_a_signal_that_looked_at_nothing_is_not_checked_and_says_why(watch: Watch) -> None:
+    watch.training(training().drop("kind"))
+    watch.answered({"x": AFTER.tolist(), "kind": KINDS_AFTER}, AFTER.tolist(), deployment="green")
+    untold = REFERENCE.replace("target_column: y", "target_column: nothing").replace("\n      ", "\n  ")
+    watch.put(f"""
+none: {{type: data_drift, metric_thresholds: {{}}}}
+elsewhere: {{type: prediction_drift}}
+ranked:
+  type: data_drift
+  features: {{top_n_feature_importance: 1}}
+  {untold}
+""")
+    seen = watch.run()
+    assert "No deployment blue of bikes answered in the window; green did" in watch.signal(seen, "none")["reason"]
+    watch.answered({"x": AFTER.tolist(), "kind": KINDS_AFTER}, AFTER.tolist())
+    watch.answered({"x": BEFORE.tolist(), "kind": KINDS_BEFORE}, BEFORE.tolist(), start=NOW - timedelta(hours=36))
+    seen = watch.run()
+    for name, why in (("none", "no metric was computed"), ("ranked", "it has no column 'nothing'")):
+        found = watch.signal(seen, name)
+        assert found["status"] == "not_checked" and why in found["reason"]
+
+
+def test_the_most_important_features_are_those_that_explain_the_answers_where_no_target_is_named(watch: Watch) -> None:
+    """The reference is what was asked before: which column the answers hang on is in the log alone."""
+    noise = RANDOM.normal(0, 1, 400).tolist()
+    watch.answered({"noise": noise, "x": BEFORE.tolist()}, (BEFORE * 2).tolist(), start=NOW - timedelta(hours=36))
+    watch.answered({"noise": noise[:300], "x": AFTER.tolist()}, (AFTER * 2).tolist())
+    watch.put("""
+drift: {type: data_drift, features: {top_n_feature_importance: 1}}
+quality: {type: data_quality, features: {top_n_feature_importance: 1}}
+""")
+    seen = watch.run()
+    for name in ("drift", "quality"):
+        assert {each["column"] for each in watch.signal(seen, name)["metrics"]} == {"x"}
+
+
+def test_what_looks_at_data_assets_alone_needs_no_endpoint(watch: Watch) -> None:
+    """Azure's example of a custom signal, and models that answer elsewhere."""
+    asset = '{input_data: {path: "azureml:rides:1", type: mltable}}'
+    text = MONITOR.format(task="regression", signals="    s: SIGNAL").replace(
+        '  monitoring_target: {ml_task: regression, endpoint_deployment_id: "azureml:bikes:blue"}\n', ""
+    )
+    drift = f"{{type: data_drift, production_data: {asset}, reference_data: {asset}}}"
+    custom = f"{{type: custom, component_id: azureml:spread:1, input_data: {{rides: {asset}}}}}"
+    for signal in (drift, custom):
+        document = documents.parse(text.replace("SIGNAL", signal), "monitor.yml", watch.house.home)
+        with watch.house.write("linus", "prod") as ctx:
+            assert commands.put(ctx, document).endpoint == ""
+    document = documents.parse(text.replace("SIGNAL", "{type: data_drift}"), "monitor.yml", watch.house.home)
+    with watch.house.write("linus", "prod") as ctx, pytest.raises(errors.InvalidInput, match="names no endpoint"):
+        commands.put(ctx, document)

@@ -141,6 +141,10 @@ def test_a_signal_without_thresholds_gets_those_of_its_type() -> None:
     assert signal.features == ["a"]
 
 
+def window(fields: str) -> str:
+    return f"{{type: data_drift, production_data: {{data_window: {{{fields}}}}}}}"
+
+
 @pytest.mark.parametrize(
     ("signal", "says"),
     [
@@ -154,9 +158,14 @@ def test_a_signal_without_thresholds_gets_those_of_its_type() -> None:
         ({"type": "data_drift", "reference_data": {"data_context": "train"}}, "must be one of model_inputs"),
         ({"type": "model_performance", "metric_thresholds": {"regression": {"r2": 1}}}, "unknown field 'r2'"),
         ({"type": "data_quality", "alert_enabled": "maybe"}, "must be true or false"),
+        ({"type": "data_drift", "features": []}, "at least 1"),
+        (window("lookback_window_size: P0D"), "longer than zero"),
+        (window("window_start: 2026-02-01, window_end: 2026-01-01"), "lies before window_start"),
+        (window("window_end: 2026-01-01"), "needs window_start"),
+        (window("window_start: 2026-01-01, lookback_window_size: P7D"), "not both"),
     ],
 )
-def test_what_is_wrong_in_a_signal_is_said(signal: dict[str, Any], says: str) -> None:
+def test_what_is_wrong_in_a_signal_is_said(signal: dict[str, Any] | str, says: str) -> None:
     with pytest.raises(errors.InvalidInput) as caught:
         parse(f"create_monitor:\n  monitoring_signals:\n    s: {signal}\n")
     assert says in caught.value.what

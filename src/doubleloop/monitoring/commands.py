@@ -61,8 +61,22 @@ def put(ctx: Ctx, document: documents.Document) -> model.Monitor:
 
 def _needs_endpoint(monitor: Any) -> bool:
     """Whether any signal is about what an endpoint answers; the default ones are."""
-    types = [signal.type for signal in (monitor.monitoring_signals or {}).values()]
-    return not types or any(each not in specs_of_own.TYPES or each in specs_of_own.OF_ENDPOINT for each in types)
+    signals = list((monitor.monitoring_signals or {}).values())
+    return not signals or any(not _of_assets(each) and _of_endpoint(each.type) for each in signals)
+
+
+def _of_endpoint(kind: str) -> bool:
+    return kind not in specs_of_own.TYPES or kind in specs_of_own.OF_ENDPOINT
+
+
+def _of_assets(signal: Any) -> bool:
+    """Whether all that the signal looks at are data assets, as of a model that answers elsewhere."""
+    parts = list((getattr(signal, "input_data", None) or {}).values())
+    for field in ("production_data", "reference_data"):
+        if hasattr(signal, field):
+            held = getattr(signal, field)
+            parts += held if isinstance(held, list) else [held]
+    return bool(parts) and all(rules.names_asset(each) for each in parts)
 
 
 def _said(kept: model.Monitor | None) -> Any:

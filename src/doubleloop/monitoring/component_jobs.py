@@ -19,7 +19,7 @@ from doubleloop.db.context import Contexts
 from doubleloop.jobs import commands as job_commands
 from doubleloop.jobs import model as job_model
 from doubleloop.jobs import queries as jobs
-from doubleloop.monitoring import model, windows
+from doubleloop.monitoring import model, rules, windows
 from doubleloop.specs import documents
 from doubleloop.storage import ports as storage
 
@@ -97,7 +97,7 @@ def output(task: windows.Task, id_: str, step: str, names: Sequence[str]) -> str
 def given(task: windows.Task, each: Any, window: model.Window, kind: str) -> dict[str, Any]:
     """Data of a component's input: an asset that the file names, or the window of the endpoint's log as a table
     ``data.parquet``."""
-    if each.input_data is not None and windows.is_asset(each):
+    if each.input_data is not None and rules.is_asset(each):
         return {"type": kind, "path": each.input_data.path}
     rows = windows.log(task, window)
     part = {"model_inputs": windows.inputs, "model_outputs": windows.outputs}.get(each.data_context or "")

@@ -28,10 +28,10 @@ _ID = "request"
 def drift(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     """``column`` of a value is ``feature.what`` (``photo.brightness``)."""
     production = signal.production_data
-    brought = windows.names_asset(production)
+    brought = rules.names_asset(production)
     log, window = windows.production(task, production)
     reference = signal.reference_data
-    asset = windows.names_asset(reference)
+    asset = rules.names_asset(reference)
     earlier = rules.reference_window(reference, window, task.schedule.trigger, task.run.as_of)
     limits = rules.thresholds(signal.metric_thresholds, DEFAULT)
     unreadable = getattr(signal.metric_thresholds, "unreadable_rate", None)

@@ -39,10 +39,10 @@ def attributions(task: windows.Task, name: str, signal: Any) -> model.SignalResu
     """How the features' order by what they explain of the target (reference) and of the answers (production) differ."""
     first = _naming_answers(signal.production_data)
     window = rules.production_window(first, task.schedule.trigger, task.run.as_of)
-    brought = [each for each in signal.production_data or [] if windows.names_asset(each)]
+    brought = [each for each in signal.production_data or [] if rules.names_asset(each)]
     current = windows.joined(task, brought) if brought else windows.log(task, window)
     reference, target = signal.reference_data, ""
-    if windows.names_asset(reference):
+    if rules.names_asset(reference):
         before = windows.table(task, reference)
         names = reference.data_column_names
         target = (names and (names.prediction or names.target_column)) or reference.target_column_name or ""
@@ -53,13 +53,13 @@ def attributions(task: windows.Task, name: str, signal: Any) -> model.SignalResu
         if _empty(earlier, current):
             return _nothing(name, signal, earlier, current)
         target = windows.PREDICTION
-        before = _with_answers(earlier, first)
+        before = with_answers(earlier, first)
     if _empty(before, current):
         return _nothing(name, signal, before, current)
     if brought:
         after = current.with_columns(windows.named(current, brought, "prediction").alias(windows.PREDICTION))
     else:
-        after = _with_answers(current, first)
+        after = with_answers(current, first)
     features = [each for each in before.columns if each in after.columns and each not in (target, windows.PREDICTION)]
     one = attribution.importances(before, features, target)
     two = attribution.importances(after, features, windows.PREDICTION)
@@ -103,7 +103,7 @@ def estimated(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
 def _known(task: windows.Task, signal: Any, window: model.Window) -> tuple[pl.DataFrame, str, str, str]:
     """Reference rows whose truth is known, and their columns of truth, prediction and probability ("" for none)."""
     reference = signal.reference_data
-    if windows.names_asset(reference):
+    if rules.names_asset(reference):
         names = reference.data_column_names
         if names is None or not names.target_column or not names.prediction:
             raise errors.InvalidInput(
@@ -121,7 +121,7 @@ def _known(task: windows.Task, signal: Any, window: model.Window) -> tuple[pl.Da
     probability = _probability(signal.production_data)
     if rows.is_empty():
         return rows, LABEL, "", ""
-    frame = _with_answers(rows, signal.production_data).with_columns(rows[LABEL])
+    frame = with_answers(rows, signal.production_data).with_columns(rows[LABEL])
     if probability and f"out.{probability}" in rows.columns:
         frame = frame.with_columns(rows[f"out.{probability}"].alias(probability))
     return frame, LABEL, windows.PREDICTION, probability
@@ -381,7 +381,7 @@ def _probability(production: Any) -> str:
     return (names and names.prediction_probability) or ""
 
 
-def _with_answers(rows: pl.DataFrame, production: Any) -> pl.DataFrame:
+def with_answers(rows: pl.DataFrame, production: Any) -> pl.DataFrame:
     """The inputs of logged rows, and what was answered as ``prediction``."""
     return windows.inputs(rows).with_columns(rows[windows.answers(rows, production)].alias(windows.PREDICTION))
 

@@ -25,7 +25,7 @@ def serve(signal: Any) -> bool:
     """Whether a signal compares the log with a data asset, column by column."""
     reference, production = signal.reference_data, signal.production_data
     waits = any(each is not None and each.pre_processing_component for each in (reference, production))
-    if waits or not windows.names_asset(reference) or windows.names_asset(production):
+    if waits or not rules.names_asset(reference) or rules.names_asset(production):
         return False
     return not hasattr(signal.features, "top_n_feature_importance")
 

@@ -86,6 +86,17 @@ def measured(value: signals.Value, threshold: float | None) -> Measured:
     return Measured(value.metric, value.column, value.value, threshold, alert, value.reason)
 
 
+def is_asset(signal_data: Any) -> bool:
+    """Azure's files name the collected log itself as an asset (``azureml:endpoint-deployment-model_inputs:1``)."""
+    path = signal_data.input_data.path
+    return not any(path.split(":")[1:2] and path.split(":")[1].endswith(end) for end in
+                   ("-model_inputs", "-model_outputs", "-model_inputs_outputs"))  # fmt: skip
+
+
+def names_asset(signal_data: Any) -> bool:
+    return signal_data is not None and signal_data.input_data is not None and is_asset(signal_data)
+
+
 def watches(deployment: str, name: str) -> bool:
     """Whether a logged deployment is one that a monitor of ``deployment`` means.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -25,7 +26,7 @@ def measure(contexts: Contexts, monitor: model.Monitor, run: model.MonitorRun) -
     """
     task = windows.of_run(contexts, monitor, run)
     written = task.schedule.create_monitor.monitoring_signals
-    if written is None:
+    if not written:
         written = specs.Monitor.model_validate({"monitoring_signals": specs.DEFAULT_SIGNALS}).monitoring_signals
     waiting = preparing.waiting(task.schedule)
     return [
@@ -76,7 +77,7 @@ def _data_drift(task: windows.Task, name: str, signal: Any) -> model.SignalResul
         return profile_signals.drift(task, name, signal, default(signal.type))
     if getattr(signal, "data_segment", None) is None and not hasattr(signal.features, "top_n_feature_importance"):
         return _compare(name, signal, *windows.pair(task, signal, windows.inputs, windows.by_column), "data_drift")
-    reference, current, columns = windows.pair(task, signal, windows.inputs)
+    reference, current, columns = windows.pair(task, signal, _part(signal))
     return _compare(
         name, signal, windows.segment(reference, signal), windows.segment(current, signal), columns, "data_drift"
     )
@@ -85,7 +86,7 @@ def _data_drift(task: windows.Task, name: str, signal: Any) -> model.SignalResul
 def _data_quality(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     if profile_signals.serve(signal):
         return profile_signals.quality(task, name, signal, default(signal.type))
-    before, after, columns = windows.pair(task, signal, windows.inputs)
+    before, after, columns = windows.pair(task, signal, _part(signal))
     return _compare(name, signal, before, after, columns, "data_quality")
 
 
@@ -100,6 +101,12 @@ def _prediction_drift(task: windows.Task, name: str, signal: Any) -> model.Signa
     return _compare(name, signal, reference, current, None, "prediction_drift", known)
 
 
+def _part(signal: Any) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """What of the log a signal about inputs takes: with the answers, where these tell which features matter most."""
+    ranks = hasattr(signal.features, "top_n_feature_importance") and not rules.names_asset(signal.reference_data)
+    return partial(model_signals.with_answers, production=signal.production_data) if ranks else windows.inputs
+
+
 def _features(
     signal: Any, reference: pairs.Source | pl.DataFrame, current: pairs.Source | pl.DataFrame, columns: Any
 ) -> list[str]:
@@ -107,11 +114,25 @@ def _features(
     if isinstance(wanted, list):
         return wanted
     shared = [name for name in reference.schema if name in current.schema]
-    target = columns.target_column if columns is not None else None
-    if wanted is None or isinstance(wanted, str) or target is None or target not in reference.schema:
+    if wanted is None or isinstance(wanted, str):
         return shared
+    target = _target(signal, columns)
+    if target not in reference.schema:
+        raise errors.InvalidInput(
+            "The most important features are those that explain the target of the reference data, and "
+            + (f"it has no column '{target}'" if target else "none is named"),
+            cure="Name data_column_names.target_column of the reference data, or the features.",
+        )
     found = attribution.importances(reference, [name for name in shared if name != target], target)
     return sorted(found, key=lambda feature: (-found[feature], feature))[: wanted.top_n_feature_importance]
+
+
+def _target(signal: Any, columns: Any) -> str:
+    """What features are important for: the target that the file names, or what the model answered."""
+    if not rules.names_asset(signal.reference_data):
+        return windows.PREDICTION
+    named = columns.target_column if columns is not None else None
+    return named or signal.reference_data.target_column_name or ""
 
 
 def _compare(
@@ -161,7 +182,7 @@ def _performance(task: windows.Task, name: str, signal: Any) -> model.SignalResu
 def _answered(task: windows.Task, signal: Any) -> tuple[pl.DataFrame, pl.Series, pl.Series]:
     """Rows whose truth is known, their true values and the answers: of the log, or of data assets."""
     parts = signal.production_data or []
-    if any(windows.names_asset(each) for each in parts):
+    if any(rules.names_asset(each) for each in parts):
         rows = windows.segment(windows.joined(task, [*parts, signal.reference_data]), signal)
         truth, predicted = (windows.named(rows, [*parts, signal.reference_data], each) for each in
                             ("target_column", "prediction"))  # fmt: skip

@@ -41,7 +41,13 @@ def log(task: Task, window: model.Window) -> pl.DataFrame:
     rows = endpoints.inferences(
         task.contexts, task.monitor.workspace, task.monitor.endpoint, since=window.start, until=window.end
     ).filter(pl.col("status") == 200)
-    names = [name for name in rows["deployment"].unique().to_list() if rules.watches(task.monitor.deployment, name)]
+    there = sorted(rows["deployment"].unique().to_list())
+    names = [name for name in there if rules.watches(task.monitor.deployment, name)]
+    if there and not names:
+        raise errors.InvalidInput(
+            f"No deployment {task.monitor.deployment} of {task.monitor.endpoint} answered in the window; "
+            f"{', '.join(there[:5])} did", cure="Name one of them in monitoring_target.",
+        )  # fmt: skip
     return rows.filter(pl.col("deployment").is_in(names))
 
 
@@ -112,30 +118,19 @@ def pair(
     """Reference and production tables of one context (``part`` takes it out of the log, ``asset`` reads what the file
     names), and the reference columns."""
     window = rules.production_window(signal.production_data, task.schedule.trigger, task.run.as_of)
-    named = names_asset(signal.production_data)
+    named = rules.names_asset(signal.production_data)
     current = asset(task, signal.production_data) if named else part(log(task, window))
     reference = signal.reference_data
-    if names_asset(reference):
+    if rules.names_asset(reference):
         return asset(task, reference), current, reference.data_column_names
     earlier = rules.reference_window(reference, window, task.schedule.trigger, task.run.as_of)
     return part(log(task, earlier)), current, None
 
 
-def is_asset(signal_data: Any) -> bool:
-    """Azure's files name the collected log itself as an asset (``azureml:endpoint-deployment-model_inputs:1``)."""
-    path = signal_data.input_data.path
-    return not any(path.split(":")[1:2] and path.split(":")[1].endswith(end) for end in
-                   ("-model_inputs", "-model_outputs", "-model_inputs_outputs"))  # fmt: skip
-
-
-def names_asset(signal_data: Any) -> bool:
-    return signal_data is not None and signal_data.input_data is not None and is_asset(signal_data)
-
-
 def joined(task: Task, parts: Sequence[Any]) -> pl.DataFrame:
     """The data assets among ``parts`` as one table: several are joined by their columns ``correlation_id``. Raises
     InvalidInput when one of several names none, or one that it does not have."""
-    assets = [each for each in parts if names_asset(each)]
+    assets = [each for each in parts if rules.names_asset(each)]
     tables = [table(task, each) for each in assets]
     if len(assets) == 1:
         return tables[0]
@@ -154,7 +149,7 @@ def joined(task: Task, parts: Sequence[Any]) -> pl.DataFrame:
 
 def named(rows: pl.DataFrame, parts: Sequence[Any], what: str) -> pl.Series:
     """The column that the file names as ``target_column`` or ``prediction``. Raises InvalidInput."""
-    said = [getattr(each.data_column_names, what, None) for each in parts if names_asset(each)]
+    said = [getattr(each.data_column_names, what, None) for each in parts if rules.names_asset(each)]
     chosen = next((each for each in said if each), None)
     if chosen not in rows.columns:
         raise errors.InvalidInput(
@@ -197,6 +192,9 @@ def result(
 ) -> model.SignalResult:  # fmt: skip
     alerting = signal.alert_enabled and any(each.alert for each in metrics)
     unknown = [each for each in metrics if each.value is None]
+    if not metrics:  # what nobody looked at is not well
+        why = "no metric was computed: none is asked of a column of the kinds that the data has"
+        return model.SignalResult(name, kind, "not_checked", why, reference, current, metrics, moved)
     if metrics and len(unknown) == len(metrics):
         return model.SignalResult(name, kind, "not_checked", unknown[0].reason, reference, current, metrics, moved)
     return model.SignalResult(name, kind, "alert" if alerting else "ok", "", reference, current, metrics, moved)

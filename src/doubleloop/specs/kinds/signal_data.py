@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from doubleloop.base import clock
 from doubleloop.specs import fields, support
@@ -47,6 +47,20 @@ class Window(Spec):
     lookback_window_offset: Span | None = Field(None, description="How far back it ends: P0D, P7D, or default.")
     window_start: fields.Moment | None = Field(None, description="First day of a fixed window: YYYY-MM-DD.")
     window_end: fields.Moment | None = Field(None, description="Last day of a fixed window: YYYY-MM-DD.")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Window:
+        size = self.lookback_window_size
+        if size is not None and size != "default" and not clock.duration(size):
+            raise ValueError(f"a window of {size} holds nothing; lookback_window_size is longer than zero")
+        if self.window_end is not None and self.window_start is None:
+            raise ValueError("window_end needs window_start")
+        if self.window_start is not None and size is not None:
+            raise ValueError("the window is either fixed (window_start, window_end) or looks back, not both")
+        start, end = (clock.parse(each) if each else None for each in (self.window_start, self.window_end))
+        if start and end and end < start:
+            raise ValueError("window_end lies before window_start")
+        return self
 
 
 class Columns(Spec):
@@ -118,7 +132,7 @@ def _features_shape(value: Any) -> str:
 
 Features = Annotated[
     Annotated[Annotated[Literal["all_features"], Fold], Tag("<all>")]
-    | Annotated[list[Text], Tag("<names>")]
+    | Annotated[list[Text], Field(min_length=1), Tag("<names>")]
     | Annotated[TopFeatures, Tag("<top>")],
     Discriminator(_features_shape),
 ]
