@@ -172,3 +172,26 @@ def test_who_may_not_write_data_attaches_no_contract(house: Any) -> None:
     with pytest.raises(errors.NotPermitted), house.write("eve", "dev") as ctx:
         contracts.delete(ctx, "rides")
     assert put(house).hash == put(house).hash and len(told(house, "contract.created", "contract.changed")) == 1
+
+
+def test_what_a_contract_calls_a_text_is_read_as_it_is_written(house: Any) -> None:
+    """A CSV knows no types: 01234 would come as the number 1234."""
+    put(house, "data: rides\ncolumns:\n  zip: {type: string, matches: '[0-9]{5}'}\n  day: string\n  n: integer\n")
+    assert add(house, "zip,day,n\n01234,2026-01-01,1\n00007,2026-01-02,2\n").version == "1"
+    with pytest.raises(errors.InvalidInput, match="breaks 'matches' in 1 rows"):
+        add(house, "zip,day,n\n01234,2026-01-01,1\n7,2026-01-02,2\n")
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ("columns: {a: {at_least: 5, at_most: 1}}", "5 is more than at_most, 1"),
+        ("rows: {at_least: 10, at_most: 2}", "10 is more than at_most, 2"),
+        ("columns: {a: {matches: '(?=x)y'}}", "look-around is not supported"),
+        ("columns: {a: {at_least: tomorrow}}", "'tomorrow' is neither a number nor a date"),
+    ],
+)
+def test_a_contract_that_nothing_can_keep_is_refused_with_its_line(house: Any, columns: str, says: str) -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        put(house, f"$schema: doubleloop/contract\ndata: rides\n{columns}\n")
+    assert says in caught.value.what and caught.value.where and caught.value.where.line == 3

@@ -133,6 +133,17 @@ def test_what_cannot_be_read_names_the_file(tmp_path: Path, name: str, content: 
     assert name in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["a;b\n1;2\n", "a;b\n1;2,5\n", "a\tb\n1\t2\n", "a,b\n1,2,3\n"])
+def test_a_table_whose_values_are_separated_by_something_else_is_not_taken_for_another(
+    tmp_path: Path, text: str
+) -> None:
+    place = tmp_path / "d.csv"
+    place.write_text(text)
+    with pytest.raises(errors.InvalidInput) as caught:
+        frames.read(place)
+    assert "read_delimited" in caught.value.cure and caught.value.where and caught.value.where.file == "d.csv"
+
+
 def test_a_file_that_is_not_there_names_itself(tmp_path: Path) -> None:
     with pytest.raises(errors.InvalidInput, match="nothing"):
         frames.read(tmp_path / "nothing.csv")

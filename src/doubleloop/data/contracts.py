@@ -184,7 +184,7 @@ def _judge(blobs: storage.Blobs, contract: model.Contract, reference: str, as_of
     try:
         with tempfile.TemporaryDirectory(prefix="doubleloop-contract-") as scratch:
             name = reference.rpartition("/")[2] if "/" in reference else "data"
-            table = frames.read(blobs.materialise(reference, Path(scratch) / name))
+            table = frames.read(blobs.materialise(reference, Path(scratch) / name), spec.texts)
     except errors.DoubleloopError as error:
         unread = {"column": "", "rule": "table", "count": 1, "share": None, "expected": "a table that can be read",
                   "examples": []}  # fmt: skip

@@ -70,6 +70,11 @@ class Contract:
     freshness: tuple[str, float] | None = None
     extra_columns: bool = True
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Columns that hold texts, whatever they look like in a file that knows no types."""
+        return tuple(column.name for column in self.columns if column.type == "string")
+
 
 def parse(document: Mapping[str, Any], file: str = "contract.yml") -> Contract:
     """A contract from its mapping. Raises InvalidInput naming the field."""
@@ -95,7 +100,7 @@ def _bad(file: str, path: str, what: str, cure: str = "") -> errors.InvalidInput
     return errors.InvalidInput(
         what if not path else f"'{path}': {what}",
         where=errors.Where(file, path=path),
-        cure=cure or "The contract format is described in docs/releases.md.",
+        cure=cure or "The contract format is described in docs/contracts.md.",
     )
 
 
@@ -118,6 +123,9 @@ def _column(name: str, spec: Any, file: str) -> Column:
     type_ = _SAME.get(str(spec.get("type")), spec.get("type"))
     if type_ is not None and type_ not in TYPES:
         raise _bad(file, f"{path}.type", f"'{type_}' is not a type", f"Use one of {', '.join(TYPES)}.")
+    least, most = (_bound(spec, side, type_, file, path) for side in ("at_least", "at_most"))
+    if least is not None and most is not None and least > most:
+        raise _bad(file, f"{path}.at_least", f"{least} is more than at_most, {most}", "Exchange them.")
     for flag in ("nullable", "required", "unique"):
         if not isinstance(spec.get(flag, True), bool):
             raise _bad(file, f"{path}.{flag}", "must be true or false")
@@ -129,8 +137,8 @@ def _column(name: str, spec: Any, file: str) -> Column:
         type_,
         _share(spec, "null_share", 1.0, file, path) if spec.get("nullable", True) else 0.0,
         spec.get("required", True),
-        _bound(spec, "at_least", type_, file, path),
-        _bound(spec, "at_most", type_, file, path),
+        least,
+        most,
         tuple(allowed) if allowed is not None else None,
         spec.get("unique", False),
         _pattern(spec.get("matches"), file, path),
@@ -154,7 +162,11 @@ def _pattern(pattern: Any, file: str, path: str) -> str | None:
     try:
         pl.Series([""]).str.contains(whole)  # the engine that will use it: no look-around, linear time
     except pl.exceptions.ComputeError as error:
-        raise _bad(file, f"{path}.matches", f"not a regular expression: {error}") from error
+        why = "look-around is not supported" if "look-around" in str(error) else "it cannot be compiled"
+        raise _bad(
+            file, f"{path}.matches", f"{pattern!r} is not a regular expression: {why}",
+            "Write it without look-around and back references.",
+        ) from error  # fmt: skip
     return whole
 
 
@@ -182,7 +194,10 @@ def _rows(rows: Any, file: str) -> tuple[int | None, int | None]:
     for side, value in rows.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise _bad(file, f"rows.{side}", "must be a whole number, zero or more")
-    return rows.get("at_least"), rows.get("at_most")
+    least, most = rows.get("at_least"), rows.get("at_most")
+    if least is not None and most is not None and least > most:
+        raise _bad(file, "rows.at_least", f"{least} is more than at_most, {most}", "Exchange them.")
+    return least, most
 
 
 def _unique(groups: Any, file: str) -> tuple[tuple[str, ...], ...]:

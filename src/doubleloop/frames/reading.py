@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,17 @@ _ENCODINGS = {
 }  # fmt: skip
 
 
-def read(path: Path) -> pl.DataFrame:
+def read(path: Path, texts: Collection[str] = ()) -> pl.DataFrame:
     """A file (csv, tsv, parquet, jsonl, json records), or a folder of them read in name order and put together.
 
-    A folder with an ``MLTable`` file is read as that says (paths, delimiter, encoding). Raises InvalidInput naming
-    the file.
+    A folder with an ``MLTable`` file is read as that says (paths, delimiter, encoding). Columns that are called as in
+    ``texts`` stay as they are written in files that know no types (csv, tsv): 01234 is no number there. Raises
+    InvalidInput naming the file.
     """
     if path.is_dir():
         table = path / "MLTable"
-        return _read_mltable(table) if table.exists() else _concat(_files(path), path)
-    return _read_file(path)
+        return _read_mltable(table, texts) if table.exists() else _concat(_files(path), path, texts)
+    return _read_file(path, texts)
 
 
 def bounded(path: Path, most_cells: int, most_bytes: int) -> tuple[pl.DataFrame, int]:
@@ -126,10 +127,10 @@ def _files(folder: Path) -> list[Path]:
     return sorted(each for each in folder.rglob("*") if each.is_file() and each.suffix.lower() in _SUFFIXES)
 
 
-def _concat(files: list[Path], place: Path) -> pl.DataFrame:
+def _concat(files: list[Path], place: Path, texts: Collection[str]) -> pl.DataFrame:
     if not files:
         raise errors.InvalidInput(f"{place.name} holds no table", cure=f"Known endings: {', '.join(_SUFFIXES)}.")
-    return _together([_read_file(file) for file in files], place)
+    return _together([_read_file(file, texts) for file in files], place)
 
 
 def _together(frames: list[pl.DataFrame], place: Path) -> pl.DataFrame:
@@ -139,7 +140,9 @@ def _together(frames: list[pl.DataFrame], place: Path) -> pl.DataFrame:
         raise errors.InvalidInput(f"The tables in {place.name} do not fit together: {error}") from error
 
 
-def _read_file(path: Path, separator: str | None = None, encoding: str = "utf8") -> pl.DataFrame:
+def _read_file(
+    path: Path, texts: Collection[str] = (), separator: str | None = None, encoding: str = "utf8"
+) -> pl.DataFrame:
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
@@ -150,10 +153,18 @@ def _read_file(path: Path, separator: str | None = None, encoding: str = "utf8")
             return pl.read_json(path, infer_schema_length=None)
         if suffix in (".csv", ".tsv", ".txt", "") or separator:
             chosen = separator or ("\t" if suffix == ".tsv" else ",")
-            return pl.read_csv(
+            found = pl.read_csv(
                 path, separator=chosen, infer_schema_length=None, try_parse_dates=True,
                 encoding="utf8-lossy" if encoding == "utf8" else encoding,
+                schema_overrides=dict.fromkeys(texts, pl.String),
             )  # fmt: skip
+            if separator is None:
+                _check_separated(path, found, chosen)
+            return found
+    except pl.exceptions.ComputeError as error:
+        if "more fields than defined" in str(error):
+            raise _unseparated(path, "a line has more fields than the first one") from error
+        raise errors.InvalidInput(f"The table cannot be read: {error}", where=errors.Where(path.name)) from error
     except (pl.exceptions.PolarsError, OSError, ValueError, LookupError) as error:
         raise errors.InvalidInput(f"The table cannot be read: {error}", where=errors.Where(path.name)) from error
     raise errors.InvalidInput(
@@ -161,7 +172,22 @@ def _read_file(path: Path, separator: str | None = None, encoding: str = "utf8")
     )
 
 
-def _read_mltable(file: Path) -> pl.DataFrame:
+def _check_separated(path: Path, found: pl.DataFrame, separator: str) -> None:
+    """Raises InvalidInput for a table that came out as one column because something else stands between its values."""
+    others = [each for each in ";\t|," if each != separator and found.width == 1 and each in found.columns[0]]
+    if others:
+        raise _unseparated(path, f"it has a single column, {found.columns[0][:80]!r}")
+
+
+def _unseparated(path: Path, why: str) -> errors.InvalidInput:
+    return errors.InvalidInput(
+        f"The table cannot be read: {why}", where=errors.Where(path.name),
+        cure="Put commas between the values (tabs in a .tsv), or say what stands there in an MLTable file beside it: "
+        "transformations: [read_delimited: {delimiter: ';'}].",
+    )  # fmt: skip
+
+
+def _read_mltable(file: Path, texts: Collection[str] = ()) -> pl.DataFrame:
     body = _mltable(file)
     separator, encoding, take = None, "utf8", None
     for step in body.get("transformations") or []:
@@ -182,7 +208,7 @@ def _read_mltable(file: Path) -> pl.DataFrame:
     files = [each for entry in body["paths"] for each in _named(file.parent, *_pair(entry))]
     if not files:
         raise _senseless("its paths lead to no file")
-    frames = [_read_file(each, separator, _ENCODINGS.get(encoding, encoding)) for each in files]
+    frames = [_read_file(each, texts, separator, _ENCODINGS.get(encoding, encoding)) for each in files]
     whole = _together(frames, file.parent)
     return whole if take is None else whole.head(take)
 

@@ -40,8 +40,8 @@ def chosen(contexts: Contexts) -> ports.Measuring:
 
 
 def _data_quality(contexts: Contexts, question: model.Question) -> model.Measured:
-    table = tables.read(contexts, question.workspace, question.check["data"])
     contract = contracts.parse(question.check["contract"])
+    table = tables.read(contexts, question.workspace, question.check["data"], contract.texts)
     found = contracts.measure(contract, table.rows, clock.parse(question.asked_at))
     return model.Measured({**found, "data": table.named, "data_ids": _ids(table)})
 

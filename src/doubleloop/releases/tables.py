@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -36,8 +37,9 @@ class Table:
         return {"id": self.id, "digest": assets.fingerprint(self.digest), "rows": self.rows.height}
 
 
-def read(contexts: Contexts, workspace: str, reference: str) -> Table:
-    """The rows behind ``azureml:NAME:VERSION``, stored content, an address or a datastore path.
+def read(contexts: Contexts, workspace: str, reference: str, texts: Collection[str] = ()) -> Table:
+    """The rows behind ``azureml:NAME:VERSION``, stored content, an address or a datastore path; ``texts`` is of
+    ``frames.reading.read``.
 
     Raises NotFound, InvalidInput, Unavailable.
     """
@@ -51,7 +53,8 @@ def read(contexts: Contexts, workspace: str, reference: str) -> Table:
     digest = data.content_digest(contexts.port(storage.Blobs), content)
     name = PurePosixPath(content.partition("/")[2] or "data").name
     with tempfile.TemporaryDirectory(prefix="doubleloop-check-") as scratch:
-        return Table(id_ or content, digest, frames.read(data.materialise(contexts, content, Path(scratch) / name)))
+        rows = frames.read(data.materialise(contexts, content, Path(scratch) / name), texts)
+        return Table(id_ or content, digest, rows)
 
 
 def training_data(ctx: Ctx, version: models.ModelVersion) -> list[dict[str, str]]:

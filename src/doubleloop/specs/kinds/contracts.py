@@ -18,7 +18,10 @@ def _bound(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError(f"must be a number or a date, not {str(value).lower()}")
     if isinstance(value, str):
-        clock.parse(value)
+        try:
+            clock.parse(value)
+        except ValueError:
+            raise ValueError(f"'{value[:80]}' is neither a number nor a date (2026-01-31)") from None
     return value
 
 
