@@ -163,11 +163,29 @@ def test_what_a_verb_cannot_do_is_told(base: Any) -> None:
 
 @pytest.mark.parametrize(
     "do", ["{scale: {}}", "{scale: {instances: 2, change: 1}}", "{scale: {instances: 0}}", "{start_release: {}}",
-           "{scale: {change: 1, at_least: 5, at_most: 2}}"],
+           "{scale: {change: 1, at_least: 5, at_most: 2}}", "{scale: {change: 0}}", "{notify: {to: nobody}}"],
 )  # fmt: skip
 def test_verbs_that_make_no_sense_are_refused_with_their_line(base: Any, do: str) -> None:
     with pytest.raises(errors.InvalidInput) as refused:
         put(base, do)
+    assert refused.value.where is not None and refused.value.where.line == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "says", "cure"),
+    [
+        ("on: monitor.alrt", "no fact 'monitor.alrt'", "monitor.alert"),
+        ("on: nothing.*", "no fact 'nothing.*'", "docs/facts.md"),
+        ("where: {value: {at_least: 5, at_most: 1}}", "at least 5 and at most 1", ""),
+    ],
+)
+def test_a_rule_that_could_never_act_is_refused_with_its_line(base: Any, line: str, says: str, cure: str) -> None:
+    text = (
+        f"name: never\n{'' if line.startswith('on') else 'on: monitor.alert'}\n{line}\ndo: {{scale: {{change: 1}}}}\n"
+    )
+    with pytest.raises(errors.InvalidInput) as refused, base.write("ada", "dev") as ctx:
+        commands.put_rule(ctx, documents.parse(f"$schema: doubleloop/rule\n{text}", "rule.yml", "/"))
+    assert says in refused.value.what and cure in refused.value.cure
     assert refused.value.where is not None and refused.value.where.line == 4
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import doubleloop
+from doubleloop.events import types
 from doubleloop.identity.actions import Action
 from doubleloop.settings.model import Settings
 
@@ -18,6 +19,7 @@ SOURCE = Path(doubleloop.__file__).parent
 ROOT = SOURCE.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("examples/*/README.md")])
 FACT = re.compile(r"^[a-z]+\.[a-z_]+$")
+KNOWN = re.compile(r"`([a-z_]+\.[a-z_]+)`")
 WRITERS = {"record", "append", "tell", "_tell", "_record"}
 
 
@@ -41,6 +43,8 @@ def test_every_fact_is_documented() -> None:
     known = set(re.findall(r"`([a-z]+\.[a-z_]+)`", page))
     found = dict(written())
     assert len(found) > 30
+    told = {each for line in page.splitlines() if line.startswith("| `") for each in KNOWN.findall(line.split("|")[1])}
+    assert told == types.TYPES, "what rules may hear is what the page tells of"
     missing = {f"{fact} ({path.relative_to(SOURCE)})" for fact, path in found.items() if fact not in known}
     assert not missing
 

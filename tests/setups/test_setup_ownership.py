@@ -216,12 +216,12 @@ def test_destroy_removes_all_of_one_set_up_once_its_name_is_typed(house: Any) ->
 
 def test_a_rule_may_be_a_file_and_its_errors_name_that_file(house: Any, tmp_path: Path) -> None:
     rule = tmp_path / "tell.yml"
-    rule.write_text("$schema: doubleloop/rule\nname: tell\non: monitor.alert\ndo: {notify: {to: x}}\n")
+    rule.write_text("$schema: doubleloop/rule\nname: tell\non: monitor.alert\ndo: {notify: {to: x@example.com}}\n")
     text = "$schema: doubleloop/setup\nworkspaces: [{name: one, kind: preproduction}]\nrules: [./tell.yml]\n"
     with house.write(ADMIN, None) as ctx:
         commands.apply(ctx, read(text, tmp_path))
         assert [each.name for each in rules.rules(ctx.in_workspace("one"))] == ["tell"]
-    rule.write_text("$schema: doubleloop/rule\nname: tell\nonn: monitor.alert\ndo: {notify: {to: x}}\n")
+    rule.write_text("$schema: doubleloop/rule\nname: tell\nonn: monitor.alert\ndo: {notify: {to: x@example.com}}\n")
     with pytest.raises(errors.InvalidInput) as refused:
         read(text, tmp_path)
     assert refused.value.where is not None

@@ -11,6 +11,7 @@ from doubleloop.base import actors, errors, ids
 from doubleloop.db.context import Ctx
 from doubleloop.events import commands as events
 from doubleloop.events import queries as facts
+from doubleloop.events import types
 from doubleloop.events.model import Fact
 from doubleloop.identity import commands as identity
 from doubleloop.identity import queries as identities
@@ -24,6 +25,7 @@ from doubleloop.releases import queries as releases
 from doubleloop.specs import documents, triggers
 from doubleloop.specs import model as specs
 from doubleloop.vault import queries as secrets
+from doubleloop.workspaces import declared
 from doubleloop.workspaces import queries as workspaces
 
 # One run raises fewer alerts than this: two for each metric of each signal at most.
@@ -134,12 +136,13 @@ def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
     identity.permit(ctx, Action.RULE_WRITE, resource=f"rule/{document.model.name}")
     assert ctx.workspace is not None
     spec = document.model
+    check_heard(spec.on, document)
     for index, action in enumerate(spec.do):
         permit_action(ctx, action)
         if action.verb == "webhook":
             _check_webhook(ctx, action.webhook, document, f"do.{index}.webhook")
         if action.verb == "notify":
-            _check_notify(action.notify, document, f"do.{index}.notify")
+            _check_notify(ctx, action.notify, document, f"do.{index}.notify")
     before = store.rule(ctx, ctx.workspace, spec.name)
     made = model.Rule(
         ctx.workspace, spec.name, document.to_wire(), bool(spec.enabled), before.last_fired_at if before else None,
@@ -154,14 +157,31 @@ def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
     return made
 
 
-def _check_notify(action: Any, document: documents.Document, place: str) -> None:
-    """Raise InvalidInput for ``persona:`` and what is none."""
+def check_heard(on: str, document: documents.Document) -> None:
+    """Raise InvalidInput for a fact that there is not: the rule would never act."""
+    if not types.heard(on):
+        near = types.near(on)
+        raise errors.InvalidInput(
+            f"There is no fact '{on}'", where=document.source.where("on"),
+            cure=f"Did you mean {' or '.join(near)}?" if near else "docs/facts.md tells of all facts.",
+        )  # fmt: skip
+
+
+def _check_notify(ctx: Ctx, action: Any, document: documents.Document, place: str) -> None:
+    """Raise InvalidInput for ``persona:`` and what is none, and for a word that is neither a target nor an address."""
+    targets = declared.every(ctx, "notification")
     for target in action.to:
         name = target.removeprefix(PERSONA)
         if name != target and name not in list(Persona):
             raise errors.InvalidInput(
                 f"'{name}' is not a persona", where=document.source.where(f"{place}.to"),
                 cure=f"One of {', '.join(Persona)}.",
+            )  # fmt: skip
+        if name == target and target not in targets and "@" not in target and "://" not in target:
+            there = f"The targets are {', '.join(sorted(targets))}." if targets else "No set-up names a target yet."
+            raise errors.InvalidInput(
+                f"'{target}' is neither a notification target nor an address",
+                where=document.source.where(f"{place}.to"), cure=f"{there} An address is a@example.com or json://…",
             )  # fmt: skip
 
 

@@ -54,12 +54,14 @@ class Rehearsal:
 
 
 def rehearse(ctx: Ctx, name: str, since: datetime, document: documents.Document | None = None) -> Rehearsal:
-    """The rule ``name`` as it is kept, or as ``document`` says. Raises NotFound, InvalidInput for a time to come."""
+    """The rule ``name`` as it is kept, or as ``document`` says. Raises NotFound, InvalidInput for a time to come,
+    or for a fact that there is not."""
     if since >= ctx.now:
         raise errors.InvalidInput(f"{clock.iso(since)} has not been yet", cure="Name a span or a time before now.")
     if document is not None:
         identity.permit(ctx, Action.RULE_WRITE, resource=f"rule/{name}")
         assert ctx.workspace is not None
+        commands.check_heard(document.model.on, document)
         rule = model.Rule(ctx.workspace, name, document.to_wire(), True, None, ctx.actor.id, ctx.now)
     else:
         identity.permit(ctx, Action.RULE_READ, resource=f"rule/{name}")

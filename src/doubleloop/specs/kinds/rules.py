@@ -52,6 +52,8 @@ class Condition(Spec):
     def _decides(self) -> Condition:
         if not self.model_fields_set:
             raise ValueError("a condition needs one of: in, not_in, at_least, at_most, matches, exists")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"no number is at least {self.at_least:g} and at most {self.at_most:g}")
         return self
 
 
@@ -104,6 +106,8 @@ class ScaleAction(Spec):
     def _one_of_both(self) -> ScaleAction:
         if (self.instances is None) == (self.change is None):
             raise ValueError("'scale' needs one of: instances, change")
+        if self.change == 0:
+            raise ValueError("'scale' by 0 changes nothing")
         if self.at_least > self.at_most:
             raise ValueError(f"at_least {self.at_least} is over at_most {self.at_most}")
         return self
