@@ -95,6 +95,8 @@ def test_traffic_is_written_as_in_az(terminal: Any, server: Any) -> None:
     done = terminal("online-endpoint", "update", "-n", "bikes", "--mirror-traffic", "green=10")
     assert done.json == {"traffic": {"blue": 100}, "mirror_traffic": {"green": 10}}
     assert "not a share in whole percent" in terminal("online-endpoint", "update", "-n", "b", "--traffic", "blue=x").err
+    twice = terminal("online-endpoint", "update", "-n", "b", "--traffic", "blue=100 blue=0")
+    assert "'blue' is given twice" in twice.err
     assert "nothing to change" in terminal("online-endpoint", "update", "-n", "bikes").err
 
 

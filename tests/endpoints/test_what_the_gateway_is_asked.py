@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from doubleloop.base import errors
-from doubleloop.endpoints import commands, model, ports, queries, store, workflows
+from doubleloop.endpoints import commands, model, ports, queries, rules, store, workflows
 from doubleloop.events import queries as facts
 from doubleloop.gateway import protocol
 from doubleloop.secrets import local as secrets
@@ -80,11 +80,13 @@ def test_what_runs_is_told_with_why_it_last_changed(placed: Any) -> None:
     scaled = protocol.Scaled(
         "2026-11-22T21:56:00.000000Z", 1, 3, "2.0 requests in flight; 70 % of 1 each is the target"
     )
-    blue = protocol.DeploymentStatus(made.id, "ready", made.id, 3, 2, scaled)
+    plan = {"used": True, "why": "", "portable": {"file": "/home/plan.npz"}, "near": {"rows": 64}}
+    blue = protocol.DeploymentStatus(made.id, "ready", made.id, 3, 2, scaled, description={"plan": plan})
     place = protocol.EndpointStatus({}, {"blue": blue})
     serving.status_ = protocol.Status(1, True, endpoints={f"{made.workspace}/place": place})
     found = queries.instances(placed.contexts, made.workspace, "place")[made.id]
     assert (found.wanted, found.ready, found.scaled) == (3, 2, vars(scaled))
+    assert found.plan == {"used": True, "why": "", "portable": {}, "near": {"rows": 64}}
     assert queries.instances(placed.contexts, made.workspace, "elsewhere") == {}
 
 
@@ -107,6 +109,44 @@ def test_who_moves_traffic_waits_until_requests_are_shared_so(placed: Any, monke
     monkeypatch.setattr(queries, "TRAFFIC_SECONDS", 0.1)
     serving.status_ = protocol.Status(1, True)
     queries.await_traffic(placed.contexts, place)  # nor for ever
+
+
+def test_what_no_gateway_could_do_is_refused_before_it_keeps_all_endpoints_from_changing(placed: Any) -> None:
+    deployed(placed, "")
+    for mirror, said in (({"green": 10}, "no deployment 'green'"), ({"blue": 101}, "add up to 101")):
+        with placed.write("grace") as ctx, pytest.raises(errors.InvalidInput, match=said):
+            commands.set_traffic(ctx, "place", {}, mirror=mirror)
+    with pytest.raises(errors.InvalidInput, match="no deployment 'green'"):
+        put(placed, "name: place\nmirror_traffic: {green: 10}")
+    text = DEPLOYMENT.replace("blue", "labels")
+    document = documents.parse(text, "d.yml", Path("/nowhere"), kind="online_deployment")
+    with placed.write("grace") as ctx, pytest.raises(errors.InvalidInput, match="cannot be named 'labels'") as refused:
+        commands.create_deployment(ctx, document)
+    assert str(refused.value.where) == "d.yml:2 (name)"
+    with placed.write("grace") as ctx:
+        assert commands.set_traffic(ctx, "place", {}, mirror={"blue": 60}).mirror_traffic == {"blue": 60}
+        assert commands.set_traffic(ctx, "place", {}, mirror={"blue": 0}).mirror_traffic == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "outputs", "said"),
+    [
+        (["email", "price"], [{"type": "double", "name": "price"}], None),
+        (["emial"], [{"type": "double"}], "'emial', and the model has no such column"),
+        (["anything"], [{"type": "object", "properties": {}}], None),
+        (["pixels"], None, "takes tensors"),
+    ],
+)
+def test_a_masked_column_is_one_of_the_models(names: list[str], outputs: Any, said: str | None) -> None:
+    inputs = [{"name": "pixels", "type": "tensor"}] if outputs is None else [{"name": "email", "type": "string"}]
+    signature = {"inputs": inputs, "outputs": outputs, "params": None}
+    masking = dict.fromkeys(names, "drop")
+    if said is None:
+        rules.check_masking(masking, signature)
+        rules.check_masking(dict.fromkeys(names, "drop"), None)
+    else:
+        with pytest.raises(errors.InvalidInput, match=said):
+            rules.check_masking(masking, signature)
 
 
 SLO = """

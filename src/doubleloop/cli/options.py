@@ -194,6 +194,8 @@ def shares(words: tuple[str, ...], flag: str = "--traffic") -> dict[str, int] | 
                 where=errors.Where(flag),
                 cure="Write blue=90 green=10.",
             )
+        if key in found:
+            raise errors.InvalidInput(f"'{key}' is given twice", where=errors.Where(flag), cure="Give each name once.")
         found[key] = int(value.rstrip("%"))
     return found if words else None
 

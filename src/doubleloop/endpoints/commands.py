@@ -42,6 +42,8 @@ def put_endpoint(ctx: Ctx, document: documents.Document, *, local: bool = False)
     before = store.endpoint(ctx, ctx.workspace, spec.name)
     if spec.traffic:
         rules.check_traffic(spec.traffic, _readiness(ctx, spec.name))
+    if spec.mirror_traffic:
+        rules.check_mirror(spec.mirror_traffic, _readiness(ctx, spec.name))
     values: dict[str, Any] = {
         "auth_mode": _local(ctx) if local else spec.auth_mode,
         "description": spec.description or "",
@@ -142,6 +144,7 @@ def create_deployment(
     if known:
         return known
     place = get_endpoint(ctx, spec.endpoint_name)
+    rules.check_name(name or spec.name, document.where("name"))
     variables.check(ctx, document)
     containers.check(document)
     reference = model_reference or (spec.model if isinstance(spec.model, str) else None)
@@ -154,13 +157,16 @@ def create_deployment(
         )
     if version is None and reference and not reference.startswith(("blob:", "tree:")):
         version = models.resolve(ctx, reference)
+    signature = dict(signature) if signature else version.signature if version else None
+    if spec.code_configuration is None:
+        rules.check_masking(masking(spec), signature, document.where("data_collector.column_masking"))
     wire = document.to_wire()
     if not compiles:
         wire = {**wire, "spec": {**wire["spec"], "compile": False}}
     made = model.Deployment(
         id_, ctx.workspace, spec.endpoint_name, name or spec.name, model.Status.PREPARING, "",
         version.name if version else "", version.version if version else "", version.id if version else "",
-        wire, dict(signature) if signature else version.signature if version else None, lock, "", {},
+        wire, signature, lock, "", {},
         release, all_traffic or _alone(ctx, place), notify, ctx.actor.id, ctx.now,
     )  # fmt: skip
     store.insert_deployment(ctx, made)
@@ -172,6 +178,10 @@ def create_deployment(
     )  # fmt: skip
     durable.start(ctx, "endpoints.deploy", f"deploy-{id_}", {"deployment": id_})
     return made
+
+
+def masking(spec: Any) -> Mapping[str, str]:
+    return spec.data_collector.column_masking if spec.data_collector else {}
 
 
 def scale(
@@ -228,7 +238,8 @@ def set_traffic(
     rules.check_traffic({**traffic}, _readiness(ctx, endpoint))
     values: dict[str, Any] = {"traffic": {name: share for name, share in shares.items() if share > 0}}
     if mirror is not None:
-        values["mirror_traffic"] = dict(mirror)
+        rules.check_mirror(mirror, _readiness(ctx, endpoint))
+        values["mirror_traffic"] = {name: share for name, share in mirror.items() if share > 0}
     after = replace(before, **values)
     if after != before:
         store.update_endpoint(ctx, ctx.workspace, endpoint, **values)

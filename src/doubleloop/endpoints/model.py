@@ -85,11 +85,13 @@ class Deployment:
 @dataclass(frozen=True)
 class Instances:
     """``wanted`` and ``ready`` scoring processes now; ``scaled`` tells when, from and to which number and why they last
-    followed the load (``at``, ``before``, ``after``, ``why``; None: never)."""
+    followed the load (``at``, ``before``, ``after``, ``why``; None: never). ``plan``: what may answer in the model's
+    place, as its scorer tells it; None while nothing is known."""
 
     wanted: int
     ready: int
     scaled: dict[str, Any] | None = None
+    plan: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -115,9 +116,20 @@ def instances(contexts: Contexts, workspace: str, endpoint: str) -> dict[str, mo
         return {}
     found = status.endpoints.get(f"{workspace}/{endpoint}")
     return {
-        each.id: model.Instances(each.instances, each.ready_instances, vars(each.scaled) if each.scaled else None)
+        each.id: model.Instances(
+            each.instances, each.ready_instances, vars(each.scaled) if each.scaled else None, _plan(each)
+        )
         for each in (found.deployments.values() if found else ())
     }
+
+
+def _plan(status: protocol.DeploymentStatus) -> dict[str, Any] | None:
+    """Without the file that it lies in, which is the server's own."""
+    plan = (status.description or {}).get("plan")
+    if plan is None:
+        return None
+    portable = {key: value for key, value in (plan.get("portable") or {}).items() if key != "file"}
+    return {**{key: value for key, value in plan.items() if key != "portable"}, "portable": portable}
 
 
 def _metrics(status: protocol.DeploymentStatus) -> model.Metrics:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from doubleloop.base import clock, errors, verdicts
 from doubleloop.endpoints.model import Metrics
-from doubleloop.gateway import histogram
+from doubleloop.gateway import histogram, paths
 
 # Fewer answers than this say nothing about a rate or a 99th percentile.
 ENOUGH_REQUESTS = 20
@@ -17,13 +18,59 @@ def milliseconds(interval: str) -> int:
     return int(interval) * 1000 if interval.isdigit() else int(clock.duration(interval).total_seconds() * 1000)
 
 
+def check_name(name: str, where: errors.Where | None = None) -> None:
+    """The inference log has a folder for each deployment, and one more beside them. Raises InvalidInput."""
+    if name == paths.LABELS:
+        raise errors.InvalidInput(
+            f"A deployment cannot be named '{name}': the log of labels has this name", where=where, cure="Use another."
+        )
+
+
+def check_masking(
+    masking: Mapping[str, str], signature: Mapping[str, Any] | None, where: errors.Where | None = None
+) -> None:
+    """A column that is to be masked must be one: a name that was misspelt would leave a column in the log that nobody
+    wants there. Where answers may hold anything, their names cannot be told. Raises InvalidInput."""
+    inputs, outputs = ((signature or {}).get(part) or [] for part in ("inputs", "outputs"))
+    if not masking or not inputs:
+        return
+    if all(each.get("type") == "tensor" for each in inputs):
+        raise errors.InvalidInput(
+            "column_masking names columns, and the model takes tensors", where=where,
+            cure="Leave what it is given out of the log: collections: {model_inputs: {enabled: false}}.",
+        )  # fmt: skip
+    known = [str(each.get("name") or at) for at, each in enumerate(inputs)]
+    known += [str(each["name"]) for each in outputs if each.get("name")]
+    unknown = [name for name in masking if name not in known]
+    if unknown and not any(each.get("type") in ("object", "map", "any", "array") for each in outputs):
+        raise errors.InvalidInput(
+            f"column_masking names '{unknown[0]}', and the model has no such column", where=where,
+            cure=f"It has: {', '.join(known)}.",
+        )  # fmt: skip
+
+
+def check_mirror(mirror: Mapping[str, int], deployments: Mapping[str, bool]) -> None:
+    """``deployments`` as for ``check_traffic``. Raises InvalidInput."""
+    for name in mirror:
+        _check_there(name, deployments)
+    total = sum(mirror.values())
+    if any(share < 0 for share in mirror.values()) or total > 100:
+        raise errors.InvalidInput(
+            f"The shares of copies add up to {total}", cure="Give whole per cents that add up to 100 at most."
+        )
+
+
+def _check_there(name: str, deployments: Mapping[str, bool]) -> None:
+    if name not in deployments:
+        raise errors.InvalidInput(
+            f"There is no deployment '{name}'", cure=f"There are: {', '.join(sorted(deployments)) or 'none yet'}."
+        )
+
+
 def check_traffic(traffic: Mapping[str, int], deployments: Mapping[str, bool]) -> None:
     """``deployments`` tells for each name whether it is ready. Raises InvalidInput, Conflict."""
     for name, share in traffic.items():
-        if name not in deployments:
-            raise errors.InvalidInput(
-                f"There is no deployment '{name}'", cure=f"There are: {', '.join(sorted(deployments)) or 'none yet'}."
-            )
+        _check_there(name, deployments)
         if share > 0 and not deployments[name]:
             raise errors.Conflict(f"Deployment {name} is not ready and cannot take traffic")
     total = sum(traffic.values())

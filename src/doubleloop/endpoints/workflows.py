@@ -109,6 +109,8 @@ def _lay(contexts: Contexts, deployment: model.Deployment) -> _Laid:
             where=document.source.where("model"),
             cure="Add code_configuration (code, scoring_script) and environment, or log the model with MLflow.",
         )
+    if spec.code_configuration is None:
+        rules.check_masking(commands.masking(spec), signature, document.where("data_collector.column_masking"))
     prepared = _environment(contexts, deployment, spec, model_dir)
     if spec.code_configuration is None and spec.compile:
         environments.serving_kit(contexts, prepared)
@@ -185,7 +187,7 @@ def _served(ctx: Ctx, deployment: model.Deployment) -> protocol.Deployment:
         more = {key: value for key, value in chosen.items() if value is not None}
     named = deployment.files.get("secrets", {})
     plain = {name: text for name, text in spec.environment_variables.items() if name not in named}
-    masking = collector.column_masking if collector else {}
+    masking = commands.masking(spec)
     inputs, outputs = collections.get("model_inputs"), collections.get("model_outputs")
     return protocol.Deployment(
         id=deployment.id, python=deployment.python, model_dir=deployment.files["model_dir"],
