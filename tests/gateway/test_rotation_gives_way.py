@@ -1,31 +1,74 @@
-"""What turns the log into Parquet takes no processor time from answers, whatever session it leads."""
+"""What turns the log into Parquet takes no processor time from answers, and is not put off for ever by others."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import asyncio
+import fcntl
+import os
 from pathlib import Path
 
-import pytest
+from test_segments import record, write_segment
+
+from doubleloop.gateway import converter, log
 
 
-def test_the_process_and_its_session_are_nice(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "doubleloop.gateway.rotation"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+def niceness(pid: int) -> str:
+    return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[16]
+
+
+def shares(working: converter.Converter) -> bool:
+    """Whether its process has a share of its own, a small one."""
     try:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps({"segment": str(tmp_path / "none"), "wait": False}).encode() + b"\n")
-        process.stdin.flush()
-        assert json.loads(process.stdout.readline())["segment"] == str(tmp_path / "none")
-        place = Path("/proc", str(process.pid))
-        assert place.joinpath("stat").read_text().rpartition(")")[2].split()[16] == "15"
-        group = place / "autogroup"
-        if not group.exists():
-            pytest.skip("this kernel has no autogroups")
-        assert group.read_text().split()[-2:] == ["nice", "15"]
-    finally:
-        process.communicate(timeout=30)
+        pid = working._process.pid
+        return os.sched_getscheduler(pid) == os.SCHED_OTHER and niceness(pid) == str(converter.NICE)
+    except (AttributeError, OSError):  # between one and the next
+        return False
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def test_it_is_interrupted_by_whatever_else_runs(tmp_path):
+    async def converted():
+        working = converter.Converter()
+        working.start()
+        working.add(write_segment(tmp_path, [record(1)]))
+        await working.flush()
+        pid = working._process.pid
+        assert (os.sched_getscheduler(pid), niceness(pid)) == (os.SCHED_IDLE, str(converter.NICE))
+        group = Path("/proc", str(pid), "autogroup")
+        if group.exists():  # not every kernel has them; it leads a session, whose group counts as well
+            assert group.read_text().split()[-2:] == ["nice", str(converter.NICE)]
+        await working.stop()
+        return working
+
+    assert asyncio.run(converted()).done == 1
+    assert log.read(tmp_path, "shop", "bikes", "blue").height == 2
+
+
+def test_where_that_takes_too_long_it_gets_a_share_until_nothing_is_late(tmp_path, monkeypatch):
+    monkeypatch.setattr(converter, "PATIENCE", 0.001)
+
+    async def converted():
+        working = converter.Converter()
+        working.start()
+        first = write_segment(tmp_path, [record(1)])
+        with open(first) as held:
+            fcntl.flock(held, fcntl.LOCK_EX)  # so that it cannot be converted before it was looked at
+            working.add(first)
+            await until(lambda: shares(working))
+        await working.flush()
+        assert (working.done, working.failed) == (1, {})
+        await until(lambda: not working._late)
+        monkeypatch.setattr(converter, "PATIENCE", 60.0)
+        working.add(write_segment(tmp_path, [record(2)]))
+        await working.flush()
+        assert os.sched_getscheduler(working._process.pid) == os.SCHED_IDLE
+        await working.stop()
+        return working
+
+    assert asyncio.run(converted()).done == 2
+    assert log.read(tmp_path, "shop", "bikes", "blue").height == 4

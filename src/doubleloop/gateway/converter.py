@@ -11,7 +11,14 @@ from typing import Any
 
 import orjson
 
+from doubleloop.base import priority
+
 logger = logging.getLogger(__name__)
+
+NICE = 15
+# Seconds that a segment may take in the background. Where others keep all processors busy for longer, the log is late:
+# then it is converted at a share of its own.
+PATIENCE = 10.0
 
 
 class Converter:
@@ -25,6 +32,7 @@ class Converter:
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = False
+        self._late = False
         self.done = 0
         self.torn = 0
         self.failed: dict[str, str] = {}
@@ -58,6 +66,7 @@ class Converter:
                 if self._stopping:
                     break
                 self._wake.clear()
+                await self._in_time()
                 await self._wake.wait()
                 continue
             segment, wait = next(iter(self._waiting.items()))
@@ -67,18 +76,37 @@ class Converter:
         await self._close()
 
     async def _convert(self, segment: str, wait: bool) -> dict[str, Any]:
-        for _ in range(2):  # once more when the child was killed: converting is repeatable
-            process = await self._child()
-            assert process.stdin is not None and process.stdout is not None
+        request = orjson.dumps({"segment": segment, "wait": wait}) + b"\n"
+        for _ in range(3):  # converting is repeatable: once more when the child was killed, or had to be
             with contextlib.suppress(OSError):
-                process.stdin.write(orjson.dumps({"segment": segment, "wait": wait}) + b"\n")
-                await process.stdin.drain()
-                line = await process.stdout.readline()
+                line = await self._answer(await self._child(), request)
                 if line.endswith(b"\n"):
                     result: dict[str, Any] = orjson.loads(line)
                     return result
             self._process = None
-        return {"segment": segment, "error": "the process that writes Parquet ended twice on this segment"}
+        return {"segment": segment, "error": "the process that writes Parquet ended three times on this segment"}
+
+    async def _answer(self, process: asyncio.subprocess.Process, request: bytes) -> bytes:
+        """A line, or what there is of it when the child ends."""
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(request)
+        await process.stdin.drain()
+        try:
+            async with asyncio.timeout(None if self._late else PATIENCE):
+                return await process.stdout.readline()
+        except TimeoutError:
+            logger.info("the log is %.0f s late: it becomes Parquet at a share of its own", PATIENCE)
+            self._late = True
+            process.kill()
+            await process.wait()
+            return b""
+
+    async def _in_time(self) -> None:
+        """Nothing is late any more: the next child is in the background again."""
+        if self._late:
+            self._late = False
+            await self._close()
+            self._process = None
 
     def _note(self, segment: str, answer: dict[str, Any]) -> None:
         if "error" in answer:
@@ -97,6 +125,8 @@ class Converter:
                 sys.executable, "-m", "doubleloop.gateway.rotation",
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
             )  # fmt: skip
+            with contextlib.suppress(ProcessLookupError):  # it has ended: whoever reads finds out
+                (priority.lower if self._late else priority.background)(NICE, self._process.pid)
         return self._process
 
     async def _close(self) -> None:

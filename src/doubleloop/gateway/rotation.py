@@ -15,7 +15,6 @@ from typing import Any
 
 import orjson
 
-from doubleloop.base import priority
 from doubleloop.gateway import segments
 
 
@@ -23,7 +22,6 @@ def main() -> None:
     # The gateway decides when this process ends: by closing stdin, after its last segment was answered.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    priority.lower(15)  # what it writes may be late; an answer may not
     for line in sys.stdin.buffer:
         answer = _handle(orjson.loads(line))
         sys.stdout.buffer.write(orjson.dumps(answer) + b"\n")
