@@ -142,3 +142,16 @@ def test_one_that_is_away_is_tried_again_and_the_error_says_what_to_set(
     with pytest.raises(errors.Unavailable) as error:
         messages.send(house.contexts, "prod", ["a@localhost"], message, ("*",))
     assert "DOUBLELOOP_MAIL_URL" in error.value.cure
+
+
+def test_what_one_address_refused_is_not_asked_of_it_again_while_another_is_away(
+    house: Any, server: MailServer
+) -> None:
+    """Both are told by one action, which is tried again until the second is there."""
+    message = messages.Message("title", "text", "key")
+    server.reply = "550 no such user"
+    away = "json://127.0.0.1:9/"
+    for _ in range(2):
+        with pytest.raises(errors.Unavailable):
+            messages.send(house.contexts, "prod", ["abc@example.com", away], message, ("127.0.0.1",))
+    assert server.tries == 1

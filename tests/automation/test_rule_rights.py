@@ -176,6 +176,7 @@ def test_verbs_that_make_no_sense_are_refused_with_their_line(base: Any, do: str
     [
         ("on: monitor.alrt", "no fact 'monitor.alrt'", "monitor.alert"),
         ("on: nothing.*", "no fact 'nothing.*'", "docs/facts.md"),
+        ("on: rule.failed", "do not hear of 'rule.failed'", "events: ['rule.failed']"),
         ("where: {value: {at_least: 5, at_most: 1}}", "at least 5 and at most 1", ""),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from doubleloop.automation import defaults, model, store
+from doubleloop.automation import defaults, judging, model, store
 from doubleloop.base import actors, errors, ids
 from doubleloop.db.context import Ctx
 from doubleloop.events import commands as events
@@ -158,8 +158,15 @@ def put_rule(ctx: Ctx, document: documents.Document) -> model.Rule:
 
 
 def check_heard(on: str, document: documents.Document) -> None:
-    """Raise InvalidInput for a fact that there is not: the rule would never act."""
-    if not types.heard(on):
+    """Raise InvalidInput for a fact that there is not, or that rules do not hear: the rule would never act."""
+    meant = types.heard(on)
+    if meant and all(each.startswith(judging.OWN_FACTS) for each in meant):
+        raise errors.InvalidInput(
+            f"Rules do not hear of '{on}': it is what rules and schedules do themselves",
+            where=document.source.where("on"),
+            cure=f"Let a notification target of the setup file hear of it: events: ['{on}'].",
+        )  # fmt: skip
+    if not meant:
         near = types.near(on)
         raise errors.InvalidInput(
             f"There is no fact '{on}'", where=document.source.where("on"),

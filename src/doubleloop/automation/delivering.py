@@ -59,6 +59,9 @@ def once(
             raise errors.Unavailable(str(error)) from error  # the claim stands: the next is a repetition
         _end(contexts, workspace, key, "unknown", f"{error}: {_MAY_HAVE_ARRIVED}")
         raise errors.Failed(f"{error}: {_MAY_HAVE_ARRIVED}") from error
+    except errors.Failed as error:
+        _end(contexts, workspace, key, "declined", error.what)
+        raise
     except Exception as error:
         _end(contexts, workspace, key, "claimed" if again else "refused", str(error))
         raise
@@ -69,7 +72,8 @@ def once(
 def _claim(
     contexts: Contexts, workspace: str | None, key: str, promise: str, name: str
 ) -> store.Delivery | None:  # fmt: skip
-    """How it stood before, now claimed unless it is done. Raises Failed for what stays in doubt."""
+    """How it stood before, now claimed unless it is done. Raises Failed for what stays in doubt, or was refused for
+    good."""
     with contexts.write(ACTOR, workspace) as ctx:
         before = store.delivery(ctx, key)
         if before is None or before.state == "refused" or (before.state == "claimed" and promise == AT_LEAST_ONCE):
@@ -78,7 +82,7 @@ def _claim(
             why = f"The process was stopped while it sent to {name}: {_MAY_HAVE_ARRIVED}"
             store.end_delivery(ctx, key, "unknown", why)
             before = store.delivery(ctx, key)
-    if before is not None and before.state == "unknown":
+    if before is not None and before.state in ("unknown", "declined"):
         raise errors.Failed(before.answer)
     return before
 

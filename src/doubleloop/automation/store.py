@@ -49,7 +49,7 @@ FIRINGS = sa.Table(
     sa.Column("at", tables.Moment, nullable=False),
 )
 # ``key`` names a message to one receiver; ``state``: claimed (about to be sent, or nobody knows), sent, refused (it may
-# be sent again) or unknown (it may not).
+# be sent again), unknown or declined (it may not).
 DELIVERIES = sa.Table(
     "deliveries",
     tables.METADATA,
