@@ -273,3 +273,46 @@ def test_in_production_data_scientists_read_alerts_and_need_a_role_to_change_the
     with life.house.read("ada", "dev") as ctx:
         assert identity.decide(ctx, Action.ALERT_WRITE).allowed, "Monitoring Contributor before production"
     assert identities.Persona.DATA_SCIENTIST.value in life.alert().details["tell"]
+
+
+def test_a_run_that_looks_back_changes_nothing_of_what_a_newer_window_found(life: Life) -> None:
+    life.found(1.0)
+    life.found(3.0)
+    life.found(0.5, again=1)
+    life.found(9.0, again=1)
+    assert (life.alert().state, life.alert().last_value) == (model.AlertState.OPEN, 3.0)
+    assert not life.watch.facts("monitor.resolved")
+
+
+def put(life: Life, text: str) -> None:
+    with life.house.write("linus", "prod") as ctx:
+        commands.put(ctx, documents.parse(text, "m.yml", "/", kind="schedule"))
+
+
+def test_what_no_run_will_look_at_again_is_over_and_stands_in_nobodys_way(life: Life) -> None:
+    text = MONITOR.format(policy="")
+    life.found(3.0)
+    put(life, text.replace("inputs:", "others:"))
+    (over,) = life.watch.facts("alert.resolved")
+    assert (over.data["why"], life.alert().state) == ("its monitor looks at it no more", model.AlertState.RESOLVED)
+    put(life, text)
+    life.found(4.0)
+    assert len(life.watch.alerts()) == 2, "a new episode, which is told"
+    with life.house.write("linus", "prod") as ctx:
+        commands.delete(ctx, "watch")
+    assert [each.data["why"] for each in life.watch.facts("alert.resolved")][1:] == ["its monitor was deleted"]
+    put(life, text)
+    life.found(5.0)
+    assert len(life.watch.facts("monitor.alert")) == 3
+
+
+def test_a_metric_that_is_asked_for_no_more_has_no_alert(life: Life) -> None:
+    life.found(3.0)
+    found = {"signal": "inputs", "type": "data_drift", "status": "ok", "reason": "", "reference_rows": 9,
+             "production_rows": 5, "moved": [],
+             "metrics": [{"metric": "other", "column": "x", "value": 0.0, "threshold": 1.0, "alert": False,
+                          "reason": ""}]}  # fmt: skip
+    with life.house.write("linus", "prod") as ctx:
+        commands.run_now(ctx, "watch", NOW + timedelta(days=9), "late")
+    workflows.record(life.house.contexts, "late", {"signals": [found]})
+    assert life.alert().state is model.AlertState.RESOLVED

@@ -24,7 +24,10 @@ def iso(moment: datetime) -> str:
 
 def parse(text: str) -> datetime:
     """An ISO 8601 date or date-time; without an offset it is taken as UTC. Raises ValueError."""
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise ValueError(f"'{text[:80]}' is not a date or a time (2026-01-31, 2026-01-31T12:00:00Z)") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

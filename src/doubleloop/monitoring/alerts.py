@@ -134,6 +134,7 @@ def follow(
     ``results`` are those of all signals: one that cannot tell itself what moved (the errors of a model grew) tells what
     the others saw moving.
     """
+    _let_go_of_metrics(ctx, run, result)
     result = {**result, **_moving(result, results), **_examples(result, results)}
     chosen = rules.policy(documents.from_wire(monitor.document).model.create_monitor.alert_policy)
     for metric in dict.fromkeys(each["metric"] for each in result["metrics"]):
@@ -144,12 +145,34 @@ def follow(
         windows = store.crossings(ctx, run, result["signal"], metric, chosen.of) if chosen.of > 1 else [bool(crossed)]
         last = store.last_alert(ctx, run.workspace, run.monitor, result["signal"], metric)
         standing = last if last is not None and last.cleared_at is None else None
+        if standing is not None and standing.last_seen_at is not None and run.window_end < standing.last_seen_at:
+            continue  # somebody looks back: an older window says nothing of what is bad now
         if not rules.stands(windows, chosen):
             _clear(ctx, run, standing)
         elif crossed and standing is None:
             _open(ctx, run, monitor, result, metric, crossed, chosen, last)
         elif crossed and standing is not None:
             _again(ctx, run, standing, crossed)
+
+
+def let_go(ctx: Ctx, monitor: model.Monitor, signals: Collection[str], why: str) -> None:
+    """End the alerts of signals that no run will look at again: all of the monitor's but those of ``signals``."""
+    for each in store.standing_alerts(ctx, monitor.workspace, monitor.name):
+        if each.signal in signals:
+            continue
+        if each.state is not AlertState.RESOLVED:
+            _change(ctx, each, AlertState.RESOLVED, "alert.resolved", why=why, resolved_at=ctx.now, silenced_until=None)
+        store.update_alert(ctx, each.id, cleared_at=ctx.now)
+
+
+def _let_go_of_metrics(ctx: Ctx, run: model.MonitorRun, result: dict[str, Any]) -> None:
+    """The same of metrics that the signal is asked for no more."""
+    asked = {each["metric"] for each in result["metrics"]}
+    if result["status"] == "not_checked":
+        return
+    for each in store.standing_alerts(ctx, run.workspace, run.monitor):
+        if each.signal == result["signal"] and each.metric not in asked:
+            _clear(ctx, run, each)
 
 
 def _moving(result: dict[str, Any], results: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -23,10 +24,11 @@ from doubleloop.frames import reading as frames
 from doubleloop.identity import commands as identity
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action
-from doubleloop.monitoring import model, rules, store
+from doubleloop.monitoring import alerts, model, rules, store
 from doubleloop.specs import documents, triggers
 from doubleloop.specs import model as specs
 from doubleloop.specs.kinds import infrastructure as specs_of_own
+from doubleloop.specs.kinds import monitors
 from doubleloop.storage import ports as storage
 
 
@@ -54,9 +56,17 @@ def put(ctx: Ctx, document: documents.Document) -> model.Monitor:
     if before and (before.document, before.enabled) == (made.document, made.enabled):
         return before
     store.put_monitor(ctx, made)
+    if before is not None and (before.endpoint, before.deployment) == (endpoint, deployment):
+        alerts.let_go(ctx, made, _signals(spec.create_monitor), "its monitor looks at it no more")
+    elif before is not None:
+        alerts.let_go(ctx, made, (), "its monitor looks at something else")
     told = {"before": _said(before), "after": _said(made)}
     events.record(ctx, "monitor.changed" if before else "monitor.created", made.id, endpoint=endpoint, **told)
     return made
+
+
+def _signals(monitor: Any) -> Collection[str]:
+    return list(monitor.monitoring_signals or monitors.DEFAULT_SIGNALS)
 
 
 def _needs_endpoint(monitor: Any) -> bool:
@@ -88,6 +98,7 @@ def delete(ctx: Ctx, name: str) -> None:
     """The monitor goes; what it found stays. Raises NotFound."""
     identity.permit(ctx, Action.MONITOR_WRITE)
     found = get(ctx, name)
+    alerts.let_go(ctx, found, (), "its monitor was deleted")
     store.delete_monitor(ctx, found.workspace, name)
     store.delete_sample(ctx, found.workspace, name)
     events.record(ctx, "monitor.deleted", found.id, before=_said(found))

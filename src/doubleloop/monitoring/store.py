@@ -258,6 +258,12 @@ def alerts(
     return [_alert(row) for row in ctx.tx.execute(query)]
 
 
+def standing_alerts(ctx: Ctx, workspace: str, name: str) -> list[model.Alert]:
+    """Those of a monitor that no run has found good again."""
+    query = sa.select(ALERTS).where(_of(ALERTS, workspace, name), ALERTS.c.cleared_at.is_(None))
+    return [_alert(row) for row in ctx.tx.execute(query.order_by(ALERTS.c.id).with_for_update())]
+
+
 def silences_over(ctx: Ctx, now: datetime) -> list[model.Alert]:
     """Silenced alerts whose time is over."""
     silenced = sa.and_(ALERTS.c.state == model.AlertState.SILENCED.value, ALERTS.c.silenced_until <= now)
