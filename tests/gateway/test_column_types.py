@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import mlflow
 import numpy
 import pandas
 import pytest
-from gateway_harness import Client, Gateway, deployment, endpoint
+from gateway_harness import KEY, Client, Gateway, deployment, endpoint
 from mlflow.types.schema import (
     AnyType,
     Array,
@@ -39,6 +40,8 @@ class Echo(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         if isinstance(model_input, dict):
             seen = {name: [str(a.dtype), list(a.shape), a.tolist()] for name, a in model_input.items()}
+            if params["beta"] != 0.5:
+                seen["beta"] = params["beta"]
             return [repr(seen)] * len(next(iter(model_input.values())))
         kinds = {str(name): str(kind) for name, kind in model_input.dtypes.items()}
         return [repr((kinds, row, params)) for row in model_input.itertuples(index=False, name=None)]
@@ -83,6 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             TensorSpec(numpy.dtype("float32"), (-1, 2), "a"), TensorSpec(numpy.dtype("int64"), (-1,), "b"),
             TensorSpec(numpy.dtype("uint8"), (-1, 2, 2), "image"),
         ]),
+        ParamSchema([ParamSpec("beta", DataType.double, 0.5)]),
     )  # fmt: skip
     return folder
 
@@ -142,11 +146,18 @@ def test_params_are_handed_over_and_checked(client: Client) -> None:
         assert words in wrong.error["message"]
 
 
+def test_whole_numbers_may_have_a_point(client: Client, folder: Path) -> None:
+    answer = client.score("shop/columns", {"input_data": [{**ROW, "integer": 7.0, "long": -8e3}]})
+    assert answer.json == reference(folder, [{**ROW, "long": -8000}])
+
+
 WRONG = [
-    ("integer", 2**31, "integer (32 bits)"), ("integer", 1.0, "integer"), ("float", 1e39, "float (32 bits)"),
+    ("long", 2.0**53 + 2, "long"),
+    ("integer", 2**31, "integer (32 bits)"), ("integer", 1.5, "integer"), ("float", 1e39, "float (32 bits)"),
     ("binary", "not base64!", "base64"), ("binary", 5, "base64"), ("datetime", "soon", "ISO 8601"),
     ("datetime", 1577836800, "ISO 8601"), ("datetime", "9999-01-01", "ISO 8601"), ("datetime", None, "ISO 8601"),
     ("optional_double", "x", "double"), ("optional_boolean", 0, "boolean"), ("boolean", None, "boolean"),
+    ("array", [1, 2.0], "long"),
     ("array", [1, "a"], "long"), ("array", 1, "array"), ("array", None, "array"), ("map", {"k": "v"}, "double"),
     ("map", [1], "object"), ("object", {"x": 1, "z": 2}, "no such property"), ("object", {"y": "b"}, "long"),
     ("object", {"x": "1"}, "long"), ("object", None, "object"),
@@ -171,6 +182,16 @@ def test_named_tensors(client: Client) -> None:
     assert seen["a"] == ["float32", [2, 2], numpy.array(tensors["a"], dtype="float32").tolist()]
     assert seen["b"] == ["int64", [2], [4, 5]]
     assert seen["image"] == ["uint8", [2, 2, 2], tensors["image"]]
+    inputs = [{"name": name, "shape": list(numpy.array(each).shape), "datatype": kind, "data": each}
+              for (name, each), kind in zip(tensors.items(), ("FP32", "INT64", "UINT8"), strict=True)]  # fmt: skip
+    # Parameters of the protocol are those of the model's signature that have their names; others are not the model's.
+    body = json.dumps({"inputs": inputs, "parameters": {"beta": 0.25, "priority": 1}}).encode()
+    headers = {"Authorization": f"Bearer {KEY}"}
+    told = client.send("POST", "/shop/tensors/v2/models/tensors/infer", body, headers)
+    assert eval(told.json["outputs"][0]["data"][0]) == {**seen, "beta": 0.25}  # noqa: S307 - as above
+    compressed = {**headers, "content-encoding": "gzip", "inference-header-content-length": str(len(body))}
+    refused = client.send("POST", "/shop/tensors/v2/models/tensors/infer", gzip.compress(body), compressed)
+    assert (refused.status, "compressed bodies are not read" in refused.json["error"]) == (415, True)
     for change, words in (
         ({"b": [4]}, "tensor 'b' has 1 rows, the first has 2"),
         ({"b": [4, 5.5]}, "expected int64, got number 5.5"),

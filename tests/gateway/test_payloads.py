@@ -71,6 +71,7 @@ RIGHT = {
     "mlflow inputs": {"inputs": {name: [value] for name, value in RECORD.items()}},
     "mlflow inputs of one row": {"inputs": RECORD},
     "whole number in a double column": split([[8, 12, True, "rain"]]),
+    "whole number with a point in a long column": split([[8.0, 12.5, True, "rain"]]),
 }
 
 
@@ -145,7 +146,6 @@ WRONG: dict[str, tuple[Any, str, dict[str, Any]]] = {
                                 {"row": 1, "column": "temperature"}),
     "number as text": (row(temperature="12.5"), "expected double", {"row": 1, "column": "temperature"}),
     "float in a long column": (row(hour=8.5), "expected long, got number 8.5", {"row": 1, "column": "hour"}),
-    "whole float in a long column": (row(hour=8.0), "expected long", {"row": 1, "column": "hour"}),
     "boolean in a long column": (row(hour=True), "expected long, got boolean true", {"row": 1, "column": "hour"}),
     "too large for a long": (row(hour=2**63), "expected long", {"row": 1, "column": "hour"}),
     "number in a boolean column": (row(workday=1), "expected boolean, got number 1", {"row": 1, "column": "workday"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
 from typing import Any
@@ -67,6 +68,7 @@ def test_one_tensor_of_rows_is_rows_and_several_of_one_axis_are_columns() -> Non
         ([tensor("a", [1], "FP32", size=8)], b"\0" * 4, "does not fit"),
         ([tensor("a", [1], "FP32", size=4)], b"\0" * 8, "belong to no tensor"),
         ([tensor("a", [2], "FP32", size=4)], b"\0" * 4, "are not 2 values"),
+        ([tensor("a", [1], "FP32", size=4)], struct.pack("<f", float("inf")), "tensor 'a': a value is infinite"),
         ([tensor("a", [1], "BYTES", size=5)], b"\x09\0\0\0a", "are not 1 values of BYTES"),
         ([tensor("a", [2, 2], "FP32", [1] * 4), tensor("b", [2], "FP32", [1] * 2)], b"", "a column has the shape"),
     ],
@@ -75,6 +77,16 @@ def test_what_does_not_fit_is_refused(inputs: list[dict[str, Any]], raw: bytes, 
     with pytest.raises(errors.InvalidInput) as caught:
         read(*inputs, raw=raw)
     assert words in caught.value.what
+
+
+def test_bytes_of_a_binary_column_are_as_they_are_and_in_json_base64() -> None:
+    raw = b"\x03\x00\x00\x00\x00\xff\n\x04\x00\x00\x00AAE="
+    head = json.dumps({"inputs": [tensor("image", [2], "BYTES", size=len(raw))]}).encode()
+    found = tensors_v2.read(head + raw, str(len(head)), False, LIMITS, {"image"})
+    assert [base64.b64decode(each) for each in found.value["image"]] == [b"\x00\xff\n", b"AAE="]
+    assert read(tensor("image", [1], "BYTES", ["AAE="])).value == {"image": ["AAE="]}
+    with pytest.raises(errors.InvalidInput, match="must hold UTF-8"):
+        read(tensor("text", [2], "BYTES", size=len(raw)), raw=raw)
 
 
 def test_answers_become_tensors_of_their_kind_and_chosen_ones_bytes() -> None:
@@ -86,7 +98,9 @@ def test_answers_become_tensors_of_their_kind_and_chosen_ones_bytes() -> None:
         {"name": "b", "datatype": "FP64", "shape": [2], "parameters": {"binary_data_size": 16}},
     ]}  # fmt: skip
     assert struct.unpack("<2d", body[length:]) == (0.5, 1.5)
-    plain, none = tensors_v2.answer(b"[[1.0,2],[3,4]]", tensors_v2.Asked(None), ["price"], "m", "")
+    plain, none = tensors_v2.answer(
+        b"[[1.0,2],[3,4]]", tensors_v2.Asked(None), [{"name": "price", "type": "double"}], "m", ""
+    )
     assert none is None
     assert json.loads(plain)["outputs"] == [
         {"name": "price", "datatype": "FP64", "shape": [2, 2], "data": [1.0, 2, 3, 4]}
@@ -96,3 +110,29 @@ def test_answers_become_tensors_of_their_kind_and_chosen_ones_bytes() -> None:
     for odd in (b"[[1],[1,2]]", b'[1,"a"]'):
         with pytest.raises(errors.Failed):
             tensors_v2.answer(odd, tensors_v2.Asked(None), [], "m", "")
+
+
+def test_answers_have_the_datatypes_that_the_metadata_say_where_they_fit() -> None:
+    dtypes = {"p": "float32", "n": "int8", "u": "uint64", "h": "float16", "whole": "float64", "b": "bool"}
+    specs = [{"name": name, "type": "tensor", "tensor-spec": {"dtype": dtype, "shape": [-1]}}
+             for name, dtype in dtypes.items()]  # fmt: skip
+    said = {
+        "p": [0.5, None],
+        "n": [-1, 2],
+        "u": [2**64 - 1, 0],
+        "h": [1.0, 70000.0],
+        "whole": [1, 2],
+        "b": [True, None],
+    }
+    asked = tensors_v2.Asked(None, all_binary=True)
+    body, length = tensors_v2.answer(json.dumps(said).encode(), asked, specs, "m", "1")
+    assert length is not None
+    found = {each["name"]: each for each in json.loads(body[:length])["outputs"]}
+    assert [each["name"] for each in tensors_v2.describe(specs)] == list(found)
+    kinds = {name: each["datatype"] for name, each in found.items()}
+    # 70000 is beyond 16 bits, so that answer is what it is.
+    assert kinds == {"p": "FP32", "n": "INT8", "u": "UINT64", "h": "FP64", "whole": "FP64", "b": "BOOL"}
+    assert body[length:] == struct.pack("<ff bb QQ dd dd ??".replace(" ", ""), 0.5, float("nan"), -1, 2, 2**64 - 1, 0,
+                                        1.0, 70000.0, 1.0, 2.0, True, False)  # fmt: skip
+    large, _ = tensors_v2.answer(b"[18446744073709551615]", tensors_v2.Asked(None), [], "m", "1")
+    assert json.loads(large)["outputs"][0]["datatype"] == "UINT64"

@@ -13,7 +13,7 @@ import orjson
 
 from doubleloop import __version__
 from doubleloop.base import errors
-from doubleloop.gateway import failures, generate_v2, messages, scoring, tensors_v2
+from doubleloop.gateway import attempts, failures, generate_v2, messages, scoring, tensors_v2
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway.answering import Answering
 from doubleloop.gateway.routing import Route
@@ -74,6 +74,7 @@ class Protocol:
     ) -> tuple[Answering, dict[bytes, bytes]]:
         """What answers, and the headers of the same request to ``score``."""
         route.authenticate(request.header(b"authorization"))
+        attempts.check_encoding(request)
         wanted = request.header(_DEPLOYMENT) or (name if name in route.serving else None)
         running = _picked(route, name, version, wanted)
         headers = {key: value for key, value in request.headers.items() if key not in (LENGTH, b"accept")}
@@ -102,15 +103,18 @@ class Protocol:
         running, headers = self._asked(request, route, name, version)
         contract = running.contract
         takes_tensors = contract is not None and contract.layout == "tensor"
-        asked = tensors_v2.read(request.body, request.header(LENGTH), takes_tensors, self._limits)
-        ours = replace(request, headers=headers, body=orjson.dumps({"input_data": asked.value}))
-        response = await self._scoring.answer(ours, route)
+        signature = (contract.signature if contract is not None else None) or {}
+        binary = {str(spec.get("name")) for spec in signature.get("inputs") or [] if spec.get("type") == "binary"}
+        asked = tensors_v2.read(request.body, request.header(LENGTH), takes_tensors, self._limits, binary)
+        known = {str(spec.get("name")) for spec in signature.get("params") or []} - {"stream"}
+        params = {name: value for name, value in asked.parameters.items() if name in known}
+        ours = {"input_data": asked.value, **({"params": params} if params else {})}
+        response = await self._scoring.answer(replace(request, headers=headers, body=orjson.dumps(ours)), route)
         if response.status >= 400:
             return generate_v2.failure(response)
-        outputs = (contract.signature or {}).get("outputs", []) if contract is not None else []
-        names = [str(spec["name"]) for spec in outputs if spec.get("name") is not None]
+        outputs = signature.get("outputs") or []
         served = dict(response.headers).get(b"x-model-version", b"").decode("latin-1")
-        body, length = tensors_v2.answer(response.body, asked, names, name, served)
+        body, length = tensors_v2.answer(response.body, asked, outputs, name, served)
         response.body = body
         if length is not None:
             response.content_type = b"application/octet-stream"

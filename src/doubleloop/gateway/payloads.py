@@ -136,7 +136,7 @@ def _payload(key: str, value: Any, params: dict[str, Any] | None) -> Payload:
             return _split(key, value, params)
         if key in ("input_data", "inputs") and value:
             return Payload(key, Form.COLUMNS, value, None, params)
-        raise failures.shape(f"'{key}' is an object without 'data'", cure=FORMS)
+        raise failures.shape(f"'{key}' is an {'object' if value else 'empty object'}, not a list of rows", cure=FORMS)
     if not isinstance(value, list):
         raise failures.shape(f"'{key}' is {failures.describe(value)}, not a list or object", cure=FORMS)
     if key == "dataframe_split":

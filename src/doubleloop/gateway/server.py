@@ -139,12 +139,33 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # the request was taken; what was to follow the upgrade is not read
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self._refused and self._offered():
+                self._without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             # A callback's refusal arrives here, too; then the answer is on its way.
             if not self._refused:
                 self._refuse(errors.InvalidInput(f"not a valid HTTP request: {error}"))
+
+    def _offered(self) -> bool:
+        """Whether the request offers to go on in another protocol, as Java's client does with each: it may be answered
+        as if it did not (RFC 9110, 7.8). The parser takes what follows its head for the other protocol."""
+        return b"upgrade" in self._headers and bool(self._parser.should_upgrade())
+
+    def _without_upgrade(self, rest: bytes) -> None:
+        """The request once more, without the offer; ``rest`` is its body, and what comes after it."""
+        line = b"%b %b HTTP/%b\r\n" % (
+            self._parser.get_method(), self._url, self._parser.get_http_version().encode("ascii"),
+        )  # fmt: skip
+        closing = b"close" in self._headers.get(b"connection", b"").lower()
+        kept = [
+            (name, value) for name, value in self._headers.items()
+            if name not in (b"upgrade", b"connection", b"http2-settings")
+        ]  # fmt: skip
+        kept += [(b"connection", b"close")] if closing else []
+        head = line + b"".join(b"%b: %b\r\n" % each for each in kept) + b"\r\n"
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(head + rest)
 
     # httptools callbacks
 
@@ -173,6 +194,8 @@ class Connection(asyncio.Protocol):
         self._refuse(_HeadersTooLarge(f"more than {self._most_header_bytes} bytes of headers"))
 
     def on_headers_complete(self) -> None:
+        if self._offered():
+            return
         length = self._headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > self._server.limits.max_body_bytes:
             self._refuse(self._too_large(f"{int(length)} bytes"))
@@ -189,6 +212,8 @@ class Connection(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
+        if self._offered():
+            return
         self._receiving = False
         if self._refused:
             return

@@ -7,9 +7,10 @@ https://github.com/kserve/open-inference-protocol, ``inference_rest.md`` and its
 
 from __future__ import annotations
 
+import base64
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,18 +38,22 @@ OF_NUMPY = {
 @dataclass(frozen=True)
 class Asked:
     """``value`` goes under ``input_data``. ``binary``: names of outputs wanted as bytes; ``all_binary`` for every one.
-    ``outputs``: names wanted, empty for all."""
+    ``outputs``: names wanted, empty for all. ``parameters``: of the request, the protocol's own among them."""
 
     value: Any
     id: str | None = None
     outputs: tuple[str, ...] = ()
     binary: frozenset[str] = field(default_factory=frozenset)
     all_binary: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read(body: bytes, header_length: str | None, tensors: bool, limits: limit.Limits) -> Asked:
+def read(
+    body: bytes, header_length: str | None, tensors: bool, limits: limit.Limits, binary: Collection[str] = ()
+) -> Asked:
     """``header_length``: the header ``Inference-Header-Content-Length``. ``tensors``: the model takes tensors, not
-    columns. Raises errors.InvalidInput naming the tensor."""
+    columns. ``binary``: its columns of bytes, which BYTES behind the JSON are as they are; in JSON they are base64.
+    Raises errors.InvalidInput naming the tensor."""
     text, rest = body, b""
     if header_length is not None:
         if not header_length.isdigit() or int(header_length) > len(body):
@@ -60,13 +65,16 @@ def read(body: bytes, header_length: str | None, tensors: bool, limits: limit.Li
         raise failures.shape("'inputs' must be a list of tensors", cure='send {"inputs": [{"name", "shape", ...}]}')
     found: dict[str, tuple[list[int], list[Any]]] = {}
     for each in inputs:
-        name, shape, data, rest = _tensor(each, rest)
+        name, shape, data, rest = _tensor(each, rest, binary)
         if name in found:
             raise failures.shape(f"the tensor '{name}' is given twice")
         found[name] = (shape, data)
     if rest:
         raise failures.shape(f"{len(rest)} bytes at the end of the body belong to no tensor")
-    return Asked(_value(found, tensors), _text(value.get("id")), *_wanted(value))
+    parameters = value.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise failures.shape(f"'parameters' is {failures.describe(parameters)}, not an object")
+    return Asked(_value(found, tensors), _text(value.get("id")), *_wanted(value), parameters)
 
 
 def _wanted(value: dict[str, Any]) -> tuple[tuple[str, ...], frozenset[str], bool]:
@@ -87,7 +95,9 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _tensor(given: dict[str, Any], rest: bytes) -> tuple[str, list[int], list[Any], bytes]:
+def _tensor(
+    given: dict[str, Any], rest: bytes, binary: Collection[str]
+) -> tuple[str, list[int], list[Any], bytes]:  # fmt: skip
     name, shape, kind = given.get("name"), given.get("shape"), given.get("datatype")
     if not isinstance(name, str) or not name:
         raise failures.shape("a tensor has no name")
@@ -103,7 +113,11 @@ def _tensor(given: dict[str, Any], rest: bytes) -> tuple[str, list[int], list[An
     if size is not None:
         if type(size) is not int or not 0 <= size <= len(rest) or "data" in given:
             raise failures.shape(f"tensor '{name}': binary_data_size does not fit the body", tensor=name)
-        return name, shape, _unpacked(name, str(kind), count, rest[:size]), rest[size:]
+        raw = rest[:size]
+        if kind == "BYTES" and name in binary:
+            texts = [base64.b64encode(each).decode("ascii") for each in _items(name, count, raw)]
+            return name, shape, texts, rest[size:]
+        return name, shape, _unpacked(name, str(kind), count, raw), rest[size:]
     data = _flat(given.get("data"))
     if len(data) != count:
         raise failures.shape(f"tensor '{name}': {len(data)} values for the shape {shape}", tensor=name)
@@ -123,12 +137,15 @@ def _unpacked(name: str, kind: str, count: int, raw: bytes) -> list[Any]:
     if kind == "BYTES":
         return _texts(name, count, raw)
     try:
-        return list(struct.unpack(f"<{count}{CODES[kind]}", raw))
+        found = list(struct.unpack(f"<{count}{CODES[kind]}", raw))
     except struct.error:
         raise failures.shape(f"tensor '{name}': {len(raw)} bytes are not {count} values of {kind}") from None
+    if kind.startswith("FP") and any(map(math.isinf, found)):  # it would become null: a missing value
+        raise failures.shape(f"tensor '{name}': a value is infinite", tensor=name)
+    return found
 
 
-def _texts(name: str, count: int, raw: bytes) -> list[str]:
+def _items(name: str, count: int, raw: bytes) -> list[bytes]:
     found: list[bytes] = []
     place = 0
     while place + 4 <= len(raw) and len(found) < count:
@@ -137,8 +154,12 @@ def _texts(name: str, count: int, raw: bytes) -> list[str]:
         place += 4 + length
     if len(found) != count or place != len(raw):
         raise failures.shape(f"tensor '{name}': the bytes are not {count} values of BYTES")
+    return found
+
+
+def _texts(name: str, count: int, raw: bytes) -> list[str]:
     try:
-        return [each.decode() for each in found]
+        return [each.decode() for each in _items(name, count, raw)]
     except UnicodeDecodeError:
         raise failures.shape(f"tensor '{name}': BYTES must hold UTF-8") from None
 
@@ -165,10 +186,13 @@ def _nested(data: list[Any], shape: Sequence[int]) -> Any:
 # -- answers ----------------------------------------------------------------------------------------------------------
 
 
-def answer(body: bytes, asked: Asked, names: Sequence[str], model: str, version: str) -> tuple[bytes, int | None]:
-    """Our answer's body as theirs, and the length of its JSON when bytes follow it. ``names``: of the signature's
-    outputs. Raises errors.Failed for an answer that has no form as tensors."""
-    tensors = _columns(orjson.loads(body), list(names))
+def answer(
+    body: bytes, asked: Asked, specs: Sequence[dict[str, Any]], model: str, version: str
+) -> tuple[bytes, int | None]:
+    """Our answer's body as theirs, and the length of its JSON when bytes follow it. ``specs``: the signature's outputs,
+    whose datatypes they have where the values fit. Raises errors.Failed for an answer that has no form as tensors."""
+    tensors = _columns(orjson.loads(body), [str(spec["name"]) for spec in specs if spec.get("name") is not None])
+    declared = {each["name"]: each["datatype"] for each in describe(specs)}
     if asked.outputs:
         unknown = [name for name in asked.outputs if name not in tensors]
         if unknown:
@@ -176,7 +200,7 @@ def answer(body: bytes, asked: Asked, names: Sequence[str], model: str, version:
         tensors = {name: tensors[name] for name in asked.outputs}
     outputs, raw = [], []
     for name, (shape, data) in tensors.items():
-        kind = _kind(name, data)
+        kind = _declared(declared.get(name), _kind(name, data), data)
         tensor: dict[str, Any] = {"name": name, "datatype": kind, "shape": shape}
         if asked.all_binary or name in asked.binary:
             raw.append(_packed(kind, data))
@@ -220,7 +244,7 @@ def _kind(name: str, data: list[Any]) -> str:
     if kinds <= {bool} and kinds:
         return "BOOL"
     if kinds <= {int} and None not in data:
-        return "INT64"
+        return "UINT64" if data and max(data) >= 2**63 else "INT64"
     if kinds <= {int, float}:
         return "FP64"
     if kinds == {str}:
@@ -228,11 +252,29 @@ def _kind(name: str, data: list[Any]) -> str:
     raise errors.Failed(f"the output '{name}' holds values of several types, so it is no tensor")
 
 
+def _declared(wanted: str | None, found: str, data: list[Any]) -> str:
+    """The datatype that the model's metadata say, where each value has a place in it; else the one ``found``."""
+    if wanted is None or wanted == found:
+        return found
+    numbers = found in ("INT64", "FP64") and wanted not in ("BOOL", "BYTES")
+    if not numbers or (found == "FP64" and not wanted.startswith("FP")):
+        return found
+    values = [each for each in data if each is not None]
+    if not values:
+        return wanted
+    try:
+        struct.pack(f"<2{CODES[wanted]}", min(values), max(values))
+    except (struct.error, OverflowError):
+        return found
+    return wanted
+
+
 def _packed(kind: str, data: list[Any]) -> bytes:
     if kind == "BYTES":
         texts = [("" if each is None else each).encode() for each in data]
         return b"".join(len(each).to_bytes(4, "little") + each for each in texts)
-    values = [math.nan if each is None and kind == "FP64" else each or 0 for each in data] if None in data else data
+    missing = math.nan if kind.startswith("FP") else 0
+    values = [missing if each is None else each for each in data]
     return struct.pack(f"<{len(values)}{CODES[kind]}", *values)
 
 

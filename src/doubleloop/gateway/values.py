@@ -21,6 +21,7 @@ Check = Callable[[str, Sequence[Any], bool], list[Any]]
 NONE = type(None)
 SCALARS = ("boolean", "integer", "long", "float", "double", "string", "binary", "datetime")
 RANGES = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
+EXACT = 2**53
 FLOAT_MAX = 3.4028234663852886e38
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What datetime64[ns] can hold, to the second.
@@ -80,6 +81,8 @@ def _wholes(kind: str) -> Check:
     bits = 32 if kind == "integer" else 64
 
     def check(column: str, values: Sequence[Any], null: bool) -> list[Any]:
+        if set(map(type, values)) == {int, float} or set(map(type, values)) == {float}:
+            values = [_whole(value) for value in values]
         if set(map(type, values)) != {int}:
             raise _fail(column, values, kind, {int}, null)
         if min(values) < low or max(values) > high:
@@ -88,6 +91,11 @@ def _wholes(kind: str) -> Check:
         return list(values)
 
     return check
+
+
+def _whole(value: float) -> Any:
+    """JSON does not tell ``8.0`` from ``8``. Beyond 2**53 a number with a point may have lost its last digits."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT else value
 
 
 def _plain(kind: str, python: type) -> Check:
@@ -128,16 +136,23 @@ def _datetimes(column: str, values: Sequence[Any], null: bool) -> list[Any]:
     for row, value in enumerate(values):
         try:
             result.append(None if value is None else _nanoseconds(value))
+        except _Beyond:
+            cure = f"times from {EARLIEST.year} to {LATEST.year} can be told"
+            raise failures.cell(row, column, expected, failures.describe(value), cure) from None
         except ValueError:
             raise failures.cell(row, column, expected, failures.describe(value)) from None
     return result
+
+
+class _Beyond(ValueError):
+    """A time that nanoseconds since 1970 cannot tell in 64 bits."""
 
 
 def _nanoseconds(text: str) -> int:
     moment = datetime.fromisoformat(text)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if not EARLIEST <= moment <= LATEST:
-        raise ValueError(text)
+        raise _Beyond(text)
     return (moment - EPOCH) // timedelta(microseconds=1) * 1000
 
 
@@ -174,6 +189,8 @@ def _walk(spec: dict[str, Any], value: Any, row: int, place: str) -> None:
         except errors.InvalidInput as error:
             expected = (error.details or {}).get("expected", kind)
             raise failures.cell(row, place, str(expected), failures.describe(value)) from None
+        if kind in RANGES and isinstance(value, float):  # it would reach the model as it is
+            raise failures.cell(row, place, str(kind), failures.describe(value), f"write {int(value)}")
 
 
 def _walk_object(spec: dict[str, Any], value: Any, row: int, place: str) -> None:
