@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.specs import bindings, building, commands, references, scopes
+from doubleloop.specs import bindings, building, commands, references, scopes, step_kinds, step_parts
 from doubleloop.specs.kinds import automl, graphs, values
 from doubleloop.specs.model import Document
 
@@ -56,7 +56,7 @@ def check(document: Document) -> None:
         commands.check(model.command, model.inputs, model.outputs, document.source.where("command"))
     elif document.kind == "parallel_component":
         outputs = {name: bindings.output(name, value) for name, value in model.outputs.items()}
-        building.batches(model, model.task, model.inputs, outputs, document.source.where("task"))
+        step_kinds.batches(model, model.task, model.inputs, outputs, document.source.where("task"))
     elif document.kind == "spark_component":
         commands.check(model.args or "", model.inputs, model.outputs, document.source.where("args"))
 
@@ -295,12 +295,12 @@ def _sweep(document: Document, bound: bool) -> Step:
         resources=trial.resources or job.resources,
         distribution=trial.distribution,
     )
-    return replace(step, body=bindings.Search(building.inner(tried), job))
+    return replace(step, body=bindings.Search(step_parts.inner(tried), job))
 
 
 def _parallel(document: Document, bound: bool) -> Step:
     job = document.model
-    found = building.batches(job, job.task, job.inputs, outputs(document), document.source.where("task"))
+    found = step_kinds.batches(job, job.task, job.inputs, outputs(document), document.source.where("task"))
     return _step(
         document, bound, code=job.task.code, environment=job.task.environment, resources=job.resources, body=found
     )
