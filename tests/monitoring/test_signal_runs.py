@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -341,3 +342,35 @@ def test_what_looks_at_data_assets_alone_needs_no_endpoint(watch: Watch) -> None
     document = documents.parse(text.replace("SIGNAL", "{type: data_drift}"), "monitor.yml", watch.house.home)
     with watch.house.write("linus", "prod") as ctx, pytest.raises(errors.InvalidInput, match="names no endpoint"):
         commands.put(ctx, document)
+
+
+def test_an_infinite_value_ends_no_run(watch: Watch) -> None:
+    """It cannot be written as JSON: it stands as the largest number, alerts, and the run goes to its end."""
+    watch.answered({"x": BEFORE.tolist()}, BEFORE.tolist(), start=NOW - timedelta(hours=36))
+    watch.answered({"x": [float("inf")] * 30 + AFTER.tolist()}, [float("nan")] * 30 + AFTER.tolist())
+    watch.put("inputs: {type: data_drift}\nanswers: {type: prediction_drift}")
+    run = watch.run()
+    assert run.status == "completed", run.error
+    (found,) = watch.signal(run, "inputs")["metrics"]
+    assert (found["value"], found["alert"], found["reason"]) == (sys.float_info.max, True, "it is infinite")
+    wanted = stats.wasserstein_distance(BEFORE, AFTER) / np.std(BEFORE, ddof=1)
+    assert watch.value(run, "answers", "normalized_wasserstein_distance", "prediction") == pytest.approx(wanted)
+    assert max(each.value for each in watch.alerts()) == sys.float_info.max
+
+
+def test_answers_that_are_no_classes_are_not_judged_as_such(watch: Watch) -> None:
+    """Scores beside classes, a positive label that no answer is, and true or false in words."""
+    chosen = (AFTER > 12).tolist()
+    ids = watch.answered({"x": AFTER.tolist(), "k": KINDS_AFTER}, chosen, more={"out.score": (AFTER / 20).tolist()})
+    watch.told({each: str(said) for each, said in zip(ids, chosen, strict=True)})
+    performance = "model_performance, metric_thresholds: {classification: {accuracy: 0.9}}"
+    watch.put(f"""
+words: {{type: {performance}}}
+scores: {{type: {performance}, production_data: {{data_column_names: {{prediction: score}}}}}}
+groups: {{type: fairness, sensitive_features: [k], positive_label: "yes"}}
+""", task="classification")  # fmt: skip
+    run = watch.run()
+    assert watch.value(run, "words", "accuracy") == 1.0
+    assert "are scores" in watch.signal(run, "scores")["reason"]
+    told = watch.signal(run, "groups")
+    assert told["status"] == "not_checked" and "positive label yes; the answers are 0, 1" in told["reason"]

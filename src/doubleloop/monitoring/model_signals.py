@@ -171,7 +171,7 @@ def segments(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
 def _of_segment(metric: str, rows: pl.DataFrame, answers: str, column: str) -> signals.Value:
     if metric == "roc_auc":
         return signals.Value(metric, None, column, reason="it needs scores, not answers")
-    found = signals.evaluate(metric, _whole(rows[LABEL]), _whole(rows[answers]))
+    found = signals.evaluate(metric, _whole(windows.truth(rows, answers)), _whole(rows[answers]))
     return signals.Value(metric, found.value, column, reason=found.reason, current_rows=rows.height)
 
 
@@ -190,7 +190,7 @@ def groups(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
         )
         known, reason = dict(found.values), found.reason
         if not told.is_empty():
-            group, said, truth = _column(told, feature), _whole(told[answers]), _whole(told[LABEL])
+            group, said, truth = _column(told, feature), _whole(told[answers]), _whole(windows.truth(told, answers))
             later = fairness.of_classes(group, said, truth, signal.positive_label, signal.min_group_size)
             known |= {metric: value for metric, value in later.values.items() if metric in fairness.OF_TRUTH}
             if said.dtype.is_numeric() and truth.dtype.is_numeric():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -81,7 +84,22 @@ def thresholds(written: Any, default: Mapping[str, Mapping[str, float | None]]) 
     return found
 
 
+def finite(found: Any) -> Any:
+    """What was found, as it can be kept and sent: an infinite number as the largest there is, NaN as None."""
+    if isinstance(found, dict):
+        return {key: finite(value) for key, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [finite(value) for value in found]
+    if not isinstance(found, float) or math.isfinite(found):
+        return found
+    return None if math.isnan(found) else math.copysign(sys.float_info.max, found)
+
+
 def measured(value: signals.Value, threshold: float | None) -> Measured:
+    """A value that is no number was not computed; one that is infinite stands as the largest number, and says so."""
+    if value.value is not None and not math.isfinite(value.value):
+        why = "it is not a number" if math.isnan(value.value) else "it is infinite"
+        value = replace(value, value=finite(value.value), reason=value.reason or why)
     alert = value.value is not None and threshold is not None and signals.breached(value.metric, value.value, threshold)
     return Measured(value.metric, value.column, value.value, threshold, alert, value.reason)
 

@@ -150,6 +150,9 @@ def _compare(
                                   current.height)  # fmt: skip
     limits = rules.thresholds(signal.metric_thresholds, default(kind))
     features = _features(signal, reference, current, columns)
+    if not features:
+        why = f"no column is on both sides: {_some(reference)} before, {_some(current)} now"
+        return model.SignalResult(name, kind, "not_checked", why, reference.height, current.height)
     overrides = {**(known or {}), **signal.feature_type_override}
     wanted = {group: list(metrics) for group, metrics in limits.items()}
     top = 0 if kind == "data_quality" else movements.TOP
@@ -161,6 +164,11 @@ def _compare(
     return windows.result(
         name, kind, signal, metrics, reference.height, current.height, tuple(each.to_dict() for each in moved)
     )
+
+
+def _some(side: Table) -> str:
+    names = list(side.schema)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _performance(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
@@ -192,4 +200,5 @@ def _answered(task: windows.Task, signal: Any) -> tuple[pl.DataFrame, pl.Series,
     rows = windows.segment(windows.labelled(task, window), signal, "in.")
     if rows.is_empty():
         return rows, pl.Series(), pl.Series()
-    return rows, rows["label"], rows[windows.answers(rows, first)]
+    column = windows.answers(rows, first)
+    return rows, windows.truth(rows, column), rows[column]

@@ -165,6 +165,14 @@ def labelled(task: Task, window: model.Window) -> pl.DataFrame:
     )
 
 
+def truth(rows: pl.DataFrame, answers: str) -> pl.Series:
+    """The true values as the answers write theirs: where these are true and false, texts that say so are 1 and 0."""
+    told = rows["label"]
+    if rows[answers].dtype != pl.Boolean or told.dtype != pl.String:
+        return told
+    return told.str.to_lowercase().replace({"true": "1", "false": "0"}).alias("label")
+
+
 def answers(rows: pl.DataFrame, signal_data: Any) -> str:
     """The log's column of predictions. Raises InvalidInput when there is none."""
     names = signal_data.data_column_names if signal_data is not None else None

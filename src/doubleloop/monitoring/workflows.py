@@ -17,6 +17,7 @@ from doubleloop.monitoring import (
     infrastructure,
     model,
     preparing,
+    rules,
     sampling,
     signals,
     store,
@@ -162,7 +163,7 @@ def record(contexts: Contexts, id_: str, found: dict[str, Any]) -> None:
         ctx = ctx.in_workspace(run_.workspace)
         error = found.get("error", "")
         status = model.RunStatus.FAILED if error else model.RunStatus.COMPLETED
-        results: list[dict[str, Any]] = found.get("signals", [])
+        results: list[dict[str, Any]] = rules.finite(found.get("signals", []))
         if not store.end_run(ctx, id_, status, results, error):
             return
         store.insert_values(ctx, [row for result in results for row in _rows(run_, result)])

@@ -56,7 +56,10 @@ def of_classes(
     if len(names) < 2:
         return Groups(sizes, reason=_too_few(min_group))
     rates = {name: float(selected[known & (group == name)].mean()) for name in names}
-    values, parts = _spread("selection_rate", rates), _Parts(selection_rate=rates)
+    values, parts, reason = _spread("selection_rate", rates), _Parts(selection_rate=rates), ""
+    if not selected.any():  # nothing by nothing: whether the groups are treated alike cannot be told
+        there = ", ".join(chosen.drop_nulls().unique().sort().head(5).to_list())
+        values, reason = {}, f"nobody was given the positive label {wanted}; the answers are {there}"
     if truth is not None:
         _, true = _aligned(groups, truth)
         told = columns.as_labels(true)
@@ -68,7 +71,7 @@ def of_classes(
         if len(shares) == len(names):
             parts["accuracy"] = shares
             values["accuracy_difference"] = _difference(shares)
-    return Groups(sizes, values, parts)
+    return Groups(sizes, values, parts, reason)
 
 
 def of_numbers(

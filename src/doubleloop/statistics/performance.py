@@ -180,7 +180,19 @@ def _numbers(truth: columns.Column, predicted: columns.Column) -> tuple[columns.
 
 def _labels(truth: columns.Column, predicted: columns.Column) -> tuple[NDArray[Any], NDArray[Any]]:
     true, guess = _pairs(truth, predicted)
+    if (score := _fraction(guess)) is not None and _fraction(true) is None:
+        raise errors.InvalidInput(
+            f"the predictions are scores, such as {score:g}, and no classes", cure="Let the model answer its classes."
+        )
     return _text(true), _text(guess)
+
+
+def _fraction(column: pl.Series) -> float | None:
+    """The first number that is not whole."""
+    if not column.dtype.is_float():
+        return None
+    found = column.filter(column.is_finite() & (column != column.floor()))
+    return float(found[0]) if len(found) else None
 
 
 def _text(column: pl.Series) -> NDArray[Any]:
