@@ -235,6 +235,6 @@ def test_without_pyarrow_the_model_itself_scores(tmp_path: Path, monkeypatch: py
     read = tables.Model(str(tmp_path / "model"), str(Path(scorer.__file__).parent))
     assert read.plan["used"] is False and read.plan["why"] == "pyarrow is not installed"
     read.begin()
-    item = {"row": 0, "rows": None, "groups": None}
+    item = {"row": 0, "path": "", "groups": None}
     answers = pandas.concat(read.score(str(tmp_path / "rides.csv"), item, planned=True))
     numpy.testing.assert_allclose(answers["prediction"].to_numpy(), model.predict(frame))

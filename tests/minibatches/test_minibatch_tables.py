@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ import pyarrow.parquet as parquet
 import pytest
 from minibatch_runs import Bench
 from mlflow.models import infer_signature
+from mlflow.types.schema import ColSpec, Schema
 from PIL import Image
 from sklearn.linear_model import LinearRegression
+
+from doubleloop.minibatches import tables
 
 pytestmark = pytest.mark.slow
 
@@ -119,3 +123,76 @@ def test_images_are_scored_as_files_and_in_tables(bench: Bench, tmp_path: Path) 
     found = [row.split(",") for row in bench.rows()]
     assert found == [["0", "light", "a.png"], ["0", "dark", "b.csv"], ["1", "light", "b.csv"],
                      ["0", "dark", "c.parquet"], ["1", "light", "c.parquet"]]  # fmt: skip
+
+
+SEEN = """
+import mlflow
+
+class Seen(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        seen = [repr({name: str(value) for name, value in row.items()}) for row in model_input.to_dict("records")]
+        return model_input.assign(seen=seen)[["seen"]]
+
+mlflow.models.set_model(Seen())
+"""
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> tables.Model:
+    """A model that answers with what it was given; it may be given nothing."""
+    folder = tmp_path_factory.mktemp("seen")
+    (folder / "seen.py").write_text(SEEN)
+    kinds = {"date": "string", "exact": "double", "yes": "boolean", "at": "datetime"}
+    inputs = Schema([ColSpec(kind, name, required=False) for name, kind in kinds.items()])
+    signature = mlflow.models.ModelSignature(inputs, Schema([ColSpec("string", "seen")]))
+    mlflow.pyfunc.save_model(
+        folder / "model", python_model=str(folder / "seen.py"), signature=signature, pip_requirements=["mlflow"]
+    )
+    return tables.Model(str(folder / "model"))
+
+
+def rows_of(model: tables.Model, path: Path) -> list[tuple[str, dict[str, str]]]:
+    """The file that each row's answer names, and what the model was given."""
+    item = {"path": f"a/{path.name}", "groups": None, "row": 0}
+    frames = list(model.score(str(path), item, False))
+    return [(str(row.file), eval(row.seen)) for frame in frames for row in frame.itertuples()]  # noqa: S307 - our own
+
+
+def test_files_are_read_as_requests_are(seen: tables.Model, tmp_path: Path) -> None:
+    lines, parquets, text = tmp_path / "a.jsonl", tmp_path / "b.parquet", tmp_path / "c.csv"
+    lines.write_text(
+        '{"date": "2024-01-01T10:00:00Z", "exact": 0.12345678901234566, "yes": null, "at": "2024-02-29T12:00+02:00"}\n'
+        '{"date": "x", "exact": 1, "yes": true, "at": "2024-02-29"}\n'
+    )
+    assert rows_of(seen, lines) == [
+        ("a/a.jsonl", {"date": "2024-01-01T10:00:00Z", "exact": "0.12345678901234566", "yes": "None",
+                       "at": "2024-02-29 10:00:00"}),
+        ("a/a.jsonl", {"date": "x", "exact": "1.0", "yes": "True", "at": "2024-02-29 00:00:00"}),
+    ]  # fmt: skip
+    pandas.DataFrame({"at": pandas.to_datetime(["2024-02-29T12:00Z"])}).to_parquet(parquets)  # no text column at all
+    assert rows_of(seen, parquets) == [("a/b.parquet", {"at": "2024-02-29 12:00:00"})]
+    text.write_text("at,yes\n2024-02-29T12:00:00Z,\n,1\n")
+    assert [row for _, row in rows_of(seen, text)] == [
+        {"yes": "None", "at": "2024-02-29 12:00:00"}, {"yes": "True", "at": "NaT"}
+    ]  # fmt: skip
+    text.write_text("at,yes\n")
+    assert rows_of(seen, text) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", b"at\n1709208000\n", "column 'at' takes datetime: a number does not say what it counts from"),
+        ("b.csv", b"at\n2024-02-29\n01/02/2024\n", "'01/02/2024' is no time as ISO 8601 has it"),
+        ("c.csv", b"date\nK\xf6ln\n", "it is not text in UTF-8: the byte 0xf6"),
+        ("d.csv", b"", "it is empty"),
+        ("e.csv", b"date;at\nx;y\n", "it has none of the columns that the model takes: 'date', 'exact'"),
+        ("f.jsonl", b'{"at": 1709208000000}\n', "a number does not say what it counts from"),
+    ],
+)
+def test_what_a_file_has_wrong_is_told_in_words(
+    seen: tables.Model, tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(tables.Unreadable, match=re.escape(said)):
+        rows_of(seen, tmp_path / name)

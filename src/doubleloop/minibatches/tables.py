@@ -68,22 +68,36 @@ class Model:
     def score(self, path: str, item: cutting.Item, planned: bool, as_arrow: bool = False) -> Iterator[Any]:
         """``planned``: by the plan if there is one. ``as_arrow``: what is nothing but numbers may come as a
         ``pyarrow.Table``. Raises Unreadable and Disagreed."""
-        row = item["row"]
-        for piece in self._pieces(path, item):
+        row, name = item["row"], item["path"] or os.path.basename(path)
+        for piece in self._read(path, item):
             size = piece.num_rows if hasattr(piece, "num_rows") else len(piece)
+            if not size:  # names of columns and no row: models do not like to be asked about nothing
+                continue
             found = self._planned(piece, size) if planned and self._bulk is not None else None
             if found is None:
                 found = self._of_frame(self._typed(_frame(piece)))
             if as_arrow and getattr(found, "ndim", 0) == 1 and found.dtype.kind in "biuf":
-                yield _table(found, self._names(1)[0], row, os.path.basename(path))
+                yield _table(found, self._names(1)[0], row, name)
             else:
                 found = self._framed(found, size)
                 found.insert(0, "row", range(row, row + size))
-                found["file"] = _repeated(os.path.basename(path), size)
+                found["file"] = _repeated(name, size)
                 yield found
             row += size
 
     # -- reading -----------------------------------------------------------------------------------------------------
+
+    def _read(self, path: str, item: cutting.Item) -> Iterator[Any]:
+        """``_pieces``; what is wrong with the whole file is told in its own words."""
+        import pandas
+
+        try:
+            yield from self._pieces(path, item)
+        except UnicodeDecodeError as error:
+            odd = error.object[error.start : error.start + 1].hex()
+            raise Unreadable("it is not text in UTF-8: the byte 0x%s cannot stand where it does" % odd) from error
+        except pandas.errors.EmptyDataError as error:
+            raise Unreadable("it is empty: it does not even name its columns") from error
 
     def _pieces(self, path: str, item: cutting.Item) -> Iterator[Any]:
         import pandas
@@ -98,7 +112,10 @@ class Model:
             with pandas.read_csv(path, sep=DELIMITED[end], dtype=self._texts(), chunksize=PIECE_ROWS) as reader:
                 yield from reader
         elif end in LINES:
-            with pandas.read_json(path, lines=True, chunksize=PIECE_ROWS, dtype=False) as reader:
+            exactly = {"dtype": False, "precise_float": True}
+            if _major(pandas) < 3:  # they took columns for times by their names: date, timestamp, ..._at
+                exactly["convert_dates"] = False
+            with pandas.read_json(path, lines=True, chunksize=PIECE_ROWS, **exactly) as reader:
                 yield from reader
         elif end in cutting.PARQUET:
             yield from self._parquet(path, item["groups"])
@@ -115,11 +132,14 @@ class Model:
         """Arrow record batches; texts are left as they lie in the file, each distinct one once."""
         import pyarrow.parquet as parquet
 
-        texts = list(self._texts() or ())
+        about = parquet.read_metadata(path)
+        held = about.schema.to_arrow_schema().names
+        texts = [name for name in self._texts() or () if name in held]
         # Column chunks are read through a small buffer, or a row group of any size would be in memory at once.
-        with parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False, read_dictionary=texts) as file:
+        reading = {"metadata": about, "buffer_size": 1 << 20, "pre_buffer": False, "read_dictionary": texts}
+        with parquet.ParquetFile(path, **reading) as file:
             wanted = [each["name"] for each in self._inputs if each.get("name") is not None]
-            columns = [name for name in wanted if name in file.schema_arrow.names] if wanted else None
+            columns = [name for name in wanted if name in held] if wanted else None
             chosen = list(range(*groups)) if groups else None
             yield from file.iter_batches(PIECE_ROWS, row_groups=chosen, columns=columns)
 
@@ -191,6 +211,9 @@ class Model:
                 "s" if len(missing) > 1 else "", ", ".join("'%s'" % name for name in missing),
                 "are" if len(missing) > 1 else "is"))  # fmt: skip
         there = [each for each in self._inputs if each["name"] in piece.columns]
+        if not there:
+            names = ", ".join("'%s'" % each["name"] for each in self._inputs)
+            raise Unreadable("it has none of the columns that the model takes: %s" % names)
         columns = {each["name"]: self._column(piece[each["name"]], each) for each in there}
         return type(piece)(columns).reset_index(drop=True)
 
@@ -200,7 +223,7 @@ class Model:
         kind = spec["type"]
         try:
             if kind == "datetime":
-                return pandas.to_datetime(values)
+                return _times(values)
             if kind in ("long", "integer"):
                 if values.isna().any():
                     raise ValueError("a value is missing, and whole numbers have none")
@@ -211,7 +234,7 @@ class Model:
             if kind in ("double", "float"):
                 return pandas.to_numeric(values).astype({"double": "float64", "float": "float32"}[kind])
             if kind == "boolean" and values.dtype != bool:
-                return values.map(_truth).astype(bool)
+                return _truths(values, spec.get("required", True))
             if kind == "binary":  # text holds bytes as base64
                 return values.map(_bytes).astype(object)
             if kind == "string":
@@ -289,6 +312,35 @@ def _objects(numpy: Any, values: List[Any]) -> Any:
 
 def _bytes(value: Any) -> Any:
     return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+def _major(package: Any) -> int:
+    return int(package.__version__.split(".")[0])
+
+
+def _times(values: Any) -> Any:
+    """UTC without an offset, to the nanosecond, as requests to an endpoint are read. Raises ValueError."""
+    import pandas
+
+    if values.dtype.kind in "biufc" and not values.isna().all():
+        raise ValueError("a number does not say what it counts from; write times as in ISO 8601 (2024-02-29T12:00:00Z)")
+    if values.dtype.kind == "M" or values.isna().all() or _major(pandas) < 2:
+        found = pandas.to_datetime(values, utc=True)
+    else:
+        found = pandas.to_datetime(values, utc=True, format="ISO8601", errors="coerce")
+        odd = values[found.isna() & values.notna()]
+        if len(odd):
+            raise ValueError("%r is no time as ISO 8601 has it (2024-02-29T12:00:00Z)" % (odd.iloc[0],))
+    return found.dt.tz_localize(None).astype("datetime64[ns]")
+
+
+def _truths(values: Any, required: bool) -> Any:
+    missing = values.isna()
+    if not missing.any():
+        return values.map(_truth).astype(bool)
+    if required:
+        raise ValueError("a value is missing, and the model must be given one")
+    return values.astype(object).where(missing, values.map(_truth, na_action="ignore")).where(~missing, None)
 
 
 def _truth(value: Any) -> bool:
