@@ -46,6 +46,25 @@ def test_labels_of_many_row_groups_and_more_than_a_byte_can_number(tmp_path):
     assert found["u"].cast(pl.String).to_list() == texts[::-1]
 
 
+def test_pieces_of_a_column_are_its_row_groups_in_the_files_order(folder):
+    parquet.write_table(pa.table(FIRST), folder / "a.parquet", row_group_size=2)
+    table = columnwise.read(folder)
+    assert [part.to_pylist() for part in table.pieces("x")] == [[1.0, None], [3.0], [4.0, 5.0]]
+    assert [part.to_pylist() for part in table.pieces("colour")] == [["red", "green"], [None], ["blue", "red"]]
+
+
+def test_a_column_read_alone_is_what_it_is_among_others(tmp_path):
+    numbers = {f"i.{bits}": pl.Series([1, None, 3], dtype=getattr(pl, f"UInt{bits}")) for bits in (8, 16, 32, 64)}
+    frame = pl.DataFrame(numbers | {"f": pl.Series([0.5, None, 2.0], dtype=pl.Float32), "b": [True, None, False]})
+    frame.write_parquet(tmp_path / "t.parquet", row_group_size=2)
+    table = columnwise.read(tmp_path / "t.parquet")
+    for name in frame.columns:
+        assert table.read([name]).equals(table.read(frame.columns).select(name))
+        assert table.read([name]).schema == frame.select(name).schema
+    frame.clear().write_parquet(tmp_path / "t.parquet")
+    assert columnwise.read(tmp_path / "t.parquet").read(["f"]).schema == {"f": pl.Float32}
+
+
 @pytest.mark.parametrize("statistics", [True, False])
 def test_nulls_are_known_from_the_footers_or_else_read(tmp_path, statistics):
     file = tmp_path / "t.parquet"

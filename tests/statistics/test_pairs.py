@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.stats
 
@@ -36,6 +37,10 @@ class Written:
     def read(self, names: Sequence[str]) -> pl.DataFrame:
         self.asked.append(names)
         return self.frame.select(names)
+
+    def pieces(self, name: str) -> Iterator[pa.Array]:
+        self.asked.append([name])
+        yield from (self.frame[name][start : start + 150].to_arrow() for start in range(0, self.height, 150))
 
 
 def table(seed: int, rows: int, shift: float) -> pl.DataFrame:
@@ -98,7 +103,8 @@ def test_a_column_of_nothing_but_nan_does_not_blind_the_others():
 def test_a_column_of_many_rows_is_read_alone_and_one_with_holes_is_read_once(monkeypatch):
     monkeypatch.setattr(pairs, "_CELLS", 600)
     one, two = Written(BEFORE), Written(AFTER)
-    values(one, two)
+    drift = {kind: names[:2] for kind, names in WANTED.items()}
+    movements.compare(drift, one, two)
     for side in (one, two):
         assert sorted(side.asked) == [["amount"], ["colour"], ["count"], ["holes"]]
 
@@ -114,8 +120,28 @@ def test_what_moved_is_told_from_the_same_look():
     assert (about.before.rows, about.before.nulls) == (500, 0)
     holes = next(each for each in moved if each.column == "holes")
     assert holes.before.nulls == BEFORE["holes"].null_count()
+    hidden = AFTER.with_columns(amount=pl.when(pl.col("holes").is_null()).then(math.nan).otherwise("amount"))
+    _, moved = movements.compare(WANTED, Written(BEFORE), Written(hidden))
+    about = next(each for each in moved if each.column == "amount")
+    assert about.after.nulls == AFTER["holes"].null_count()
     colours = next(each for each in moved if each.column == "colour")
     assert dict(colours.before.top) == pytest.approx(one["colour"].value_counts(normalize=True).to_dict())
+
+
+@pytest.mark.parametrize("cells", [600, 1_000_000])
+def test_integers_and_labels_are_counted_without_the_rows_left_out(monkeypatch, cells):
+    monkeypatch.setattr(pairs, "_CELLS", cells)
+    one, two = (
+        frame.with_columns(
+            pl.col("colour").cast(pl.Categorical), pl.col("count").cast(pl.UInt64), (pl.col("count") > 1).alias("many"),
+            pl.col("count").replace(3, None).alias("some"),
+        ) for frame in (BEFORE, AFTER)
+    )  # fmt: skip
+    found = values(Written(one), Written(two))
+    for name in ("colour", "count", "many", "some"):
+        shares, seen = (frame.to_pandas().dropna()[name].value_counts() for frame in (one, two))
+        expected = scipy.stats.chisquare(seen, (shares / shares.sum()).reindex(seen.index) * seen.sum()).pvalue
+        assert found[name, "pearsons_chi_squared_test"] == pytest.approx(expected, rel=1e-9)
 
 
 def test_overrides_and_features_that_cannot_be_right_are_refused_before_anything_is_read():

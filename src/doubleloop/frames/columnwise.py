@@ -40,11 +40,11 @@ class Columns:
         keep: object = None,
     ) -> None:
         self._keep = keep
-        self.schema = schema
         self.height = sum(footer.num_rows for footer in footers)
-        self._files = list(files)
+        self._files, self._footers = list(files), list(footers)
         labelled = [set(reading.labelled(footer)) for footer in footers]
         self._labelled = labelled[0].intersection(*labelled)
+        self.schema = {name: pl.Categorical() if name in self._labelled else kind for name, kind in schema.items()}
         self._nulls = _nulls(footers)
 
     def missing(self, name: str) -> int:
@@ -56,18 +56,39 @@ class Columns:
     def read(self, names: Sequence[str]) -> pl.DataFrame:
         """Columns in the order asked for. Texts that the files hold as numbers of labels stay so (categorical).
         Raises InvalidInput naming the first file."""
-        plain = [name for name in names if name not in self._labelled]
+        alone = len(names) == 1 and self.height and _is_plain(self.schema[names[0]])
+        plain = [] if alone else [name for name in names if name not in self._labelled]
         with _told(self._files[0]):
             scan = pl.scan_parquet(self._files, glob=False, parallel="none")
             held = scan.select(plain).collect() if plain else pl.DataFrame()
-            return pl.DataFrame([held[name] if name in plain else self._labels(name) for name in names])
+            return pl.DataFrame([held[name] if name in plain else self._together(name) for name in names])
 
-    def _labels(self, name: str) -> pl.Series:
-        parts: list[pa.DictionaryArray] = []
-        for file in self._files:
-            held = parquet.ParquetFile(file, read_dictionary=[name], memory_map=True)
-            parts += held.read([name], use_threads=False).column(0).chunks
-        return _numbered(name, parts)
+    def _together(self, name: str) -> pl.Series:
+        parts = list(self.pieces(name))
+        if name in self._labelled:
+            return _numbered(name, parts)
+        return pl.Series(_Stream(pa.chunked_array(parts))).alias(name)
+
+    def pieces(self, name: str) -> Iterator[pa.Array]:
+        """A column of numbers, or of texts as numbers of labels, each row group forgotten before the next: memory that
+        is used again costs less to fill. Raises InvalidInput naming the first file."""
+        labelled = [name] if name in self._labelled else []
+        with _told(self._files[0]):
+            for file, footer in zip(self._files, self._footers, strict=True):
+                held = parquet.ParquetFile(file, metadata=footer, read_dictionary=labelled, pre_buffer=False)
+                for group in range(footer.num_row_groups):
+                    yield from held.read_row_group(group, [name], use_threads=False).column(0).chunks
+
+
+class _Stream:
+    """Arrow's parts as polars takes them from any library: from arrow itself it would import what computes on them."""
+
+    def __init__(self, held: pa.ChunkedArray) -> None:
+        self.__arrow_c_stream__ = held.__arrow_c_stream__
+
+
+def _is_plain(kind: pl.DataType) -> bool:
+    return kind.is_integer() or kind.is_float() or kind == pl.Boolean
 
 
 def _numbered(name: str, parts: Sequence[pa.DictionaryArray]) -> pl.Series:

@@ -6,7 +6,7 @@ Missing means null *or* NaN everywhere in this room, as Spark's ``dropna`` and p
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,8 +20,12 @@ Column: TypeAlias = pl.Series | pa.Array | pa.ChunkedArray | NDArray[Any] | Sequ
 Table: TypeAlias = pl.DataFrame | pa.Table | pa.RecordBatch | Mapping[str, Any]
 Floats: TypeAlias = NDArray[np.float64]
 
+PIECE = 65_536  # rows that stay in the processor's cache
+NO_ROWS: NDArray[np.int64] = np.empty(0, np.int64)
+LABELLED = (pl.Categorical, pl.Enum)
 _EXACT_INTEGERS = float(2**53)
 _LARGEST = 2**63
+_FLOATS = {"halffloat": "float16", "float": "float32", "double": "float64"}  # arrow's names for them
 
 
 def series(values: Column, name: str = "") -> pl.Series:
@@ -67,20 +71,53 @@ def numbers(values: Column) -> Floats:
     return found if there.all() else found[there]
 
 
-def ordered(values: Column, without: NDArray[np.int64] | None = None, space: Floats | None = None) -> Floats:
+def ordered(values: Column, without: NDArray[np.int64] = NO_ROWS, space: Floats | None = None) -> Floats:
     """The same, sorted, ``without`` some rows. Never a view of ``values``; one of ``space`` where that is given."""
     column = series(values)
-    if column.dtype.is_numeric() and column.dtype not in (pl.Decimal, pl.Int128):
-        found, start = np.empty(len(column)) if space is None else space, 0
-        for part in column.get_chunks():  # no copy of the whole in between
-            found[start : start + len(part)] = part.to_numpy()  # a null becomes NaN
-            start += len(part)
-    else:
-        found = _as_floats(column).to_numpy(writable=True)
-    if without is not None:
-        found[without] = math.nan
-    found.sort()  # NaN comes last
-    return found[: int(np.searchsorted(found, math.nan))]
+    found = np.empty(len(column)) if space is None else space
+    fill(found, pieces(column))
+    return sort(found, without)
+
+
+def pieces(column: pl.Series, rows: int = PIECE) -> Iterator[pa.Array]:
+    """A column of numbers or labels as it lies in memory, a few rows at a time. Raises InvalidInput for text and
+    dates."""
+    if not (column.dtype.is_numeric() or column.dtype in LABELLED) or column.dtype in (
+        pl.Decimal,
+        pl.Int128,
+        pl.UInt128,
+    ):
+        column = _as_floats(column)
+    for part in column.get_chunks():
+        held = part.to_arrow()
+        yield from (held.slice(start, rows) for start in range(0, len(held), rows))
+
+
+def fill(space: Floats, parts: Iterable[pa.Array]) -> None:
+    """Writes numbers to ``space``, one part after the other, NaN where there is none."""
+    start = 0
+    for part in parts:
+        found, there = _values(part)
+        space[start : start + len(part)] = found
+        if there is not None:
+            space[start : start + len(part)][~there] = math.nan
+        start += len(part)
+
+
+def _values(part: pa.Array) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Numbers without a copy, and where there are any; None for everywhere. Not by arrow's ``to_numpy``, for which
+    pandas is imported where that is installed."""
+    rows, (valid, held) = slice(part.offset, part.offset + len(part)), part.buffers()
+    kind = str(part.type)
+    there = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")[rows] == 1 if part.null_count else None
+    return np.frombuffer(held, _FLOATS.get(kind, kind))[rows], there
+
+
+def sort(numbers: Floats, without: NDArray[np.int64] = NO_ROWS) -> Floats:
+    """Sorts in place: what is there, ``without`` some rows."""
+    numbers[without] = math.nan
+    numbers.sort()  # NaN comes last
+    return numbers[: int(np.searchsorted(numbers, math.nan))]
 
 
 def with_holes(values: Column) -> Floats:
@@ -160,58 +197,81 @@ def _labels_of_floats(column: pl.Series) -> pl.Series:
 
 def counts(values: Column) -> dict[str, int]:
     """How often each label occurs, in the labels' order."""
-    return counts_without(values, None)
+    return counts_without(values, NO_ROWS)
 
 
-def counts_without(values: Column, without: NDArray[np.int64] | None) -> dict[str, int]:
-    """The same ``without`` some rows."""
+def counts_without(values: Column, without: NDArray[np.int64]) -> dict[str, int]:
+    """The same ``without`` some rows, in ascending order."""
     column = series(values)
-    if column.dtype in (pl.Categorical, pl.Enum):
-        return _counts_of_codes(column, without)
-    found = _counts(column)
-    if without is None or not len(without):
-        return found
-    for label, count in _counts(column[without]).items():
-        found[label] -= count
-    return {label: count for label, count in found.items() if count}
+    if column.dtype in LABELLED:
+        return counts_of_pieces(pieces(column, max(len(column), 1)), without)  # all the labels come with every piece
+    if column.dtype == pl.Boolean:
+        found = _tallied(pieces(column.cast(pl.UInt8)), without)
+        return {label: count for label, count in zip(("false", "true"), found.tolist(), strict=False) if count}
+    if column.dtype.is_integer() and column.null_count() < len(column):
+        least, most = int(column.min()), int(column.max())  # type: ignore[arg-type]
+        if most - least < len(column) and most < _LARGEST:
+            found = _tallied(pieces(column, max(PIECE, most - least)), without, least)
+            return dict(sorted((str(least + int(at)), int(found[at])) for at in np.flatnonzero(found)))
+    tally = _counts(column)
+    for label, count in _counts(column[without]).items() if len(without) else ():
+        tally[label] -= count
+    return {label: count for label, count in tally.items() if count}
 
 
-def _counts_of_codes(column: pl.Series, without: NDArray[np.int64] | None) -> dict[str, int]:
-    """Of texts that are held as numbers of labels: the numbers are counted."""
+def counts_of_pieces(parts: Iterable[pa.DictionaryArray], without: NDArray[np.int64]) -> dict[str, int]:
+    """The same of texts that are held as numbers of labels, which each part numbers in its own way."""
+    tally: dict[str, int] = {}
+    for part, gone in _rows_gone(parts, without):
+        some = _tally(part.indices, gone, 0)
+        for label, count in zip(part.dictionary.to_pylist(), some.tolist(), strict=False):
+            tally[label] = tally.get(label, 0) + count
+    return {label: count for label, count in sorted(tally.items()) if count}
+
+
+def _tallied(parts: Iterable[pa.Array], without: NDArray[np.int64], least: int = 0) -> NDArray[np.int64]:
+    """How often each whole number from ``least`` on occurs."""
     found = np.zeros(0, dtype=np.int64)
-    codes = column.to_physical()
-    parts = [(codes, 1)] if without is None or not len(without) else [(codes, 1), (codes[without], -1)]
-    for held, sign in parts:
-        for part in held.get_chunks():
-            part = part.drop_nulls() if part.null_count() else part
-            some = np.bincount(part.to_numpy(), minlength=len(found))
-            found = np.pad(found, (0, len(some) - len(found))) + sign * some
-    there = np.flatnonzero(found)
-    names = pl.Series(there, dtype=codes.dtype).cat.to(column.dtype).cast(pl.String).to_list()
-    return dict(sorted(zip(names, found[there].tolist(), strict=True)))
+    for part, gone in _rows_gone(parts, without):
+        some = _tally(part, gone, least)
+        found, some = (found, some) if len(found) > len(some) else (some, found)
+        found[: len(some)] += some
+    return found
+
+
+def _tally(part: pa.Array, gone: NDArray[np.int64], least: int) -> NDArray[np.int64]:
+    found, there = _values(part)
+    if there is not None:
+        gone = gone[there[gone]]
+    held = found if there is None else found[there]
+    tally, left_out = (np.bincount(_above(least, each)) for each in (held, found[gone]))
+    tally[: len(left_out)] -= left_out
+    return tally
+
+
+def _above(least: int, numbers: NDArray[Any]) -> NDArray[np.int64]:
+    whole: NDArray[np.int64] = numbers.astype(np.int64, copy=False)
+    return whole - least if least else whole
+
+
+def _rows_gone(parts: Iterable[pa.Array], without: NDArray[np.int64]) -> Iterator[tuple[pa.Array, NDArray[np.int64]]]:
+    """Each part with the numbers of those of its rows that are left out."""
+    start = 0
+    for part in parts:
+        first, last = np.searchsorted(without, (start, start + len(part)))
+        yield part, without[first:last] - start
+        start += len(part)
 
 
 def _counts(values: pl.Series) -> dict[str, int]:
     column = present(values)
     if not len(column):
         return {}
-    if column.dtype == pl.Boolean:
-        true = int(column.sum())
-        return {label: count for label, count in (("false", len(column) - true), ("true", true)) if count}
-    if column.dtype.is_integer():
-        least, most = int(column.min()), int(column.max())  # type: ignore[arg-type]
-        if most - least < len(column) and most < _LARGEST:
-            return _counts_of_few(column.cast(pl.Int64).to_numpy() - least, least)
     tally = column.alias("value").value_counts(name="count")
     # Values of one label are counted together: 0.0 and -0.0, and what differs only in how it is stored.
     tally = tally.select(labels(tally["value"]).alias("label"), "count").group_by("label").agg(pl.col("count").sum())
     tally = tally.sort("label")
     return dict(zip(tally["label"].to_list(), tally["count"].to_list(), strict=True))
-
-
-def _counts_of_few(places: NDArray[np.int64], least: int) -> dict[str, int]:
-    found = np.bincount(places)
-    return dict(sorted((str(least + int(place)), int(found[place])) for place in np.flatnonzero(found)))
 
 
 def align(reference: Mapping[str, int], current: Mapping[str, int]) -> tuple[Floats, Floats]:

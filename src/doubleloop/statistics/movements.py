@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import polars as pl
-
 from doubleloop.statistics import columns, drift, pairs, profiles, samples, schema, signals
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -56,14 +54,14 @@ class Movement:
         }
 
 
-def summarise(values: columns.Column, kind: schema.Kind | str, side: samples.Side | None = None) -> Summary:
-    """Summary of a column judged as ``kind``. ``side``: the values that count, where they are not all that are there.
-    Raises InvalidInput for text judged as numbers."""
+def summarise(values: columns.Column, kind: schema.Kind | str) -> Summary:
+    """Summary of a column judged as ``kind``. Raises InvalidInput for text judged as numbers."""
     column, kind = columns.series(values), schema.Kind(kind)
     empty = Summary(len(column), columns.missing(column), kind)
-    if kind is schema.Kind.UNSUPPORTED:
-        return empty
-    side = samples.of(column, kind) if side is None else side
+    return empty if kind is schema.Kind.UNSUPPORTED else _of_side(empty, samples.of(column, kind))
+
+
+def _of_side(empty: Summary, side: samples.Side) -> Summary:
     if isinstance(side, samples.Labels):
         return replace(empty, top=_most_frequent(side.counts))
     if not len(side.finite):
@@ -98,7 +96,8 @@ def compare(
     asked = signals.metrics_of_features(wanted)
 
     def look(pair: pairs.Pair) -> tuple[list[signals.Value], Movement | None]:
-        return signals.values_of(pair, asked.get(pair.kind, [])), _of_pair(pair) if count else None
+        movement = _of_pair(pair) if count else None
+        return signals.values_of(pair, asked.get(pair.kind, [])), movement
 
     found = signals.compare(reference, current, features, overrides, look)
     moved = _ordered(movement for _, movement in found if movement is not None)
@@ -108,17 +107,16 @@ def compare(
 def _of_pair(pair: pairs.Pair) -> Movement | None:
     if pair.reason or pair.kind is schema.Kind.UNSUPPORTED:
         return None
-    return _movement(pair.name, pair.kind, (pair.before, pair.after), pair.sides)
+    one, two = (Summary(rows, missing, pair.kind) for rows, missing in zip(pair.rows, pair.missing, strict=True))
+    return _movement(pair.name, (one, two), pair.sides)
 
 
-def _movement(
-    name: str, kind: schema.Kind, held: tuple[pl.Series, pl.Series], sides: tuple[samples.Side, samples.Side]
-) -> Movement | None:
-    """None where no value is there on one side."""
+def _movement(name: str, empty: tuple[Summary, Summary], sides: tuple[samples.Side, samples.Side]) -> Movement | None:
+    """``empty``: rows and nulls. None where no value is there on one side."""
     if not all(map(len, sides)):
         return None
-    distance = drift.jensen_shannon_distance(*sides, kind)
-    return Movement(name, distance, summarise(held[0], kind, sides[0]), summarise(held[1], kind, sides[1]))
+    distance = drift.jensen_shannon_distance(*sides, empty[0].kind)
+    return Movement(name, distance, _of_side(empty[0], sides[0]), _of_side(empty[1], sides[1]))
 
 
 def _most_frequent(counts: Mapping[str, int]) -> tuple[tuple[str, float], ...]:
@@ -143,7 +141,8 @@ def most_moved(
         if name not in before.columns or name not in after.columns or kind is schema.Kind.UNSUPPORTED:
             continue
         held = before[name], after[name]
-        found.append(_movement(name, kind, held, (samples.of(held[0], kind), samples.of(held[1], kind))))
+        one, two = (Summary(len(column), columns.missing(column), kind) for column in held)
+        found.append(_movement(name, (one, two), (samples.of(held[0], kind), samples.of(held[1], kind))))
     return _ordered(each for each in found if each is not None)[:count]
 
 

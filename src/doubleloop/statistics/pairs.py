@@ -3,6 +3,7 @@
 As Azure has it, a row with a missing value in any of the features is left out. Which rows those are has to be known
 before the first column is judged. Nulls are known beforehand (a Parquet file counts them); where a column turns out to
 hold NaN besides, everything begins again with every column of floats looked at first.
+Memory that is used again costs less than new memory: floats are written to where they are sorted, column after column.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from doubleloop.statistics import columns, samples, schema
@@ -37,6 +39,9 @@ class Source(Protocol):
         """How many values of a column are null, as is known without reading them."""
 
     def read(self, names: Sequence[str]) -> pl.DataFrame: ...
+
+    def pieces(self, name: str) -> Iterator[pa.Array]:
+        """A column of floats, or of texts that are held as numbers of labels, some rows after the other."""
 
 
 Table = columns.Table | Source
@@ -66,64 +71,135 @@ class Held:
     def read(self, names: Sequence[str]) -> pl.DataFrame:
         return self.frame.select(names)
 
+    def pieces(self, name: str) -> Iterator[pa.Array]:
+        return columns.pieces(self.frame[name])
+
 
 def source(data: Table) -> Source:
     """Raises InvalidInput for ragged columns and doubled names."""
     return data if isinstance(data, Source) else Held(columns.table(data))
 
 
+class _Unforeseen(Exception):
+    """A column holds NaN in rows that were not left out."""
+
+
+class _Walked:
+    """One of the two tables, while its columns are gone through. ``without``: numbers of the rows to leave out."""
+
+    def __init__(self, origin: Source) -> None:
+        self.origin = origin
+        self.without = columns.NO_ROWS
+        self._space, self._in_space = np.empty(origin.height), ""
+        self._held: dict[str, pl.Series] = {}
+        self._kept: dict[str, columns.Floats] = {}
+
+    def leave_out(self, names: Sequence[str], thorough: bool) -> None:
+        """The rows in which any of ``names`` is missing."""
+        missing = np.zeros(self.origin.height, dtype=np.bool_)
+        for name in names:
+            if self.origin.missing(name) or (thorough and self.origin.schema[name].is_float()):
+                missing |= self._holes(name)
+        self.without = np.flatnonzero(missing)
+
+    def _holes(self, name: str) -> NDArray[np.bool_]:
+        if not self.origin.schema[name].is_float():
+            return self.origin.read([name])[name].is_null().to_numpy()
+        if (len(self._kept) + 1) * self.origin.height <= _CELLS_KEPT:
+            self._kept[name] = np.empty(self.origin.height)
+        space = self._kept.get(name, self._space)
+        columns.fill(space, self._pieces(name))
+        return np.isnan(space)
+
+    def _pieces(self, name: str) -> Iterator[pa.Array]:
+        return columns.pieces(self._held[name]) if name in self._held else self.origin.pieces(name)
+
+    def hold(self, names: Sequence[str]) -> None:
+        """Reads columns together, and forgets those before. One alone is read when it is asked for."""
+        there = [name for name in names if name in self.origin.schema]
+        self._held = dict(zip(there, self.origin.read(there), strict=True)) if len(names) > 1 else {}
+
+    def column(self, name: str) -> pl.Series:
+        """Missing in every row where there is no such column."""
+        if name not in self.origin.schema:
+            return pl.repeat(None, self.origin.height, dtype=pl.Null, eager=True).alias(name)
+        if name not in self._held:
+            self._held[name] = self.origin.read([name])[name]
+        return self._held[name]
+
+    def kind(self, name: str, override: schema.Kind | str | None) -> schema.Kind:
+        """How to judge a column: only of integers are the values looked at."""
+        type_ = self.origin.schema[name]
+        whole = schema.type_of(type_) is schema.Type.INTEGER
+        return schema.kind_of(self.column(name) if whole else pl.Series(name, dtype=type_), override)
+
+    def missing(self, name: str) -> int:
+        """How many values are null or NaN."""
+        if name not in self.origin.schema:
+            return self.origin.height
+        if not self._is_float(name):
+            return self.origin.missing(name)
+        return int(np.count_nonzero(np.isnan(self._filled(name))))
+
+    def side(self, name: str, kind: schema.Kind) -> samples.Side:
+        found = self._side(name, kind)
+        if self._is_float(name) and self.origin.height - len(found) > len(self.without):
+            raise _Unforeseen
+        return found
+
+    def _side(self, name: str, kind: schema.Kind) -> samples.Side:
+        if self.origin.schema[name] in columns.LABELLED:
+            return samples.Labels(columns.counts_of_pieces(self._pieces(name), self.without))
+        if kind is schema.Kind.CATEGORICAL or not self._is_float(name):
+            self._in_space = ""
+            return samples.of(self.column(name), kind, self.without, self._space)
+        space, self._in_space = self._filled(name), ""
+        return samples.Numbers(columns.sort(space, self.without))
+
+    def _is_float(self, name: str) -> bool:
+        return name in self.origin.schema and self.origin.schema[name].is_float()
+
+    def _filled(self, name: str) -> columns.Floats:
+        """Where the values are sorted, with those of a column of floats in it."""
+        if name in self._kept:
+            self._space = self._kept.pop(name)
+        elif self._in_space != name:
+            columns.fill(self._space, self._pieces(name))
+        self._in_space = name
+        return self._space
+
+
 @dataclass(frozen=True)
 class Pair:
     """One column on both sides. ``reason`` says why its values cannot be compared, "" when they can; ``after`` is
-    missing in every row where the current table has no such column. ``without``: numbers of the rows to leave out, a
-    side each; ``space`` is what its values are sorted in."""
+    missing in every row where the current table has no such column."""
 
     name: str
     kind: schema.Kind
-    before: pl.Series
-    after: pl.Series
     reason: str
-    without: tuple[samples.Rows, samples.Rows]
-    space: tuple[columns.Floats, columns.Floats]
+    tables: tuple[_Walked, _Walked] = field(repr=False)
+
+    @property
+    def before(self) -> pl.Series:
+        return self.tables[0].column(self.name)
+
+    @property
+    def after(self) -> pl.Series:
+        return self.tables[1].column(self.name)
+
+    @property
+    def rows(self) -> tuple[int, int]:
+        return self.tables[0].origin.height, self.tables[1].origin.height
+
+    @property
+    def missing(self) -> tuple[int, int]:
+        """How many values are null or NaN. To be asked before ``sides``, or floats are read once more."""
+        return self.tables[0].missing(self.name), self.tables[1].missing(self.name)
 
     @cached_property
     def sides(self) -> tuple[samples.Side, samples.Side]:
         """As they are judged. Only where there is no ``reason``."""
-        return self._side(self.before, 0), self._side(self.after, 1)
-
-    def _side(self, column: pl.Series, side: int) -> samples.Side:
-        without = self.without[side]
-        found = samples.of(column, self.kind, without, self.space[side])
-        if column.dtype.is_float() and len(column) - len(found) > len(without):
-            raise _Unforeseen
-        return found
-
-
-class _Kept:
-    """A source that remembers the columns with holes which it has read, up to ``_CELLS_KEPT`` values of them: they
-    are read twice, for their holes and for their values."""
-
-    def __init__(self, origin: Source) -> None:
-        self.height, self.schema, self.missing = origin.height, origin.schema, origin.missing
-        self._origin = origin
-        self._kept: dict[str, pl.Series] = {}
-
-    def read(self, names: Sequence[str]) -> pl.DataFrame:
-        """Each column from what was kept, which is then forgotten."""
-        others = [name for name in names if name not in self._kept]
-        found = self._origin.read(others) if others else pl.DataFrame()
-        return pl.DataFrame([found[name] if name in others else self._kept.pop(name) for name in names])
-
-    def holes(self, name: str) -> pl.Series:
-        """A column whose holes are asked for."""
-        found = self._origin.read([name])[name]
-        if (len(self._kept) + 1) * self.height <= _CELLS_KEPT:
-            self._kept[name] = found
-        return found
-
-
-class _Unforeseen(Exception):
-    """A column holds NaN in rows that were not left out."""
+        return self.tables[0].side(self.name, self.kind), self.tables[1].side(self.name, self.kind)
 
 
 def compare(
@@ -142,50 +218,24 @@ def compare(
 
 
 def _walk(
-    one: Source, two: Source, names: Sequence[str], overrides: Mapping[str, schema.Kind | str],
+    reference: Source, current: Source, names: Sequence[str], overrides: Mapping[str, schema.Kind | str],
     take: Callable[[Pair], Taken], *, thorough: bool,
 ) -> Iterator[Taken]:  # fmt: skip
-    reference, current = _Kept(one), _Kept(two)
     reasons = {name: _not_comparable(name, reference, current, thorough) for name in names}
-    usable = [name for name in names if not reasons[name]]
-    without = _incomplete(reference, usable, thorough), _incomplete(current, usable, thorough)
-    space = np.empty(reference.height), np.empty(current.height)
+    tables = _Walked(reference), _Walked(current)
+    for table in tables:
+        table.leave_out([name for name in names if not reasons[name]], thorough)
     for some in _batches(names, max(reference.height, current.height)):
-        before, after = reference.read(some), current.read([name for name in some if name in current.schema])
+        for table in tables:
+            table.hold(some)
         for name in some:
-            kind = schema.kind_of(before[name], overrides.get(name))
-            there = after[name] if name in current.schema else _absent(name, current.height)
-            yield take(Pair(name, kind, before[name], there, reasons[name], without, space))
-
-
-def _absent(name: str, rows: int) -> pl.Series:
-    return pl.repeat(None, rows, dtype=pl.Null, eager=True).alias(name)
+            yield take(Pair(name, tables[0].kind(name, overrides.get(name)), reasons[name], tables))
 
 
 def _batches(names: Sequence[str], rows: int) -> Iterator[Sequence[str]]:
     step = max(_CELLS // max(rows, 1), 1)
     for start in range(0, len(names), step):
         yield names[start : start + step]
-
-
-def _incomplete(side: _Kept, names: Sequence[str], thorough: bool) -> NDArray[np.int64]:
-    """The numbers of the rows in which any of ``names`` is missing."""
-    holed = [name for name in names if side.missing(name) or (thorough and side.schema[name].is_float())]
-    missing = np.zeros(side.height, dtype=np.bool_)
-    for name in holed:
-        column = side.holes(name)
-        if column.null_count():
-            missing |= column.is_null().to_numpy()
-        if column.dtype.is_float() and (thorough or side.missing(name) > column.null_count()):
-            _mark_nan(missing, column)
-    return np.flatnonzero(missing)
-
-
-def _mark_nan(missing: NDArray[np.bool_], column: pl.Series) -> None:
-    start = 0
-    for part in column.get_chunks():
-        missing[start : start + len(part)] |= np.isnan(part.to_numpy())  # nulls have become NaN
-        start += len(part)
 
 
 def _not_comparable(name: str, before: Source, after: Source, thorough: bool) -> str:

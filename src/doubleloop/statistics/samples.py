@@ -31,7 +31,7 @@ class Numbers:
     ordered: columns.Floats
 
     @staticmethod
-    def of(values: columns.Column | Numbers, without: Rows | None = None) -> Numbers:
+    def of(values: columns.Column | Numbers, without: Rows = columns.NO_ROWS) -> Numbers:
         """``without``: numbers of rows to leave out. Raises InvalidInput for text and dates."""
         return values if isinstance(values, Numbers) else Numbers(columns.ordered(values, without))
 
@@ -58,7 +58,8 @@ class Numbers:
     @cached_property
     def deviation(self) -> float:
         """Sample standard deviation of the finite values, of which there are two at least."""
-        return math.sqrt(deviations(self.finite, mean(self.finite)) / (len(self.finite) - 1))
+        middle = float(self.finite[len(self.finite) // 2])
+        return math.sqrt(deviations(self.finite, middle) / (len(self.finite) - 1))
 
     def at(self, shares: Sequence[float]) -> tuple[float, ...]:
         """Quantiles of the finite values, of which there is one at least, with straight lines between neighbours."""
@@ -91,7 +92,7 @@ class Labels:
     counts: Mapping[str, int]
 
     @staticmethod
-    def of(values: columns.Column | Labels, without: Rows | None = None) -> Labels:
+    def of(values: columns.Column | Labels, without: Rows = columns.NO_ROWS) -> Labels:
         """``without``: numbers of rows to leave out. Raises InvalidInput for nested values."""
         if isinstance(values, Labels):
             return values
@@ -107,7 +108,7 @@ Side = Numbers | Labels
 def of(
     values: columns.Column,
     kind: schema.Kind | str,
-    without: Rows | None = None,
+    without: Rows = columns.NO_ROWS,
     space: columns.Floats | None = None,
 ) -> Side:
     """A column as it is judged, without some rows. Numbers are sorted in ``space``, which holds as many, when it is
@@ -123,14 +124,16 @@ def mean(values: columns.Floats) -> float:
     return found if math.isfinite(found) else float((values / len(values)).sum())
 
 
-def deviations(values: columns.Floats, middle: float) -> float:
-    """Sum of squared deviations from ``middle``, piece by piece so that each stays in the processor's cache."""
-    total = 0.0
+def deviations(values: columns.Floats, near: float) -> float:
+    """Sum of squared deviations from the mean, which lies ``near`` (T. Chan, G. Golub, R. LeVeque, *Algorithms for
+    Computing the Sample Variance*, 1983), piece by piece so that each stays in the processor's cache."""
+    squares = apart = 0.0
     with np.errstate(over="ignore"):
         for start in range(0, len(values), _PIECE):
-            apart = values[start : start + _PIECE] - middle
-            total += float(np.dot(apart, apart))
-    return total
+            piece = values[start : start + _PIECE] - near
+            squares += float(np.dot(piece, piece))
+            apart += float(piece.sum())
+    return squares - apart * apart / len(values) if math.isfinite(squares) else squares
 
 
 def some_values(reference: float, current: float) -> None:

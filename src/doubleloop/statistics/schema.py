@@ -87,8 +87,12 @@ def kind_of(values: columns.Column, override: Kind | str | None = None) -> Kind:
 
 
 def _few(column: pl.Series) -> bool:
-    """Whether fewer than 5 % of the rows are distinct. A part that holds as many decides it for the whole."""
+    """Whether fewer than 5 % of the rows are distinct. A range that has no room for as many decides it, as does a part
+    that holds as many."""
     enough = DISTINCT_SHARE_OF_CATEGORIES * len(column)
+    least, most = column.to_physical().min(), column.to_physical().max()
+    if least is not None and most - least + 2 < enough:  # type: ignore[operator]  # a null is one more
+        return True
     return column.head(len(column) // _PART).n_unique() < enough and column.n_unique() / len(column) < (
         DISTINCT_SHARE_OF_CATEGORIES
     )
