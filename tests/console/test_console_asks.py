@@ -7,13 +7,15 @@ from typing import Any
 
 from console_scene import PASSWORD, Browser
 
-from doubleloop.console import pages
+from doubleloop.console import pages, requests
 from doubleloop.identity import activations
 from doubleloop.identity import commands as identity
 from doubleloop.identity import model as identities
+from doubleloop.identity.actions import Action
 from doubleloop.secrets.local import FileKeys
 from doubleloop.secrets.ports import Keys
 from doubleloop.settings.model import Settings
+from doubleloop.workspaces import queries as workspaces
 
 
 def test_who_may_decide_sees_what_is_asked_and_decides_it_there(house: Any) -> None:
@@ -46,3 +48,11 @@ def test_who_may_decide_sees_what_is_asked_and_decides_it_there(house: Any) -> N
             assert found.status == ("active" if decision == "approve" else "refused")
             if found.status == "active":
                 activations.end(ctx, found.id)
+
+
+def test_the_pages_of_alerts_look_wherever_one_may_read_them(house: Any) -> None:
+    """A data scientist is told of production's alerts, and may read them, without reading the workspace itself."""
+    with house.read("ada", None) as ctx:
+        assert "prod" in requests.places(ctx, Action.MONITOR_READ)
+        assert "prod" not in [each.name for each in workspaces.visible(ctx)]
+        assert "registry" not in requests.places(ctx, Action.DATA_READ)

@@ -17,7 +17,6 @@ from doubleloop.events import commands as events
 from doubleloop.identity import commands as identity
 from doubleloop.identity import strangers
 from doubleloop.identity.actions import Action
-from doubleloop.releases import queries as releases
 from doubleloop.secrets import ports as secrets
 from doubleloop.settings.model import Settings
 from doubleloop.workspaces import queries as workspaces
@@ -87,14 +86,12 @@ def allowed(ctx: Ctx, action: Action, workspace: str | None = None) -> bool:
 
 
 def places(ctx: Ctx, action: Action, *, registries: bool = False) -> list[str]:
-    """Workspaces where the actor may do ``action``: of those they see, and those that releases lead to.
+    """Workspaces where the actor may do ``action``, whether or not they may read the workspace itself.
 
     ``registries``: the shared registries as well.
     """
-    known = [each.name for each in workspaces.visible(ctx) if registries or not each.is_registry]
-    known += [workspace for definition in releases.definitions(ctx) for workspace in definition.workspaces]
-    found = (name for name in dict.fromkeys(known) if registries or name != REGISTRY)
-    return [name for name in found if allowed(ctx, action, name)]
+    shared = () if registries else {REGISTRY, *workspaces.registries(ctx)}
+    return [name for name in workspaces.names(ctx) if name not in shared and allowed(ctx, action, name)]
 
 
 def csrf(request: Request, visit: str | None = None) -> str:
