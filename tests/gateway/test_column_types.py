@@ -29,7 +29,7 @@ from mlflow.types.schema import (
     TensorSpec,
 )
 
-from doubleloop.gateway import log
+from doubleloop.gateway import log, openapi
 
 pytestmark = pytest.mark.slow
 
@@ -172,6 +172,31 @@ def test_wrong_values_are_named(name: str, value: Any, expected: str, client: Cl
     assert details["row"] == 1
     assert details["column"].split("[")[0].split(".")[0] == name
     assert expected in details["expected"]
+
+
+def test_its_openapi_says_what_is_taken(client: Client) -> None:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    for name in ("columns", "tensors"):
+        document = client.send("GET", f"/shop/{name}/swagger.json", headers=headers).json
+        post = document["paths"][f"/shop/{name}/score"]["post"]
+        body = post["requestBody"]["content"]["application/json"]["schema"]["properties"]
+        assert body["params"]["properties"] == {"beta": {"type": "number", "format": "double", "default": 0.5}}
+
+
+def test_answers_and_nulls_are_described_as_they_are() -> None:
+    def signature(**parts: Any) -> dict[str, Any]:
+        return {"inputs": [{"name": "x", "type": "long", "required": False}], "outputs": [], "params": [], **parts}
+
+    records = openapi._body(signature())["properties"]["input_data"]["oneOf"][1]["items"]
+    assert records["properties"]["x"] == {"type": "integer", "format": "int64"} and records["required"] == []
+    text, tensor = {"type": "string"}, {"type": "tensor", "tensor-spec": {"dtype": "int64", "shape": [-1]}}
+    wholes = {"type": "array", "items": {"type": "integer"}}
+    (plain, record) = openapi._outputs(signature(outputs=[{**text, "name": "a"}]))["items"]["anyOf"]
+    assert plain == text and record["properties"] == {"a": text}
+    assert openapi._outputs(signature(outputs=[text])) == {"type": "array", "items": text}
+    both = openapi._outputs(signature(outputs=[{**tensor, "name": "a"}, {**tensor, "name": "b"}]))
+    assert both["properties"] == {"a": wholes, "b": wholes}
+    assert openapi._outputs(signature(outputs=[tensor])) == wholes
 
 
 def test_named_tensors(client: Client) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from doubleloop.gateway import image_schemas, stream_schemas, text_schemas
+from doubleloop.gateway import image_schemas, stream_schemas, text_schemas, values
 from doubleloop.gateway.answering import Answering
 from doubleloop.gateway.routing import Route
 
@@ -88,7 +88,7 @@ def _body(signature: dict[str, Any] | None) -> dict[str, Any]:
     inputs = signature["inputs"]
     if inputs[0].get("type") == "tensor":
         data = _tensor(inputs[0]) if len(inputs) == 1 else _object(inputs, _tensor)
-        return {"type": "object", "required": ["input_data"], "properties": {"input_data": data}}
+        return _with_params(data, signature)
     split: dict[str, Any] = {
         "type": "object",
         "required": ["data"],
@@ -103,7 +103,23 @@ def _body(signature: dict[str, Any] | None) -> dict[str, Any]:
     forms = [split]
     if all(spec.get("name") is not None for spec in inputs):
         forms.append({"type": "array", "items": _object(inputs, _column)})
-    return {"type": "object", "required": ["input_data"], "properties": {"input_data": {"oneOf": forms}}}
+    return _with_params({"oneOf": forms}, signature)
+
+
+def _with_params(data: dict[str, Any], signature: dict[str, Any]) -> dict[str, Any]:
+    properties = {"input_data": data}
+    params = signature.get("params") or []
+    if params:
+        known = {each["name"]: _param(each) for each in params}
+        properties["params"] = {"type": "object", "additionalProperties": False, "properties": known}
+    return {"type": "object", "required": ["input_data"], "properties": properties}
+
+
+def _param(spec: dict[str, Any]) -> dict[str, Any]:
+    schema = dict(SCALARS.get(str(spec.get("type")), {}))
+    if spec.get("shape") is not None:
+        schema = {"type": "array", "items": schema}
+    return schema if spec.get("default") is None else {**schema, "default": spec["default"]}
 
 
 def _object(specs: list[dict[str, Any]], render: Any) -> dict[str, Any]:
@@ -124,7 +140,7 @@ def _column(spec: dict[str, Any]) -> dict[str, Any]:
     if kind == "object":
         return {"type": "object", "properties": {k: _column(v) for k, v in spec["properties"].items()}}
     schema = dict(SCALARS.get(str(kind), {}))
-    if not spec.get("required", True):
+    if not spec.get("required", True) and kind not in values.RANGES:  # whole numbers may be left out, not null
         schema["nullable"] = True
     return schema
 
@@ -155,8 +171,14 @@ def _outputs(signature: dict[str, Any] | None) -> dict[str, Any]:
     if not outputs:
         return {}
     if outputs[0].get("type") == "tensor":
-        return _tensor(outputs[0])
+        if len(outputs) > 1:
+            return _object(outputs, _tensor)
+        named = outputs[0].get("name") is not None  # a name says that there is one, not that the answer shows it
+        return {"anyOf": [_tensor(outputs[0]), _object(outputs, _tensor)]} if named else _tensor(outputs[0])
     if len(outputs) == 1:
-        return {"type": "array", "items": _column(outputs[0])}
+        items = [_column(outputs[0])]
+        if outputs[0].get("name") is not None:
+            items.append(_object(outputs, _column))
+        return {"type": "array", "items": items[0] if len(items) == 1 else {"anyOf": items}}
     named = all(spec.get("name") is not None for spec in outputs)
     return {"type": "array", "items": _object(outputs, _column) if named else {"type": "array", "items": {}}}
