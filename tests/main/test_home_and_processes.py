@@ -65,6 +65,16 @@ def test_a_port_that_cannot_be_is_refused(flags: dict[str, int], tmp_path: Path)
         at(tmp_path, **flags)
 
 
+def test_what_failed_under_a_supervisor_that_was_killed_is_not_held_against_the_next(tmp_path: Path) -> None:
+    settings = at(tmp_path)
+    (tmp_path / "run").mkdir()
+    gone = {"pid": 2**22 + 1, "start_time": "1", "failures": 7}
+    (tmp_path / "run" / "processes.json").write_text(json.dumps({"worker": gone}))
+    assert supervisor.hopeless(settings) == ["worker"]
+    supervisor.end_leftovers(settings)
+    assert supervisor.hopeless(settings) == []
+
+
 def test_a_setting_below_zero_is_refused() -> None:
     with pytest.raises(errors.InvalidInput, match="DOUBLELOOP_STEP_QUOTA=-1 is below 0"):
         settings_model.load({"DOUBLELOOP_STEP_QUOTA": "-1"})

@@ -191,12 +191,14 @@ def hopeless(settings: Settings) -> list[str]:
 
 def end_leftovers(settings: Settings) -> None:
     """Wait until the children of a supervisor that was killed have ended, and make them. They were told to when it
-    died; until then they hold its ports, and work that must not be done twice at once."""
+    died; until then they hold its ports, and work that must not be done twice at once. How often they failed is nothing
+    to the next one."""
     entries = _entries(settings)
     for child in reversed(definitions.children(settings)):
         entry = entries.get(child.name)
         if entry and entry["start_time"] and start_time(entry["pid"]) == entry["start_time"]:
             end(entry["pid"], child.stop_seconds)
+    _record(settings).unlink(missing_ok=True)
 
 
 def end(pid: int, seconds: float) -> bool:
