@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from scipy import stats
 from sklearn import metrics as referee
 
 from doubleloop.base import errors
-from doubleloop.monitoring import commands
+from doubleloop.data import commands as data
+from doubleloop.monitoring import commands, dated
 from doubleloop.specs import documents
+from doubleloop.storage import ports as storage
 
 RANDOM = np.random.default_rng(7)
 BEFORE = RANDOM.normal(10, 2, 400)
@@ -374,3 +377,52 @@ groups: {{type: fairness, sensitive_features: [k], positive_label: "yes"}}
     assert "are scores" in watch.signal(run, "scores")["reason"]
     told = watch.signal(run, "groups")
     assert told["status"] == "not_checked" and "positive label yes; the answers are 0, 1" in told["reason"]
+
+
+ASSETS = (
+    '{{type: {type}, production_data: {{input_data: {{path: "azureml:collected@latest"}}, data_window: {{{window}}}}}, '
+    'reference_data: {{input_data: {{path: "azureml:{before}@latest"}}, data_window: {{{earlier}}}}}}}'
+)
+
+
+def test_a_window_of_collected_files_is_those_whose_place_says_so(watch: Watch, tmp_path: Path) -> None:
+    for day, shift, hours in ((26, 0, 4), (27, 3, 4), (28, 9, 1)):
+        for hour in range(hours):
+            place = tmp_path / f"2026/02/{day}/{hour:02d}"
+            place.mkdir(parents=True)
+            pl.DataFrame({"x": RANDOM.normal(shift, 1, 50)}).write_parquet(place / "a.parquet")
+    with watch.house.write("ada", "registry") as ctx:
+        tree = ctx.port(storage.Blobs).put_tree(tmp_path)
+        data.add_version(ctx, "collected", f"tree:sha256:{tree.sha256}", "uri_folder")
+    watch.training(training())
+    day = "window_start: 2026-02-26, window_end: 2026-02-26"
+    said = {"type": "data_drift", "window": "lookback_window_size: P1D, lookback_window_offset: P1D",
+            "before": "collected", "earlier": day}  # fmt: skip
+    dated_ = ASSETS.format(**said)
+    whole = ASSETS.format(**{**said, "before": "training", "earlier": "lookback_window_size: P7D"})
+    never = ASSETS.format(**{**said, "type": "data_quality", "earlier": day.replace("2026", "2025")})
+    watch.put(f"dated: {dated_}\nwhole: {whole}\nnever: {never}\n")
+    run = watch.run(datetime(2026, 2, 28, 2, tzinfo=UTC))
+    seen = watch.signal(run, "dated")
+    # 26 Feb 02:00 to 27 Feb 02:00: two hours of the one day, two of the other.
+    assert (seen["reference_rows"], seen["production_rows"], seen["reason"]) == (200, 200, "")
+    assert 0.8 < watch.value(run, "dated", "normalized_wasserstein_distance", "x") < 2.2
+    assert "not dated by their place" in watch.signal(run, "whole")["reason"]
+    assert watch.signal(run, "whole")["reference_rows"] == 400
+    never = watch.signal(run, "never")
+    assert never["status"] == "not_checked" and "is of the window 2025-02-26" in never["reason"]
+
+
+@pytest.mark.parametrize(
+    ("path", "start", "hours"),
+    [
+        ("a/2026/11/26/08/x.parquet", datetime(2026, 11, 26, 8, tzinfo=UTC), 1),
+        ("year=2026/month=3/day=1/x.csv", datetime(2026, 3, 1, tzinfo=UTC), 24),
+        ("date=2026-03-01/part-0.parquet", datetime(2026, 3, 1, tzinfo=UTC), 24),
+        ("2026/13/45/x.csv", None, 0), ("rides/2026.csv", None, 0), ("v2026/1/2.csv", None, 0),
+    ],
+)  # fmt: skip
+def test_the_place_of_a_file_says_when_it_is_of(path: str, start: datetime | None, hours: int) -> None:
+    found = dated.span(path)
+    assert (found and found.start) == start
+    assert found is None or found.end - found.start == timedelta(hours=hours)

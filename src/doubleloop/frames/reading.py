@@ -15,7 +15,7 @@ from ruamel.yaml.error import YAMLError
 
 from doubleloop.base import errors
 
-_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json")
+SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json")
 PIECE = 131_072
 _STRETCH = 1_000  # rows that are worth opening a row group for
 # Azure ML's names of encodings, as Python knows them.
@@ -124,12 +124,12 @@ def labelled(metadata: parquet.FileMetaData) -> list[str]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.rglob("*") if each.is_file() and each.suffix.lower() in _SUFFIXES)
+    return sorted(each for each in folder.rglob("*") if each.is_file() and each.suffix.lower() in SUFFIXES)
 
 
 def _concat(files: list[Path], place: Path, texts: Collection[str]) -> pl.DataFrame:
     if not files:
-        raise errors.InvalidInput(f"{place.name} holds no table", cure=f"Known endings: {', '.join(_SUFFIXES)}.")
+        raise errors.InvalidInput(f"{place.name} holds no table", cure=f"Known endings: {', '.join(SUFFIXES)}.")
     return _together([_read_file(file, texts) for file in files], place)
 
 
@@ -168,7 +168,7 @@ def _read_file(
     except (pl.exceptions.PolarsError, OSError, ValueError, LookupError) as error:
         raise errors.InvalidInput(f"The table cannot be read: {error}", where=errors.Where(path.name)) from error
     raise errors.InvalidInput(
-        f"'{path.name}' is not a table that can be read", cure=f"Known endings: {', '.join(_SUFFIXES)}."
+        f"'{path.name}' is not a table that can be read", cure=f"Known endings: {', '.join(SUFFIXES)}."
     )
 
 

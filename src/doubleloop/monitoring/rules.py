@@ -104,6 +104,14 @@ def measured(value: signals.Value, threshold: float | None) -> Measured:
     return Measured(value.metric, value.column, value.value, threshold, alert, value.reason)
 
 
+def windowed(signal_data: Any) -> bool:
+    """Whether the file itself says which time of the data is meant."""
+    window = signal_data.data_window
+    fixed = window is not None and window.window_start is not None
+    offset = _span(window, "lookback_window_offset")
+    return fixed or _size(signal_data) is not None or offset is not None
+
+
 def is_asset(signal_data: Any) -> bool:
     """Azure's files name the collected log itself as an asset (``azureml:endpoint-deployment-model_inputs:1``)."""
     path = signal_data.input_data.path

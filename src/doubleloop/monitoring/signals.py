@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -59,11 +60,19 @@ def _one(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     if compute is None:
         return model.SignalResult(name, signal.type, "not_checked", f"{signal.type} is not computed yet")
     try:
-        return compute(task, name, signal)
+        found = compute(task, name, signal)
+        return found if found.reason else replace(found, reason=_undated(task, signal))
     except errors.Unavailable:
         raise
     except errors.DoubleloopError as error:
         return model.SignalResult(name, signal.type, "not_checked", error.what)
+
+
+def _undated(task: windows.Task, signal: Any) -> str:
+    """Which data assets were looked at whole although the file asks for a window of them."""
+    held = [getattr(signal, field, None) for field in ("production_data", "reference_data")]
+    parts = [each for side in held for each in (side if isinstance(side, list) else [side])]
+    return "; ".join(dict.fromkeys(filter(None, (windows.undated(task, each) for each in parts))))
 
 
 def default(kind: str) -> dict[str, dict[str, float | None]]:

@@ -10,14 +10,15 @@ from typing import Any
 
 import polars as pl
 
-from doubleloop.base import actors, errors
+from doubleloop.base import actors, clock, errors
 from doubleloop.data import commands as data
 from doubleloop.db.context import Contexts
 from doubleloop.endpoints import queries as endpoints
 from doubleloop.frames import columnwise
 from doubleloop.frames import reading as frames
-from doubleloop.monitoring import commands, model, rules
+from doubleloop.monitoring import commands, dated, model, rules
 from doubleloop.specs import documents
+from doubleloop.storage import ports as storage
 
 ACTOR = actors.service("monitor")
 PREDICTION = "prediction"
@@ -77,8 +78,60 @@ def table(task: Task, signal_data: Any) -> pl.DataFrame:
 
 
 def content(task: Task, signal_data: Any) -> str:
-    """What the asset holds, by hash."""
-    return data.keep(task.contexts, ACTOR, task.monitor.workspace, signal_data.input_data.path)
+    """What the asset holds, by hash; of a folder whose files are dated by their place, what is of the file's
+    ``data_window``. Raises InvalidInput when none is."""
+    whole = data.keep(task.contexts, ACTOR, task.monitor.workspace, signal_data.input_data.path)
+    window = _asked(task, signal_data)
+    chosen = _dated(task, whole, window) if window is not None else None
+    if window is None or chosen is None:
+        return whole
+    if not chosen:
+        raise errors.InvalidInput(
+            f"No file of {signal_data.input_data.path} is of the window {clock.iso(window.start)} to "
+            f"{clock.iso(window.end)}", cure="Name another data_window."
+        )  # fmt: skip
+    blobs = task.contexts.port(storage.Blobs)
+    return f"tree:sha256:{blobs.put_entries(tuple(chosen)).sha256}"
+
+
+def undated(task: Task, signal_data: Any) -> str:
+    """Why a ``data_window`` of an asset means nothing; "" when it does, or is not asked for."""
+    if not rules.names_asset(signal_data):
+        return ""
+    window, path = _asked(task, signal_data), signal_data.input_data.path
+    if (
+        window is None
+        or _dated(task, data.keep(task.contexts, ACTOR, task.monitor.workspace, path), window) is not None
+    ):
+        return ""
+    return f"all of {path} was looked at: its files are not dated by their place (2026/01/31), as data_window needs"
+
+
+def _asked(task: Task, signal_data: Any) -> model.Window | None:
+    """The window that the file itself asks for of an asset; a component that makes it ready has seen to that."""
+    if not rules.windowed(signal_data) or signal_data.pre_processing_component:
+        return None
+    if signal_data.input_data.path.startswith(("tree:", "blob:")):
+        return None
+    signals = (task.schedule.create_monitor.monitoring_signals or {}).values()
+    signal = next((each for each in signals if getattr(each, "reference_data", None) is signal_data), None)
+    if signal is None:
+        return rules.production_window(signal_data, task.schedule.trigger, task.run.as_of)
+    production = signal.production_data[0] if isinstance(signal.production_data, list) else signal.production_data
+    seen = rules.production_window(production, task.schedule.trigger, task.run.as_of)
+    return rules.reference_window(signal_data, seen, task.schedule.trigger, task.run.as_of)
+
+
+def _dated(task: Task, whole: str, window: model.Window) -> list[storage.Entry] | None:
+    """The files of the window; None for what is no folder of dated files."""
+    held, _, below = whole.removeprefix("tree:sha256:").partition("/")
+    if not whole.startswith("tree:"):
+        return None
+    entries = [each for each in task.contexts.port(storage.Blobs).tree(held).entries if each.path.startswith(below)]
+    tables = {each.path: each for each in entries if each.path.lower().endswith(frames.SUFFIXES)}
+    listed = any(each.path.rpartition("/")[2] == "MLTable" for each in entries)  # it says itself which files are meant
+    chosen = dated.within(tables, window) if tables and not listed else None
+    return None if chosen is None else [tables[path] for path in chosen]
 
 
 def read(task: Task, reference: str) -> pl.DataFrame:
