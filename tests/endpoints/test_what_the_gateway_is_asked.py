@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -71,6 +72,33 @@ def test_the_gateway_is_asked_for_what_the_file_says(
         (endpoint,) = workflows.desired(ctx).values()
     found = endpoint.deployments["blue"]
     assert (found.instances, found.scale) == (instances, scale)
+
+
+@pytest.mark.parametrize(
+    ("more", "milliseconds"),
+    [
+        ("", None),
+        ("liveness_probe: {initial_delay: 5, period: 5, failure_threshold: 3}", None),
+        ("liveness_probe: {initial_delay: 600}", 900_000),
+        ("readiness_probe: {period: 20, failure_threshold: 50}\nliveness_probe: {period: 10}", 1_010_000),
+    ],
+)
+def test_a_model_may_take_as_long_to_load_as_its_probes_say(
+    placed: Any, more: str, milliseconds: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = deployed(placed, more)
+    with placed.read("grace") as ctx:
+        (endpoint,) = workflows.desired(ctx).values()
+    assert endpoint.deployments["blue"].start_timeout_ms == milliseconds
+    clock = iter([0.0, 179.0 if milliseconds is None else milliseconds / 1000 - 1, 1e6])
+    monkeypatch.setattr(workflows, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
+    serving = placed.ports[ports.Serving] = Serving()
+    asked = []
+    serving.status = lambda: asked.append(1) or protocol.Status(1, True)  # type: ignore[assignment,func-returns-value]
+    assert workflows._await(placed.contexts, made.id).startswith(
+        f"not ready after {(milliseconds or 180_000) // 1000} s"
+    )
+    assert asked == [1]
 
 
 def test_what_runs_is_told_with_why_it_last_changed(placed: Any) -> None:

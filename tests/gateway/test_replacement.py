@@ -189,8 +189,7 @@ def test_a_model_that_does_not_load_in_time_is_a_failure_that_says_so(
     gateway: Gateway, script: Script, tmp_path: Path
 ) -> None:
     (tmp_path / "score.py").write_text("import time\ndef init(): time.sleep(600)\ndef run(data): return 1")
-    gateway.options["start_timeout"] = 1.0
-    blue = script("dep-1", code_dir=str(tmp_path))
+    blue = script("dep-1", code_dir=str(tmp_path), start_timeout_ms=1000)  # its own, else the gateway's for all
     gateway.start().want({"shop/bikes": endpoint({"blue": blue})}, converge=False)
     status = wait_for(
         lambda: next((s for s in [gateway.applied().endpoints["shop/bikes"].deployments["blue"]] if s.error), None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from doubleloop.base import clock, errors, verdicts
@@ -16,6 +16,21 @@ ENOUGH_REQUESTS = 20
 def milliseconds(interval: str) -> int:
     """Of ``polling_interval``: whole seconds, or a duration."""
     return int(interval) * 1000 if interval.isdigit() else int(clock.duration(interval).total_seconds() * 1000)
+
+
+# Of Azure ML's probes, where a file leaves them out.
+PROBE = {"initial_delay": 10, "period": 10, "failure_threshold": 30}
+
+
+def start_seconds(probes: Iterable[Any]) -> int | None:
+    """How long a model may take to load: until a probe has failed as often as it may. None where no probe is given."""
+    found = []
+    for probe in probes:
+        if probe is not None:
+            given = {name: getattr(probe, name) for name in PROBE}
+            said = {name: PROBE[name] if value is None else value for name, value in given.items()}
+            found.append(said["initial_delay"] + said["period"] * said["failure_threshold"])
+    return max(found, default=None)
 
 
 def check_name(name: str, where: errors.Where | None = None) -> None:

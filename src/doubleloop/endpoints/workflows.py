@@ -185,6 +185,9 @@ def _served(ctx: Ctx, deployment: model.Deployment) -> protocol.Deployment:
             "max_queue_wait_ms": limits.max_queue_wait_ms,
         }
         more = {key: value for key, value in chosen.items() if value is not None}
+    patience = _patience(spec)
+    if patience > READY_SECONDS:
+        more["start_timeout_ms"] = int(patience * 1000)
     named = deployment.files.get("secrets", {})
     plain = {name: text for name, text in spec.environment_variables.items() if name not in named}
     masking = commands.masking(spec)
@@ -207,6 +210,11 @@ def _served(ctx: Ctx, deployment: model.Deployment) -> protocol.Deployment:
         ),
         **more,
     )  # fmt: skip
+
+
+def _patience(spec: Any) -> float:
+    """Seconds that an instance may take to load its model."""
+    return max(READY_SECONDS, rules.start_seconds((spec.liveness_probe, spec.readiness_probe)) or 0.0)
 
 
 def _slo(given: dict[str, Any] | None) -> protocol.Slo | None:
@@ -249,7 +257,8 @@ def publish(contexts: Contexts) -> int:
 def _await(contexts: Contexts, id_: str) -> str:
     deployment = _load(contexts, id_)
     serving = contexts.port(ports.Serving)
-    deadline = time.monotonic() + READY_SECONDS
+    patience = _patience(documents.from_wire(deployment.spec).model)
+    deadline = time.monotonic() + patience
     last = "the gateway did not answer"
     while time.monotonic() < deadline:
         try:
@@ -268,7 +277,7 @@ def _await(contexts: Contexts, id_: str) -> str:
         if _load(contexts, id_).status is model.Status.DELETED:
             return "it was deleted while it started"
         time.sleep(POLL_SECONDS)
-    return f"not ready after {READY_SECONDS:.0f} s: {last}"
+    return f"not ready after {patience:.0f} s: {last}"
 
 
 def finish(contexts: Contexts, id_: str, problem: str) -> None:

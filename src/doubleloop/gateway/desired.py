@@ -73,6 +73,8 @@ class Deployment:
     compile: bool = True
     # Whether images may be sent by their addresses, and what these may lead to beside the internet; None: they may not.
     image_urls: tuple[str, ...] | None = None
+    # How long an instance may take to load the model; None: as long as the gateway gives each.
+    start_timeout_ms: int | None = None
 
     def identity(self) -> tuple[Any, ...]:
         """What needs new processes when it changes; everything else is applied to the running ones."""
@@ -203,6 +205,7 @@ def _deployment(place: str, name: str, value: Any) -> Deployment:
         collect=_collect(f"{place}.collect", reader.take("collect", _mapping, {})),
         compile=reader.take("compile", _flag, True),
         image_urls=_allowances(reader.take("image_urls", _list_of_text, None)),
+        start_timeout_ms=reader.take("start_timeout_ms", _whole(1), None),
     )
     reader.finish()
     if deployment.kind == "script" and not (deployment.code_dir and deployment.scoring_script):

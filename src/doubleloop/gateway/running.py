@@ -220,9 +220,10 @@ class Running(answering.Answering):
             delay = min(delay * 2, LONGEST_DELAY)
 
     async def _start(self, scorer: scorers.Scorer) -> bool:
+        own = self.deployment.start_timeout_ms
         try:
             async with self._around.starts:
-                description = await scorer.start(self._around.limits.start_timeout)
+                description = await scorer.start(self._around.limits.start_timeout if own is None else own / 1000)
             self.learn(description)
             await self._around.fronts.introduce(self, scorer)
         except errors.DoubleloopError as error:

@@ -102,11 +102,15 @@ class RequestSettings(Spec):
 class Probe(Spec):
     title: ClassVar[str] = "online deployment › probe"
 
-    period: Count | None = Field(None, description="Seconds between two checks.")
-    initial_delay: Annotated[Int, Field(ge=0)] | None = Field(None, description="Seconds before the first check.")
+    period: Count | None = Field(None, description="Seconds between two checks; 10 if it is left out.")
+    initial_delay: Annotated[Int, Field(ge=0)] | None = Field(
+        None, description="Seconds before the first check; 10 if it is left out."
+    )
     timeout: Count | None = Field(None, description="Seconds that a check may take.")
     success_threshold: Count | None = Field(None, description="Good checks in a row that count as ready.")
-    failure_threshold: Count | None = Field(None, description="Bad checks in a row that count as down.")
+    failure_threshold: Count | None = Field(
+        None, description="Bad checks in a row that count as down; 30 if it is left out."
+    )
 
 
 def _polling(value: str) -> str:
@@ -214,8 +218,12 @@ class OnlineDeployment(Spec):
     instance_type: Accepted | None = Field(None, description="Azure machine size.")
     scale_settings: ScaleSettings | None = Field(None, description="How the number of instances follows the load.")
     request_settings: RequestSettings | None = Field(None, description="Time and queue limits of requests.")
-    liveness_probe: Probe | None = Field(None, description="When an instance counts as dead.")
-    readiness_probe: Probe | None = Field(None, description="When an instance counts as ready.")
+    liveness_probe: Probe | None = Field(
+        None,
+        description="How long an instance may take to load its model: initial_delay + period × failure_threshold, "
+        "and 180 seconds at least.",
+    )
+    readiness_probe: Probe | None = Field(None, description="The same; the longer of the two counts.")
     data_collector: DataCollector | None = Field(None, description="What of each request is logged.")
     compile: Flag = Field(
         True,
@@ -246,7 +254,13 @@ SUPPORT: dict[type[fields.Spec], support.Rows] = {
     ),
     CodeConfiguration: support.rows("code scoring_script"),
     RequestSettings: support.rows("request_timeout_ms max_concurrent_requests_per_instance max_queue_wait_ms"),
-    Probe: support.rows("period initial_delay timeout success_threshold failure_threshold"),
+    Probe: support.rows(
+        "period initial_delay failure_threshold",
+        {
+            "timeout success_threshold": "has no effect here: an instance is ready once its model is loaded, and "
+            "another takes its place when it ends or does not answer"
+        },
+    ),
     ScaleSettings: support.rows("type min_instances max_instances polling_interval target_utilization_percentage"),
     CollectionData: support.rows("", {"name version path": "has no effect here: the log has a place of its own"}),
     Collection: support.rows(
