@@ -68,6 +68,14 @@ def test_a_version_that_could_not_be_referred_to_is_refused(house: Any, version:
         ("bikes", ("bikes", None, None, None)),
         ("azureml://registries/shared/data/bikes/versions/2", ("bikes", "2", None, "shared")),
         ("azureml://registries/shared/data/bikes/labels/latest", ("bikes", None, "latest", "shared")),
+        (
+            "azureml:/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w/models/bikes"
+            "/versions/2",
+            ("bikes", "2", None, None),
+        ),
+        ("azureml://locations/north/workspaces/w/models/bikes/labels/latest", ("bikes", None, "latest", None)),
+        ("models:/bikes/2", ("bikes", "2", None, None)),
+        ("models:/bikes@champion", ("bikes", None, "champion", None)),
     ],
 )
 def test_references_are_read(reference: str, wanted: tuple[Any, ...]) -> None:
@@ -77,7 +85,20 @@ def test_references_are_read(reference: str, wanted: tuple[Any, ...]) -> None:
 
 @pytest.mark.parametrize(
     "reference",
-    ["", "a:b:c", "a@b@c", "a:1@b", "a b", "azureml://bikes", "azureml:", "azureml://datastores/x/paths/y", "a:"],
+    [
+        "",
+        "a:b:c",
+        "a@b@c",
+        "a:1@b",
+        "a b",
+        "azureml://bikes",
+        "azureml:",
+        "azureml://datastores/x/paths/y",
+        "a:",
+        "models:/bikes",
+        "models:/m-1/2/3",
+        "azureml://subscriptions/s/workspaces/w/datastores/x/paths/y",
+    ],
 )
 def test_what_is_no_reference_says_how_one_is_written(reference: str) -> None:
     with pytest.raises(errors.InvalidInput, match="is not a reference") as caught:

@@ -75,6 +75,25 @@ def test_the_gateway_is_asked_for_what_the_file_says(
 
 
 @pytest.mark.parametrize(
+    ("collections", "inputs", "outputs"),
+    [
+        ("{}", True, True),
+        ("{model_outputs: {enabled: true}}", False, True),
+        ("{model_inputs: {enabled: false}}", False, False),
+        ("{my_own: {enabled: true}}", True, True),
+    ],
+)
+def test_of_inputs_and_outputs_what_a_file_does_not_name_beside_the_other_is_not_logged(
+    placed: Any, collections: str, inputs: bool, outputs: bool
+) -> None:
+    deployed(placed, f"data_collector: {{collections: {collections}}}")
+    with placed.read("grace") as ctx:
+        (endpoint,) = workflows.desired(ctx).values()
+    collect = endpoint.deployments["blue"].collect
+    assert (collect.inputs, collect.outputs) == (inputs, outputs)
+
+
+@pytest.mark.parametrize(
     ("more", "milliseconds"),
     [
         ("", None),

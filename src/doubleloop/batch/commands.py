@@ -280,8 +280,9 @@ def _check_data(ctx: Ctx, document: documents.Document, name: str, reference: st
             raise errors.NotFound(error.what, where=document.where(f"inputs.{name}"), cure=error.cure) from error
     elif not reference.startswith(("tree:", "blob:", "azureml:", "http://", "https://")):
         raise errors.InvalidInput(
-            f"'{reference}' is a path of another machine, and its content was not sent along",
-            where=document.where(f"inputs.{name}"), cure="Invoke with `doubleloop batch-endpoint invoke`.",
+            f"Input '{name}' is no data that is here: '{reference}' is neither an asset nor an address",
+            where=document.where(f"inputs.{name}"),
+            cure="Name the data: --input PATH_OR_ASSET; `batch-endpoint invoke` sends files of this machine.",
         )  # fmt: skip
 
 

@@ -13,6 +13,12 @@ _REGISTRY = re.compile(
     r"^azureml://registries/(?P<registry>[^/]+)/(?P<kind>[a-z]+)/(?P<name>[^/]+)"
     r"/(?:versions/(?P<version>[^/]+)|labels/(?P<label>[^/]+))$"
 )
+# Azure's long form (the subscription and workspace around the name are those of another installation), and MLflow's.
+_LONG = re.compile(
+    r"^azureml:/{1,2}(?:subscriptions|locations)/.*/workspaces/[^/]+/[a-z]+/(?P<name>[^/]+)"
+    r"(?:/(?:versions/(?P<version>[^/]+)|labels/(?P<label>[^/]+)))?$"
+)
+_MLFLOW = re.compile(r"^models:/(?P<name>[^:@/\s]+)(?:/(?P<version>[^:@/\s]+)|@(?P<label>[^:@/\s]+))$")
 
 
 @dataclass(frozen=True)
@@ -26,8 +32,11 @@ class Reference:
 
 
 def parse(reference: str) -> Reference:
-    """``azureml:name:3``, ``name@label``, ``azureml://registries/r/data/name/versions/3``. Raises InvalidInput."""
-    match = _REGISTRY.match(reference) or _REFERENCE.match(reference)
+    """``azureml:name:3``, ``name@label``, ``azureml://registries/r/data/name/versions/3``, Azure's
+    ``azureml:/subscriptions/.../workspaces/w/data/name/versions/3``, and MLflow's ``models:/name/3``. Raises
+    InvalidInput."""
+    forms = (_REGISTRY, _REFERENCE, _LONG, _MLFLOW)
+    match = next((found for form in forms if (found := form.match(reference))), None)
     if match is None:
         raise errors.InvalidInput(
             f"'{reference}' is not a reference to an asset",

@@ -191,7 +191,6 @@ def _served(ctx: Ctx, deployment: model.Deployment) -> protocol.Deployment:
     named = deployment.files.get("secrets", {})
     plain = {name: text for name, text in spec.environment_variables.items() if name not in named}
     masking = commands.masking(spec)
-    inputs, outputs = collections.get("model_inputs"), collections.get("model_outputs")
     return protocol.Deployment(
         id=deployment.id, python=deployment.python, model_dir=deployment.files["model_dir"],
         kind=deployment.files["kind"], code_dir=deployment.files["code_dir"],
@@ -201,7 +200,7 @@ def _served(ctx: Ctx, deployment: model.Deployment) -> protocol.Deployment:
         model=deployment.model_name, model_version=deployment.model_version, compile=spec.compile,
         image_urls=workspaces.reach(ctx, deployment.workspace) if spec.image_urls else None,
         collect=protocol.Collect(
-            inputs=inputs.enabled if inputs else True, outputs=outputs.enabled if outputs else True,
+            inputs=_collected(collections, "model_inputs"), outputs=_collected(collections, "model_outputs"),
             sampling_rate=collector.sampling_rate if collector and collector.sampling_rate is not None else 1.0,
             collections={name: each.enabled for name, each in collections.items()} if collections else None,
             headers=_captured(collector),
@@ -237,6 +236,12 @@ def _scale(given: Any) -> protocol.Scale | None:
         "polling_interval_ms": rules.milliseconds(given.polling_interval) if given.polling_interval else None,
     }  # fmt: skip
     return protocol.Scale(**{key: value for key, value in chosen.items() if value is not None})
+
+
+def _collected(collections: Any, name: str) -> bool:
+    """Of a file that names one of the two, the other is left out of the log, as in Azure ML."""
+    given = collections.get(name)
+    return given.enabled if given else not {"model_inputs", "model_outputs"} & set(collections)
 
 
 def _captured(collector: Any) -> tuple[str, ...]:

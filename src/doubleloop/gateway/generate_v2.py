@@ -29,7 +29,7 @@ class Asked:
 def read(body: bytes, running: Answering, stream: bool, limits: limit.Limits) -> Asked:
     """``text_input`` is the model's column of that name, or else the one text that it must be given. Other fields are
     columns, or parameters. Raises errors.InvalidInput."""
-    value = payloads.decode(body, limits)
+    value = payloads.decode(body, limits, _CURE)
     if not isinstance(value, dict) or not isinstance(value.get(TEXT), str):
         raise failures.shape(f"the body is no object with a text as '{TEXT}'", cure=_CURE)
     given = {key: each for key, each in value.items() if key not in (TEXT, "parameters", "id")}

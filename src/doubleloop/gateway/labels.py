@@ -19,7 +19,7 @@ def accept(request: messages.Request, route: Route, limits: limit.Limits) -> mes
     if request.method != "POST":
         raise failures.WrongMethod(f"{request.method} is not allowed here", cure="send a POST")
     attempts.check_content_type(request)
-    value = payloads.decode(request.body, limits)
+    value = payloads.decode(request.body, limits, EXAMPLE)
     labels = value.get("labels") if isinstance(value, dict) else None
     if not isinstance(labels, list) or not labels or len(value) != 1:
         raise failures.shape("the body must be an object with one list, 'labels'", cure=EXAMPLE)

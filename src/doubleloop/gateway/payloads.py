@@ -49,10 +49,10 @@ class Payload:
         return self.key in ("input_data", ROW)
 
 
-def decode(body: bytes, limits: limit.Limits) -> Any:
-    """The JSON value. Raises errors.InvalidInput when it is empty, not JSON, or nested too deep."""
+def decode(body: bytes, limits: limit.Limits, forms: str = FORMS) -> Any:
+    """The JSON value. ``forms``: what to send. Raises errors.InvalidInput when it is empty, not JSON, or too deep."""
     if not body.strip():
-        raise failures.shape("the body is empty", cure=FORMS)
+        raise failures.shape("the body is empty", cure=forms)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:

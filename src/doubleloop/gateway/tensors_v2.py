@@ -34,6 +34,8 @@ OF_NUMPY = {
     **{f"{sign}int{bits}": f"{sign.upper()}INT{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }  # fmt: skip
 
+_FORM = 'send {"inputs": [{"name", "shape", "datatype", "data"}]}'
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -59,10 +61,10 @@ def read(
         if not header_length.isdigit() or int(header_length) > len(body):
             raise failures.shape("Inference-Header-Content-Length is not a length within the body")
         text, rest = body[: int(header_length)], body[int(header_length) :]
-    value = payloads.decode(text, limits)
+    value = payloads.decode(text, limits, _FORM)
     inputs = value.get("inputs") if isinstance(value, dict) else None
     if not isinstance(inputs, list) or not inputs or not all(isinstance(each, dict) for each in inputs):
-        raise failures.shape("'inputs' must be a list of tensors", cure='send {"inputs": [{"name", "shape", ...}]}')
+        raise failures.shape("'inputs' must be a list of tensors", cure=_FORM)
     found: dict[str, tuple[list[int], list[Any]]] = {}
     for each in inputs:
         name, shape, data, rest = _tensor(each, rest, binary)

@@ -176,7 +176,8 @@ class DataCollector(Spec):
     title: ClassVar[str] = "online deployment › data_collector"
 
     collections: dict[str, Collection] = Field(
-        default_factory=dict, description="What to log: model_inputs, model_outputs, request, response, or own names."
+        default_factory=dict,
+        description="What to log: model_inputs, model_outputs, or own names of a script. Both if neither is named.",
     )
     rolling_rate: Annotated[Literal["minute", "hour", "day", "month", "year"], Fold] | None = Field(
         None, description="Span of one log file."
@@ -244,8 +245,9 @@ SUPPORT: dict[type[fields.Spec], support.Rows] = {
     LatencyObjective: support.rows("target threshold_ms"),
     Slo: support.rows("availability latency window"),
     OnlineEndpoint: support.rows(
-        "$schema name description auth_mode traffic mirror_traffic slo tags properties",
+        "$schema name description auth_mode traffic mirror_traffic slo tags",
         {
+            "properties": "has no effect here: write tags",
             "identity": support.IDENTITY,
             "location": support.AZURE,
             "public_network_access": support.NETWORK,
