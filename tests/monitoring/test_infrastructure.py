@@ -17,14 +17,18 @@ import pytest
 from monitoring_watch import Watch
 
 from doubleloop.base import clock, errors
+from doubleloop.cost import store as _costs  # noqa: F401  (declares its table before the house is built)
+from doubleloop.endpoints import model as serving
 from doubleloop.endpoints import ports
+from doubleloop.endpoints import store as deployments
 from doubleloop.environments import commands as environments
 from doubleloop.gateway import histogram, metrics, paths, prometheus, protocol
 from doubleloop.jobs import commands as jobs
 from doubleloop.jobs import model as job_model
 from doubleloop.jobs import store as job_store
-from doubleloop.monitoring import commands, queries, sampling, workflows
+from doubleloop.monitoring import commands, model, queries, sampling, workflows
 from doubleloop.specs import documents
+from doubleloop.workspaces import declared
 
 MONITOR = """
 name: watch
@@ -301,6 +305,40 @@ def test_files_of_a_datastore_have_an_age_too(site: Site) -> None:
     site.put('{type: data_freshness, data: "azureml://datastores/workspaceblobstore/paths/rides"}', "")
     found = site.run()
     assert found["metrics"][0]["value"] == pytest.approx(31.0, abs=0.01) and found["status"] == "alert"
+
+
+def test_money_that_is_spent_is_an_alert_for_who_owns_it(site: Site) -> None:
+    middle = (site.begin.replace(day=1) + timedelta(days=40)).replace(day=15, hour=0, minute=0, second=0, microsecond=0)
+    month_ends = (middle + timedelta(days=20)).replace(day=1)
+    site.moment = middle
+    said = {"currency": "EUR", "period": "month", "alert_at": [100], "notify": [], "amount": 10}
+    with site.house.write("service:setup") as ctx:
+        declared.put(ctx, "compute", "local", {"price_per_hour": 2, "currency": "EUR"})
+        declared.put(ctx, "budget", "answers", {**said, "workspace": "prod"})
+        declared.put(ctx, "budget", "others", {**said, "workspace": "dev"})
+    served = serving.Deployment(
+        "blue-1", "prod", "bikes", "blue", serving.Status.READY, "", "m", "1", "", {"spec": {}}, None, "", "", {}, None,
+        False, None, "ada", middle, middle,
+    )  # fmt: skip
+    with site.house.write("service:setup", "prod") as ctx:
+        deployments.insert_deployment(ctx, served)
+    site.put("{type: budgets}", "")
+    four = site.run(minutes=240)
+    assert (four["status"], [each["column"] for each in four["metrics"]]) == ("ok", ["answers", "answers"])
+    assert site.values(four) == {"spent_share": 0.8, "forecast_share": None}
+    assert "too little is recorded" in four["metrics"][1]["reason"]
+    assert site.run(minutes=60)["status"] == "alert"  # 5 hours at 2 of 10: all of it, and no more
+    day = site.values(site.run(minutes=19 * 60))
+    hours = (month_ends - middle) / timedelta(hours=1)
+    assert day == {"spent_share": pytest.approx(4.8), "forecast_share": pytest.approx(hours * 2 / 10)}
+    with site.house.read("linus", "prod") as ctx:
+        found = queries.alerts(ctx)
+    assert {each.metric: (each.kind, each.columns, each.details["tell"]) for each in found} == {
+        name: (model.AlertKind.COST, ["answers"], ["product_owner"]) for name in ("spent_share", "forecast_share")
+    }
+    site.put("{type: budgets, budgets: [others], metric_thresholds: {spent_share: 0.5}}", "")
+    other = site.run()
+    assert (other["status"], other["metrics"][0]["reason"]) == ("not_checked", "the workspace has no such budget")
 
 
 def test_the_past_cannot_be_asked_for_counters(site: Site) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from doubleloop.base import actors, clock, errors
+from doubleloop.cost import model as cost
+from doubleloop.cost import queries as costs
+from doubleloop.cost import rules as prices
 from doubleloop.data import queries as datasets
 from doubleloop.db.context import Contexts
 from doubleloop.gateway import histogram
@@ -23,6 +26,8 @@ from doubleloop.specs.kinds import infrastructure as specs
 ACTOR = actors.service("monitor")
 # These alert below their threshold, all others above.
 BELOW = frozenset({"requests_per_minute_at_least", "ready_share", "requests_at_least"})
+# A budget that is used up is: these alert at their threshold as well, as `budget.alert` tells of it.
+AT = frozenset({"spent_share", "forecast_share"})
 _NO_SAMPLE = "nothing was sampled before: the next run compares"
 _NO_REQUESTS = "no request since the run before"
 # A burn rate counts when both of its windows have it (Site Reliability Workbook, chapter 5): long, then short.
@@ -101,6 +106,7 @@ def _measured(found: Value, threshold: float) -> Measured:
     if found.value is None:
         return Measured(found.metric, found.column, None, threshold, False, found.reason)
     crossed = found.value < threshold if found.metric in BELOW else found.value > threshold
+    crossed = crossed or (found.metric in AT and found.value == threshold)
     return Measured(found.metric, found.column, found.value, threshold, crossed, found.reason)
 
 
@@ -250,10 +256,32 @@ def _usage(look: Look, limits: Mapping[str, float], _signal: Any) -> list[Value]
     ]
 
 
+def _budgets(look: Look, limits: Mapping[str, float], signal: Any) -> list[Value]:
+    with look.contexts.read(ACTOR, look.monitor.workspace) as ctx:
+        every = {each.name: each for each in costs.budgets(ctx) if each.workspace == look.monitor.workspace}
+        chosen = signal.budgets or list(every)
+        standings = {
+            each.budget.name: each for each in costs.look(ctx, [every[name] for name in chosen if name in every])
+        }
+    return [Value(metric, name, *_spent(metric, standings.get(name))) for name in chosen for metric in limits]
+
+
+def _spent(metric: str, found: cost.Standing | None) -> tuple[float | None, str]:
+    if found is None:
+        return None, "the workspace has no such budget"
+    value = found.spent if metric == "spent_share" else found.forecast
+    return (
+        (None, "too little is recorded to expect anything")
+        if value is None
+        else (prices.share(value, found.budget), "")
+    )
+
+
 _SIGNALS: Mapping[str, Callable[[Look, Mapping[str, float], Any], list[Value]]] = {
     "endpoint_health": _endpoint,
     "compute_health": _compute,
     "jobs_health": _jobs,
     "data_freshness": _freshness,
     "model_usage": _usage,
+    "budgets": _budgets,
 }

@@ -132,7 +132,9 @@ def watches(deployment: str, name: str) -> bool:
 
 
 # Signals that are not about a model's data and answers.
-KINDS: Mapping[str, AlertKind] = dict.fromkeys(infrastructure.TYPES, AlertKind.INFRASTRUCTURE)
+KINDS: Mapping[str, AlertKind] = {
+    **dict.fromkeys(infrastructure.TYPES, AlertKind.INFRASTRUCTURE), "budgets": AlertKind.COST
+}  # fmt: skip
 # Who is told when a monitor does not say it: data scientists of models, the platform team of what runs them, owners of
 # money. What is critical is told to the lead as well.
 AUDIENCE: Mapping[AlertKind, tuple[str, ...]] = {

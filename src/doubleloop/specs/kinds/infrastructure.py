@@ -106,6 +106,24 @@ class ModelUsage(Spec):
     metric_thresholds: UsageLimits | None = Field(None, description="When it alerts (default: below one request).")
 
 
+class BudgetLimits(Spec):
+    title: ClassVar[str] = "budgets › metric_thresholds"
+
+    spent_share: Limit | None = Field(None, description="Of the amount, spent in the period so far; alert at it.")
+    forecast_share: Limit | None = Field(None, description="Of the amount, expected of the period; alert at it.")
+
+
+class Budgets(Spec):
+    title: ClassVar[str] = "monitor › budgets"
+
+    type: Annotated[Literal["budgets"], Fold] = Field(description="budgets")
+    alert_enabled: Flag = Field(True, description="Whether a reached threshold raises an alert.")
+    budgets: Annotated[list[Text], Many] = Field(
+        default_factory=list, description="Budgets of the workspace by name (default: all of them)."
+    )
+    metric_thresholds: BudgetLimits | None = Field(None, description="When they alert (default: at the whole amount).")
+
+
 # Burn rates: the Site Reliability Workbook's alerts (chapter 5, table 5-8), each over a long and a short window.
 DEFAULTS: dict[str, dict[str, float]] = {
     "endpoint_health": {
@@ -116,6 +134,7 @@ DEFAULTS: dict[str, dict[str, float]] = {
     "jobs_health": {"failed_jobs": 0},
     "data_freshness": {"age_hours": 24},
     "model_usage": {"requests_at_least": 1},
+    "budgets": {"spent_share": 1.0, "forecast_share": 1.0},
 }  # fmt: skip
 TYPES = tuple(DEFAULTS)
 # Those that are about the monitor's endpoint.
@@ -132,4 +151,6 @@ SUPPORT: dict[type[Spec], support.Rows] = {
     DataFreshness: support.rows("type alert_enabled data metric_thresholds"),
     UsageLimits: support.rows("requests_at_least"),
     ModelUsage: support.rows("type alert_enabled metric_thresholds"),
+    BudgetLimits: support.rows("spent_share forecast_share"),
+    Budgets: support.rows("type alert_enabled budgets metric_thresholds"),
 }

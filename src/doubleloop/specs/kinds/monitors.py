@@ -145,6 +145,7 @@ Signal = Annotated[
     | Annotated[infrastructure.JobsHealth, Tag("<jobs_health>")]
     | Annotated[infrastructure.DataFreshness, Tag("<data_freshness>")]
     | Annotated[infrastructure.ModelUsage, Tag("<model_usage>")]
+    | Annotated[infrastructure.Budgets, Tag("<budgets>")]
     | Annotated[generation.TokenStatistics, Tag("<generation_token_statistics>")]
     | Annotated[generation.SafetyQuality, Tag("<generation_safety_quality>")],
     Discriminator(_signal_type),
