@@ -316,3 +316,15 @@ def test_a_metric_that_is_asked_for_no_more_has_no_alert(life: Life) -> None:
         commands.run_now(ctx, "watch", NOW + timedelta(days=9), "late")
     workflows.record(life.house.contexts, "late", {"signals": [found]})
     assert life.alert().state is model.AlertState.RESOLVED
+
+
+def test_a_trigger_that_never_falls_due_is_refused_with_its_line(watch: Watch) -> None:
+    text = MONITOR.format(policy="").replace(
+        "type: recurrence, frequency: day, interval: 1", 'type: cron, expression: "0 0 30 2 *"'
+    )
+    with (
+        watch.house.write("linus", "prod") as ctx,
+        pytest.raises(errors.InvalidInput, match="never falls due") as caught,
+    ):
+        commands.put(ctx, documents.parse(text, "m.yml", "/", kind="schedule"))
+    assert caught.value.where is not None and caught.value.where.line == 3

@@ -170,3 +170,14 @@ def test_what_is_wrong_in_a_signal_is_said(signal: dict[str, Any] | str, says: s
         parse(f"create_monitor:\n  monitoring_signals:\n    s: {signal}\n")
     assert says in caught.value.what
     assert caught.value.where and caught.value.where.line == 5
+
+
+def test_the_columns_of_azures_generation_signals_are_taken() -> None:
+    """Of the article on monitoring of generative AI; what needs a judge is said to have no effect."""
+    names = "{prompt_column: question, completion_column: answer, context_column: context, ground_truth_column: truth}"
+    data = f"[{{input_data: {{path: azureml:asked:1}}, data_column_names: {names}}}]"
+    text = (
+        f"create_monitor: {{monitoring_signals: {{s: {{type: generation_safety_quality, production_data: {data}}}}}}}\n"
+    )
+    signal = (parse(text).model.create_monitor.monitoring_signals or {})["s"]
+    assert signal.production_data[0].data_column_names.completion_column == "answer"

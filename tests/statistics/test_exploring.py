@@ -89,3 +89,16 @@ def test_an_empty_table_has_a_first_look() -> None:
     found = exploring.explore(TABLE.clear())
     assert (found["rows"], found["correlations"]) == (0, [])
     assert exploring.compare(TABLE.clear(), TABLE)["moved"] == []
+
+
+def test_what_a_reader_may_have_made_something_else_of_is_said() -> None:
+    table = pl.DataFrame(
+        {"typo": [str(at) if at else "n/a" for at in range(100)], "words": [f"w{at}" for at in range(100)],
+         "endless": [float("inf"), *range(99)], "city": ["K\ufffdln"] + ["Rome"] * 99}
+    )  # fmt: skip
+    hints = {each["kind"]: each for each in exploring.explore(table)["hints"]}
+    assert hints["numbers"]["columns"] == ["typo"] and "'n/a'" in hints["numbers"]["sentence"]
+    assert hints["infinite"]["sentence"].startswith("endless: 1 values are infinite")
+    assert hints["encoding"]["columns"] == ["city"]
+    moved = exploring.compare(table.select(pl.lit(float("inf")).alias("x")), pl.DataFrame({"x": [1.5]}))["moved"]
+    assert moved[0]["sentence"] == "x: mean none -> 1.5, std none -> none"

@@ -43,7 +43,8 @@ def put_schedule(ctx: Ctx, document: documents.Document) -> model.Schedule:
     spec = document.model
     before = store.schedule(ctx, ctx.workspace, spec.name)
     made = model.Schedule(
-        ctx.workspace, spec.name, document.to_wire(), True, triggers.next_fire(spec.trigger, ctx.now),
+        ctx.workspace, spec.name, document.to_wire(), True,
+        triggers.first_fire(spec.trigger, ctx.now, document.source.where("trigger")),
         before.last_at if before else None, before.last_run if before else None, ctx.actor.id,
         before.created_at if before else ctx.now,
     )  # fmt: skip

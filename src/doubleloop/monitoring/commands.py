@@ -50,7 +50,8 @@ def put(ctx: Ctx, document: documents.Document) -> model.Monitor:
     before = store.monitor(ctx, ctx.workspace, spec.name)
     made = model.Monitor(
         ctx.workspace, spec.name, document.to_wire(), endpoint, deployment, True,
-        triggers.next_fire(spec.trigger, ctx.now), before.last_at if before else None, ctx.actor.id,
+        triggers.first_fire(spec.trigger, ctx.now, document.source.where("trigger")),
+        before.last_at if before else None, ctx.actor.id,
         before.created_at if before else ctx.now,
     )  # fmt: skip
     if before and (before.document, before.enabled) == (made.document, made.enabled):
@@ -58,7 +59,7 @@ def put(ctx: Ctx, document: documents.Document) -> model.Monitor:
     store.put_monitor(ctx, made)
     if before is not None and (before.endpoint, before.deployment) == (endpoint, deployment):
         alerts.let_go(ctx, made, _signals(spec.create_monitor), "its monitor looks at it no more")
-    elif before is not None:
+    else:
         alerts.let_go(ctx, made, (), "its monitor looks at something else")
     told = {"before": _said(before), "after": _said(made)}
     events.record(ctx, "monitor.changed" if before else "monitor.created", made.id, endpoint=endpoint, **told)

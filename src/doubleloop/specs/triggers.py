@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadDateError, croniter
 
-from doubleloop.base import clock
+from doubleloop.base import clock, errors
 from doubleloop.specs import timezones
 from doubleloop.specs.kinds import schedules, signal_data
 
@@ -38,6 +38,18 @@ def next_fire(trigger: Trigger, after: datetime) -> datetime | None:
     else:
         found = _calendar(trigger, after)
     return found if found and (end is None or found <= end) else None
+
+
+def first_fire(trigger: Trigger, after: datetime, where: errors.Where | None) -> datetime | None:
+    """As ``next_fire``, of a trigger that is put in place. Raises InvalidInput for a day that never comes, such as the
+    30th of February; what has merely ended is kept."""
+    found = next_fire(trigger, after)
+    if found is None and trigger.end_time is None:
+        raise errors.InvalidInput(
+            "The trigger never falls due: no such day comes within 30 years", where=where,
+            cure="Look at its day and its month.",
+        )  # fmt: skip
+    return found
 
 
 def last_fire(trigger: Trigger, first: datetime, now: datetime) -> datetime:

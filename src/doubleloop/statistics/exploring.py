@@ -14,6 +14,8 @@ PAIRS = 20
 # Correlations and shares of the target are asked of so many evenly spaced rows at most.
 MOST_ROWS = 100_000
 MOSTLY_MISSING, SAME, LEAK, RELATED = 0.5, 0.9999, 0.98, 0.3
+MOSTLY_NUMBERS = 0.9  # from this share of numbers on, a column of texts was meant to hold numbers
+REPLACED = "\ufffd"  # what stands where a file that is not UTF-8 could not be read
 _FEW_ROWS = 50
 _IDENTIFIES = (schema.Type.INTEGER, schema.Type.STRING, schema.Type.BINARY)
 
@@ -34,7 +36,7 @@ def explore(data: columns.Table, target: str | None = None) -> dict[str, Any]:
     duplicates = frame.height - plain.n_unique() if plain.width and frame.height else 0
     sample = _sample(frame)
     pairs = correlations(sample, [name for name, about in known.columns.items() if about.kind is schema.Kind.NUMERICAL])
-    hints = [*_hints(described, duplicates), *_same(pairs)]
+    hints = [*_hints(described, duplicates), *_misread(frame, described), *_same(pairs)]
     if target is not None:
         hints += _leaks(sample, target, described)
     shown = [pair for pair in pairs if abs(pair["value"]) >= RELATED][:PAIRS]
@@ -127,6 +129,27 @@ def _hints(described: list[dict[str, Any]], duplicates: int) -> Iterator[dict[st
             yield _hint("constant", [name], f"{name} always holds the same value")
         if each.get("identifier"):
             yield _hint("identifier", [name], f"{name} is another in every row, like an identifier")
+
+
+def _misread(frame: pl.DataFrame, described: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What a file's reader may have made something else of than its writer meant."""
+    for name, kind in ((each["name"], each["type"]) for each in described):
+        if kind == schema.Type.FLOAT.value:
+            count = int(frame[name].cast(pl.Float64).is_infinite().sum())
+            if count:
+                yield _hint("infinite", [name], f"{name}: {count} values are infinite, and in no mean or quantile")
+        if kind == schema.Type.STRING.value:
+            texts = frame[name].cast(pl.String).drop_nulls()
+            others = texts.filter(texts.str.strip_chars().cast(pl.Float64, strict=False).is_null())
+            if 0 < len(others) <= (1 - MOSTLY_NUMBERS) * len(texts):
+                some = ", ".join(repr(each[:30]) for each in others.unique(maintain_order=True).head(3))
+                yield _hint(
+                    "numbers", [name], f"{name} is text because of {len(others)} values that are no numbers: {some}"
+                )
+            if broken := int(texts.str.contains(REPLACED, literal=True).sum()):
+                yield _hint(
+                    "encoding", [name], f"{name}: {broken} texts are not UTF-8; what could not be read is {REPLACED}"
+                )
 
 
 def _same(pairs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

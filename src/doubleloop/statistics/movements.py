@@ -42,7 +42,7 @@ class Movement:
     after: Summary
 
     def __str__(self) -> str:
-        return f"{self.column}: {_numbers(self) if self.before.mean is not None else _categories(self)}"
+        return f"{self.column}: {_numbers(self) if self.before.kind is schema.Kind.NUMERICAL else _categories(self)}"
 
     def to_dict(self) -> dict[str, Any]:
         return {

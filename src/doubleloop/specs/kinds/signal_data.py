@@ -70,6 +70,10 @@ class Columns(Spec):
     prediction: Text | None = Field(None, description="The model's answer.")
     prediction_probability: Text | None = Field(None, description="The model's probability.")
     correlation_id: Text | None = Field(None, description="The id that joins inputs, outputs and true values.")
+    prompt_column: Text | None = Field(None, description="What a language model was asked.")
+    completion_column: Text | None = Field(None, description="What it answered.")
+    context_column: Text | None = Field(None, description="What it was given to answer from.")
+    ground_truth_column: Text | None = Field(None, description="What it should have answered.")
 
 
 class SignalData(Spec):
@@ -151,10 +155,14 @@ class Compared(Watched):
     )
 
 
+_JUDGED = "belongs to signals that need a judge: let a custom signal's component ask one"
 SUPPORT: dict[type[Spec], support.Rows] = {
     MonitorInput: support.rows("path type mode", {"datastore": support.STORE, "path_on_compute": support.AZURE}),
     Window: support.rows("lookback_window_size lookback_window_offset window_start window_end"),
-    Columns: support.rows("target_column prediction prediction_probability correlation_id"),
+    Columns: support.rows(
+        "target_column prediction prediction_probability correlation_id",
+        {"prompt_column completion_column context_column ground_truth_column": _JUDGED},
+    ),
     SignalData: support.rows(
         "input_data data_context pre_processing_component data_column_names data_window data_window_size "
         "target_column_name",
