@@ -340,3 +340,27 @@ def test_versions_are_found_and_missing_ones_told_with_what_there_is(
         assert queries.resolve(ctx, "bikes").version == "1"
         with pytest.raises(errors.NotFound):
             commands.archive(ctx, "bikes", "9")
+
+
+def test_an_alias_of_mlflow_is_a_label_until_it_is_taken_away(
+    house: Any, server: MemoryTracking, tmp_path: Path
+) -> None:
+    first, second = (register(server, model_files(tmp_path / name, name)) for name in ("one", "two"))
+    ada = actor()
+
+    def found(label: str) -> str | None:
+        with house.read() as ctx:
+            try:
+                return queries.resolve(ctx, f"models:/bikes@{label}").version
+            except errors.NotFound:
+                return None
+
+    commands.follow_alias(house.contexts, ada, "bikes", "best", first)
+    commands.follow_alias(house.contexts, ada, "bikes", "best", second)
+    assert found("best") == second
+    commands.follow_alias(house.contexts, ada, "bikes", "champion.prod", first)  # releases name champions
+    commands.follow_alias(house.contexts, ada, "bikes", "best", None)
+    commands.follow_alias(house.contexts, ada, "bikes", "never", None)
+    assert found("best") is None and found("champion.prod") is None
+    with pytest.raises(errors.InvalidInput, match="cannot be a label"):
+        commands.follow_alias(house.contexts, ada, "bikes", "a b", first)

@@ -167,6 +167,7 @@ def test_runs_metrics_artifacts_and_models_of_any_client(tracked: Served, python
     with tracked.contexts.read(SETUP, "registry") as ctx:
         origin = origins.origin_of_run(ctx, found["run"])
         version = models.get(ctx, name, "1")
+        assert models.resolve(ctx, f"models:/{name}@best") == version
     assert origin and (origin.actor, origin.workspace, origin.job, origin.step) == ("ada", "dev", "train-1", "fit")
     assert (version.created_by, version.job, version.step, version.run_id) == ("ada", "train-1", "fit", found["run"])
     assert version.signature and [each["name"] for each in version.signature["inputs"]] == ["hour", "temp"]

@@ -305,5 +305,7 @@ def _note_change(
     try:
         with contexts.write(actor, workspace or REGISTRY) as ctx:
             events.record(ctx, "tracking.changed", f"mlflow:{what}", **named)
+        if what == "registered-models/alias":
+            models.follow_alias(contexts, actor, named["name"], named["alias"], named.get("version"))
     except Exception:
         LOG.exception("a change in MLflow could not be noted: %s %s by %s", what, named, actor.id)

@@ -68,6 +68,13 @@ def label(ctx: Ctx, asset: model.Asset, label_: str) -> None:
     events.record(ctx, f"{asset.kind}.labelled", asset.id, label=label_, before=before)
 
 
+def unlabel(ctx: Ctx, asset: model.Asset, label_: str) -> None:
+    """``asset`` is the version that it points at; nothing happens when it points elsewhere."""
+    if store.labels(ctx, asset.kind, asset.workspace, asset.name).get(label_) == asset.version:
+        store.delete_label(ctx, asset.kind, asset.workspace, asset.name, label_)
+        events.record(ctx, f"{asset.kind}.unlabelled", asset.id, label=label_)
+
+
 def archive(ctx: Ctx, asset: model.Asset, archived: bool = True) -> None:
     store.set_archived(ctx, asset, archived)
     events.record(ctx, f"{asset.kind}.{'archived' if archived else 'restored'}", asset.id)

@@ -122,6 +122,11 @@ def put_label(ctx: Ctx, kind: str, workspace: str, name: str, label: str, versio
         ctx.tx.execute(LABELS.insert().values(version=version, **key))
 
 
+def delete_label(ctx: Ctx, kind: str, workspace: str, name: str, label: str) -> None:
+    key = {"kind": kind, "workspace": workspace, "name": name, "label": label}
+    ctx.tx.execute(LABELS.delete().where(*(LABELS.c[column] == value for column, value in key.items())))
+
+
 def add_edge(ctx: Ctx, edge: model.Edge) -> None:
     where = sa.and_(
         LINEAGE.c.source == edge.source, LINEAGE.c.relation == edge.relation, LINEAGE.c.target == edge.target

@@ -90,6 +90,7 @@ _SENTENCES: dict[str, Any] = {
     "job.failed": lambda d, s: f"job {words.name(s)} failed: {d.get('reason', '')}",
     "model.registered": lambda d, s: f"registered {d.get('name')}:{d.get('version')}",
     "model.labelled": lambda d, s: f"{words.name(s)} is now {d.get('label')}",
+    "model.unlabelled": lambda d, s: f"{words.name(s)} is no longer {d.get('label')}",
     "monitor.alert": lambda d, s: (
         f"{d.get('monitor')}: {d.get('metric')} of {d.get('signal')} is {words.number(d.get('value'))}, "
         f"limit {words.number(d.get('threshold'))}"

@@ -32,7 +32,7 @@ _VERBS = {
     "job": "cancel_requested cancelled changed completed failed retried started submitted",
     "labeling": "closed created deleted exported imported labelled not_exported not_synced pushed reviewed synced",
     "log": "read",
-    "model": "archived created labelled registered restored",
+    "model": "archived created labelled registered restored unlabelled",
     "monitor": "alert changed completed created deleted disabled enabled failed requested resolved",
     "notification": "changed failed removed sent",
     "policy": "changed removed",

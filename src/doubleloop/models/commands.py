@@ -207,6 +207,20 @@ def set_champion(ctx: Ctx, name: str, version: str) -> None:
     catalog.label(registry, asset, rules.champion_label(ctx.workspace))
 
 
+def follow_alias(contexts: Contexts, actor: actors.Actor, name: str, alias: str, number: str | None) -> None:
+    """What MLflow's registry calls ``alias`` is a label here, too; ``number`` None: it was taken away. MLflow has
+    permitted it. Raises InvalidInput for an alias that cannot be a label."""
+    if not rules.is_free(alias):
+        return
+    version = record(contexts, name, str(number)) if number is not None else None
+    with contexts.write(actor, REGISTRY) as ctx:
+        for asset in assets.versions(ctx, "model", name):
+            if version is not None and asset.version == version.version:
+                catalog.label(ctx, asset, alias)
+            elif version is None:
+                catalog.unlabel(ctx, asset, alias)
+
+
 def archive(ctx: Ctx, name: str, version: str, archived: bool = True) -> None:
     identity.permit(ctx, Action.MODEL_WRITE)
     asset = assets.get(ctx, "model", REGISTRY, name, version)

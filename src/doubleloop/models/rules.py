@@ -58,5 +58,13 @@ def _senseless(path: str, written: Any) -> errors.InvalidInput:
     )
 
 
+CHAMPION = "champion."
+
+
 def champion_label(workspace: str) -> str:
-    return f"champion.{workspace}"
+    return f"{CHAMPION}{workspace}"
+
+
+def is_free(alias: str) -> bool:
+    """Whether an alias of MLflow may be a label of ours: champions are named by releases, and `latest` is computed."""
+    return alias != "latest" and not alias.startswith(CHAMPION)
