@@ -426,3 +426,55 @@ def test_the_place_of_a_file_says_when_it_is_of(path: str, start: datetime | Non
     found = dated.span(path)
     assert (found and found.start) == start
     assert found is None or found.end - found.start == timedelta(hours=hours)
+
+
+# Azure's own example: the truth and the answer are called alike, each in a table of its own.
+TRUTH = """
+performance:
+  type: model_performance
+  {production}
+  reference_data:
+    input_data: {{path: "azureml:truth@latest", type: mltable}}
+    data_context: ground_truth
+    data_column_names: {{target_column: is_fraud, correlation_id: id}}
+  metric_thresholds: {{classification: {{accuracy: 0.9}}}}
+"""
+OF_ASSET = """production_data:
+    input_data: {path: "azureml:training@latest", type: mltable}
+    data_column_names: {prediction: is_fraud, correlation_id: cid}"""
+
+
+def truth(watch: Watch, told: dict[str, Any]) -> None:
+    blobs = watch.house.contexts.port(storage.Blobs)
+    frame = pl.DataFrame({"id": list(told), "is_fraud": list(told.values())})
+    with watch.house.write("ada", "registry") as ctx:
+        data.add_version(ctx, "truth", data.store_bytes(blobs, "t.csv", frame.write_csv().encode()), "uri_file")
+
+
+def test_truth_and_answers_that_are_called_alike_are_told_apart(watch: Watch) -> None:
+    """Ids are whole numbers on one side and floats on the other; the last word on an id counts; some are unknown."""
+    said, right = RANDOM.integers(0, 2, 90), RANDOM.integers(0, 2, 90)
+    watch.training(pl.DataFrame({"cid": np.arange(90), "is_fraud": said}))
+    blobs = watch.house.contexts.port(storage.Blobs)
+    frame = pl.DataFrame({"id": [*np.arange(90.0), 1000.0, *np.arange(30.0)],
+                          "is_fraud": [*(1 - right[:30]), *right[30:], 1, *right[:30]]})  # fmt: skip
+    with watch.house.write("ada", "registry") as ctx:
+        data.add_version(ctx, "truth", data.store_bytes(blobs, "t.csv", frame.write_csv().encode()), "uri_file")
+    watch.put(TRUTH.format(production=OF_ASSET), task="classification")
+    run = watch.run()
+    assert watch.value(run, "performance", "accuracy") == pytest.approx(referee.accuracy_score(right, said))
+    assert watch.signal(run, "performance")["production_rows"] == 90
+
+
+def test_truth_in_a_data_asset_is_joined_to_what_the_endpoint_answered(watch: Watch) -> None:
+    """By request id, or by id and row; what came as a label goes before."""
+    said = RANDOM.integers(0, 2, 40)
+    ids = watch.answered({"x": AFTER[:40].tolist()}, said.tolist())
+    watch.put(TRUTH.format(production="production_data: {data_context: model_outputs}"), task="classification")
+    assert "There is no data" in watch.signal(watch.run(), "performance")["reason"]
+    truth(watch, {f"{each}_0" if at % 2 else each: int(at < 10) for at, each in enumerate(ids)} | {"nobody": 1})
+    wanted = [int(at < 10) for at in range(40)]
+    assert watch.value(watch.run(), "performance", "accuracy") == pytest.approx(referee.accuracy_score(wanted, said))
+    watch.told({each: int(1 - said[at]) for at, each in enumerate(ids[:20])})
+    wanted[:20] = (1 - said[:20]).tolist()
+    assert watch.value(watch.run(), "performance", "accuracy") == pytest.approx(referee.accuracy_score(wanted, said))

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from doubleloop.base import errors
-from doubleloop.monitoring import examples, image_signals, model, rules, windows
+from doubleloop.monitoring import examples, image_signals, model, rules, truths, windows
 from doubleloop.specs.kinds import model_signals as specs
 from doubleloop.statistics import (
     attribution,
@@ -40,7 +40,7 @@ def attributions(task: windows.Task, name: str, signal: Any) -> model.SignalResu
     first = _naming_answers(signal.production_data)
     window = rules.production_window(first, task.schedule.trigger, task.run.as_of)
     brought = [each for each in signal.production_data or [] if rules.names_asset(each)]
-    current = windows.joined(task, brought) if brought else windows.log(task, window)
+    current = truths.joined(task, brought) if brought else windows.log(task, window)
     reference, target = signal.reference_data, ""
     if rules.names_asset(reference):
         before = windows.table(task, reference)
@@ -57,7 +57,7 @@ def attributions(task: windows.Task, name: str, signal: Any) -> model.SignalResu
     if _empty(before, current):
         return _nothing(name, signal, before, current)
     if brought:
-        after = current.with_columns(windows.named(current, brought, "prediction").alias(windows.PREDICTION))
+        after = current.with_columns(truths.named(current, brought, "prediction").alias(windows.PREDICTION))
     else:
         after = with_answers(current, first)
     features = [each for each in before.columns if each in after.columns and each not in (target, windows.PREDICTION)]

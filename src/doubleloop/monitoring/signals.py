@@ -11,7 +11,17 @@ import polars as pl
 
 from doubleloop.base import errors
 from doubleloop.db.context import Contexts
-from doubleloop.monitoring import custom, generation, model, model_signals, preparing, profile_signals, rules, windows
+from doubleloop.monitoring import (
+    custom,
+    generation,
+    model,
+    model_signals,
+    preparing,
+    profile_signals,
+    rules,
+    truths,
+    windows,
+)
 from doubleloop.specs.kinds import monitors as specs
 from doubleloop.statistics import attribution, movements, pairs, signals
 
@@ -200,13 +210,13 @@ def _answered(task: windows.Task, signal: Any) -> tuple[pl.DataFrame, pl.Series,
     """Rows whose truth is known, their true values and the answers: of the log, or of data assets."""
     parts = signal.production_data or []
     if any(rules.names_asset(each) for each in parts):
-        rows = windows.segment(windows.joined(task, [*parts, signal.reference_data]), signal)
-        truth, predicted = (windows.named(rows, [*parts, signal.reference_data], each) for each in
+        rows = windows.segment(truths.joined(task, [*parts, signal.reference_data]), signal)
+        truth, predicted = (truths.named(rows, [*parts, signal.reference_data], each) for each in
                             ("target_column", "prediction"))  # fmt: skip
         return rows, truth, predicted
     first = (parts or [None])[0]
     window = rules.production_window(first, task.schedule.trigger, task.run.as_of)
-    rows = windows.segment(windows.labelled(task, window), signal, "in.")
+    rows = windows.segment(truths.of_log(task, window, signal.reference_data), signal, "in.")
     if rows.is_empty():
         return rows, pl.Series(), pl.Series()
     column = windows.answers(rows, first)

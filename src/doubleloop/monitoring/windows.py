@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,37 +178,6 @@ def pair(
         return asset(task, reference), current, reference.data_column_names
     earlier = rules.reference_window(reference, window, task.schedule.trigger, task.run.as_of)
     return part(log(task, earlier)), current, None
-
-
-def joined(task: Task, parts: Sequence[Any]) -> pl.DataFrame:
-    """The data assets among ``parts`` as one table: several are joined by their columns ``correlation_id``. Raises
-    InvalidInput when one of several names none, or one that it does not have."""
-    assets = [each for each in parts if rules.names_asset(each)]
-    tables = [table(task, each) for each in assets]
-    if len(assets) == 1:
-        return tables[0]
-    keys = [each.data_column_names.correlation_id if each.data_column_names else None for each in assets]
-    for key, found in zip(keys, tables, strict=True):
-        if key not in found.columns:
-            raise errors.InvalidInput(
-                "Data assets are joined by correlation_id, and one of them has no such column",
-                cure="Name data_column_names.correlation_id of each.",
-            )
-    rows = tables[0]
-    for key, other in zip(keys[1:], tables[1:], strict=True):
-        rows = rows.join(other.rename({str(key): str(keys[0])}), on=str(keys[0]), how="inner")
-    return rows
-
-
-def named(rows: pl.DataFrame, parts: Sequence[Any], what: str) -> pl.Series:
-    """The column that the file names as ``target_column`` or ``prediction``. Raises InvalidInput."""
-    said = [getattr(each.data_column_names, what, None) for each in parts if rules.names_asset(each)]
-    chosen = next((each for each in said if each), None)
-    if chosen not in rows.columns:
-        raise errors.InvalidInput(
-            f"The data has no column of its {what}", cure=f"Name data_column_names.{what} of the data."
-        )
-    return rows[chosen]
 
 
 def labelled(task: Task, window: model.Window) -> pl.DataFrame:
