@@ -59,9 +59,11 @@ class Columns:
         alone = len(names) == 1 and self.height and _is_plain(self.schema[names[0]])
         plain = [] if alone else [name for name in names if name not in self._labelled]
         with _told(self._files[0]):
-            scan = pl.scan_parquet(self._files, glob=False, parallel="none")
-            held = scan.select(plain).collect() if plain else pl.DataFrame()
+            held = self._scanned(plain) if plain else pl.DataFrame()
             return pl.DataFrame([held[name] if name in plain else self._together(name) for name in names])
+
+    def _scanned(self, names: Sequence[str]) -> pl.DataFrame:
+        return pl.scan_parquet(self._files, glob=False, parallel="none").select(names).collect()
 
     def _together(self, name: str) -> pl.Series:
         parts = list(self.pieces(name))

@@ -175,10 +175,13 @@ def _moved(few: columns.Floats, many: columns.Floats, at: NDArray[np.int64]) -> 
     """The part of the area under the values ``at`` some places of the ``many``, times ``len(many)``. In units of
     ``1 / len(few)`` the value at j reaches from ``j * len(few) / len(many)`` over ``len(few) / len(many)``, and meets
     one of the few or two neighbours."""
-    place, rest = np.divmod(at * len(few), len(many))
-    share = np.minimum((len(many) - rest) / len(few), 1.0)
-    one, two = (np.abs(few[near] - many[at]) for near in (place, place + (share < 1.0)))
-    return float(np.dot(share, one) + np.dot(1.0 - share, two))
+    reached = at * (len(few) / len(many))
+    place = reached.astype(np.int64)
+    share = np.minimum((1.0 - (reached - place)) * (len(many) / len(few)), 1.0)
+    after = np.minimum(place + (share < 1.0), len(few) - 1)
+    value = many[at]
+    one, two = np.abs(few[place] - value), np.abs(few[after] - value)
+    return float(np.dot(share, one - two) + two.sum())
 
 
 def _relative_entropy(p: columns.Floats, q: columns.Floats) -> float:

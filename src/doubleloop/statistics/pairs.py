@@ -92,7 +92,7 @@ class _Walked:
         self.without = columns.NO_ROWS
         self._space, self._in_space = np.empty(origin.height), ""
         self._held: dict[str, pl.Series] = {}
-        self._kept: dict[str, columns.Floats] = {}
+        self.kept: dict[str, columns.Floats] = {}
 
     def leave_out(self, names: Sequence[str], thorough: bool) -> None:
         """The rows in which any of ``names`` is missing."""
@@ -105,9 +105,9 @@ class _Walked:
     def _holes(self, name: str) -> NDArray[np.bool_]:
         if not self.origin.schema[name].is_float():
             return self.origin.read([name])[name].is_null().to_numpy()
-        if (len(self._kept) + 1) * self.origin.height <= _CELLS_KEPT:
-            self._kept[name] = np.empty(self.origin.height)
-        space = self._kept.get(name, self._space)
+        if (len(self.kept) + 1) * self.origin.height <= _CELLS_KEPT:
+            self.kept[name] = np.empty(self.origin.height)
+        space = self.kept.get(name, self._space)
         columns.fill(space, self._pieces(name))
         return np.isnan(space)
 
@@ -161,8 +161,8 @@ class _Walked:
 
     def _filled(self, name: str) -> columns.Floats:
         """Where the values are sorted, with those of a column of floats in it."""
-        if name in self._kept:
-            self._space = self._kept.pop(name)
+        if name in self.kept:
+            self._space = self.kept.pop(name)
         elif self._in_space != name:
             columns.fill(self._space, self._pieces(name))
         self._in_space = name
@@ -212,24 +212,27 @@ def compare(
     """What ``take`` makes of every pair, in the order of ``names``. It can be asked twice about a pair, and is not to
     keep its columns and sides: the next pair is written over them."""
     try:
-        return list(_walk(reference, current, names, overrides, take, thorough=False))
+        found = dict(_walk(reference, current, names, overrides, take, thorough=False))
     except _Unforeseen:
-        return list(_walk(reference, current, names, overrides, take, thorough=True))
+        found = dict(_walk(reference, current, names, overrides, take, thorough=True))
+    return [found[name] for name in names]
 
 
 def _walk(
     reference: Source, current: Source, names: Sequence[str], overrides: Mapping[str, schema.Kind | str],
     take: Callable[[Pair], Taken], *, thorough: bool,
-) -> Iterator[Taken]:  # fmt: skip
+) -> Iterator[tuple[str, Taken]]:  # fmt: skip
     reasons = {name: _not_comparable(name, reference, current, thorough) for name in names}
     tables = _Walked(reference), _Walked(current)
     for table in tables:
         table.leave_out([name for name in names if not reasons[name]], thorough)
-    for some in _batches(names, max(reference.height, current.height)):
+    # What was kept comes first, so that its memory is there for the others.
+    ordered = sorted(names, key=lambda name: not any(name in table.kept for table in tables))
+    for some in _batches(ordered, max(reference.height, current.height)):
         for table in tables:
             table.hold(some)
         for name in some:
-            yield take(Pair(name, tables[0].kind(name, overrides.get(name)), reasons[name], tables))
+            yield name, take(Pair(name, tables[0].kind(name, overrides.get(name)), reasons[name], tables))
 
 
 def _batches(names: Sequence[str], rows: int) -> Iterator[Sequence[str]]:

@@ -90,7 +90,8 @@ def _few(column: pl.Series) -> bool:
     """Whether fewer than 5 % of the rows are distinct. A range that has no room for as many decides it, as does a part
     that holds as many."""
     enough = DISTINCT_SHARE_OF_CATEGORIES * len(column)
-    least, most = column.to_physical().min(), column.to_physical().max()
+    held = column.to_physical() if column.dtype == pl.Duration else column
+    least, most = held.min(), held.max()
     if least is not None and most - least + 2 < enough:  # type: ignore[operator]  # a null is one more
         return True
     return column.head(len(column) // _PART).n_unique() < enough and column.n_unique() / len(column) < (
