@@ -478,3 +478,24 @@ def test_truth_in_a_data_asset_is_joined_to_what_the_endpoint_answered(watch: Wa
     watch.told({each: int(1 - said[at]) for at, each in enumerate(ids[:20])})
     wanted[:20] = (1 - said[:20]).tolist()
     assert watch.value(watch.run(), "performance", "accuracy") == pytest.approx(referee.accuracy_score(wanted, said))
+
+
+def test_drift_of_data_assets_looks_at_features_and_at_answers_as_the_file_names_them(watch: Watch) -> None:
+    """Both tables hold more than that: ids, truth, answers beside inputs."""
+    before = pl.DataFrame({"id": range(400), "x": BEFORE, "y": BEFORE * 2, "score": 0.5})
+    now = pl.DataFrame({"id": range(1000, 1300), "x": AFTER, "y": AFTER * 3, "score": AFTER * 4})
+    watch.training(before)
+    watch.training(now, "collected")
+    data_ = '{{input_data: {{path: "azureml:{}@latest"}}, data_column_names: {{correlation_id: id, {}}}}}'
+    sides = (f"production_data: {data_.format('collected', 'prediction: score')}, "
+             f"reference_data: {data_.format('training', 'target_column: y')}")  # fmt: skip
+    watch.put(f"inputs: {{type: data_drift, {sides}}}\nquality: {{type: data_quality, {sides}}}\n"
+              f"answers: {{type: prediction_drift, {sides}}}\n"
+              f"wrong: {{type: prediction_drift, {sides.replace('score', 'nothing')}}}")  # fmt: skip
+    run = watch.run()
+    for name in ("inputs", "quality"):
+        assert {each["column"] for each in watch.signal(run, name)["metrics"]} == {"x"}
+    wanted = stats.wasserstein_distance(BEFORE * 2, AFTER * 4) / np.std(BEFORE * 2, ddof=1)
+    found = watch.value(run, "answers", "normalized_wasserstein_distance", "prediction")
+    assert found == pytest.approx(wanted) and len(watch.signal(run, "answers")["metrics"]) == 1
+    assert "no column 'nothing', its prediction" in watch.signal(run, "wrong")["reason"]

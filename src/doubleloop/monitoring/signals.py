@@ -114,10 +114,31 @@ def _prediction_drift(task: windows.Task, name: str, signal: Any) -> model.Signa
     if profile_signals.serve_drift(task, signal):
         return profile_signals.drift(task, name, signal, default(signal.type), known)
     reference, current, columns = windows.pair(task, signal, windows.outputs)
+    if (said := _said(signal.production_data, "prediction")) is not None:
+        current = _answers(current, said)
+        reference = reference if rules.names_asset(signal.reference_data) else _answers(reference, said)
     if windows.PREDICTION in current.columns and windows.PREDICTION not in reference.columns:
         # Training data holds no predictions: what the model was trained to say stands for them.
         reference = windows.predicted(reference, profile_signals.answers(columns))
     return _compare(name, signal, reference, current, None, "prediction_drift", known)
+
+
+def _said(part: Any, role: str) -> str | None:
+    """The column that a file names as ``role`` of a part of its data."""
+    named = part.data_column_names if part is not None else None
+    found: str | None = getattr(named, role, None)
+    return found
+
+
+def _answers(rows: pl.DataFrame, column: str) -> pl.DataFrame:
+    """The named answers alone. Raises InvalidInput when they are not there."""
+    if rows.is_empty() and column not in rows.columns:
+        return rows
+    if column not in rows.columns:
+        raise errors.InvalidInput(
+            f"The production data has no column '{column}', its prediction", cure=f"It has {_some(rows)}."
+        )
+    return rows.select(pl.col(column).alias(windows.PREDICTION))
 
 
 def _part(signal: Any) -> Callable[[pl.DataFrame], pl.DataFrame]:
@@ -132,7 +153,7 @@ def _features(
     wanted = getattr(signal, "features", None)
     if isinstance(wanted, list):
         return wanted
-    shared = [name for name in reference.schema if name in current.schema]
+    shared = [name for name in reference.schema if name in current.schema and name not in _no_features(signal)]
     if wanted is None or isinstance(wanted, str):
         return shared
     target = _target(signal, columns)
@@ -144,6 +165,15 @@ def _features(
         )
     found = attribution.importances(reference, [name for name in shared if name != target], target)
     return sorted(found, key=lambda feature: (-found[feature], feature))[: wanted.top_n_feature_importance]
+
+
+def _no_features(signal: Any) -> set[str | None]:
+    """Columns that data assets hold beside features: what they name as truth, answer, probability or id."""
+    parts = [each for each in (signal.production_data, signal.reference_data) if rules.names_asset(each)]
+    if signal.type == "prediction_drift":
+        return set()
+    roles = ("target_column", "prediction", "prediction_probability", "correlation_id")
+    return {_said(each, role) for each in parts for role in roles}
 
 
 def _target(signal: Any, columns: Any) -> str:
