@@ -196,3 +196,22 @@ def test_what_a_file_has_wrong_is_told_in_words(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(tables.Unreadable, match=re.escape(said)):
         rows_of(seen, tmp_path / name)
+
+
+def test_tables_are_the_rows_of_a_model_of_one_tensor(tmp_path: Path) -> None:
+    rows = numpy.array([[1.0, 2.0], [2.0, 5.0], [3.5, 2.0]])
+    fitted = LinearRegression().fit(rows, 2 * rows[:, 0] + rows[:, 1])
+    signature = infer_signature(rows, fitted.predict(rows))
+    mlflow.sklearn.save_model(fitted, tmp_path / "model", signature=signature, pip_requirements=["scikit-learn"])
+    model = tables.Model(str(tmp_path / "model"))
+    item = {"path": "", "groups": None, "row": 0}
+    pandas.DataFrame(rows, columns=["b", "a"]).to_parquet(tmp_path / "rows.parquet")
+    (found,) = model.score(str(tmp_path / "rows.parquet"), item, False)
+    assert found["prediction"].to_numpy() == pytest.approx(fitted.predict(rows))
+    for text, said in (
+        ("b,a,c\n1,2,3\n", "it has 3 columns, the model takes 2"),
+        ("b,a\n1,x\n", "column 'a' takes double"),
+    ):
+        (tmp_path / "rows.csv").write_text(text)
+        with pytest.raises(tables.Unreadable, match=said):
+            list(model.score(str(tmp_path / "rows.csv"), item, False))

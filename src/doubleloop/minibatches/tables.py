@@ -56,6 +56,7 @@ class Model:
         inputs = signature.inputs if signature is not None else None
         self._tensor = bool(inputs is not None and inputs.is_tensor_spec())
         self._inputs = inputs.to_dict() if inputs is not None and not self._tensor else []
+        self._grid = _grid(inputs.to_dict()) if inputs is not None and self._tensor else None
         outputs = signature.outputs if signature is not None else None
         named = outputs.input_names() if outputs is not None and not outputs.is_tensor_spec() else []
         self._outputs = [str(name) for name in named]
@@ -106,7 +107,7 @@ class Model:
         end = os.path.splitext(name)[1].lower()
         if end in IMAGES:
             yield self._image(path)
-        elif self._tensor:
+        elif self._tensor and self._grid is None:
             raise Unreadable("the model takes tensors, so it reads images (%s), not %s" % (", ".join(IMAGES), end))
         elif end in DELIMITED:
             with pandas.read_csv(path, sep=DELIMITED[end], dtype=self._texts(), chunksize=PIECE_ROWS) as reader:
@@ -196,7 +197,7 @@ class Model:
     def _typed(self, piece: Any) -> Any:
         """The columns of the signature, in its types. Raises Unreadable, naming the column."""
         if self._tensor:
-            return piece
+            return self._numbers(piece) if hasattr(piece, "columns") else piece
         if not self._inputs:
             return piece.reset_index(drop=True)
         if all(each.get("name") is None for each in self._inputs):
@@ -216,6 +217,17 @@ class Model:
             raise Unreadable("it has none of the columns that the model takes: %s" % names)
         columns = {each["name"]: self._column(piece[each["name"]], each) for each in there}
         return type(piece)(columns).reset_index(drop=True)
+
+    def _numbers(self, piece: Any) -> Any:
+        """The rows of a table as the model's one tensor, whose columns have no names. Raises Unreadable."""
+        grid = self._grid or {}
+        width, dtype = grid["tensor-spec"]["shape"][1], grid["tensor-spec"]["dtype"]
+        if width not in (-1, piece.shape[1]):
+            raise Unreadable("it has %d columns, the model takes %d" % (piece.shape[1], width))
+        kind = "long" if dtype.startswith(("int", "uint")) else "double"
+        columns = {name: self._column(piece[name], {"name": name, "type": kind}) for name in piece.columns}
+        array = type(piece)(columns).to_numpy().astype(dtype)
+        return array if grid.get("name") is None else {grid["name"]: array}
 
     def _column(self, values: Any, spec: Dict[str, Any]) -> Any:
         import pandas
@@ -269,6 +281,14 @@ class Model:
         if len(self._outputs) == count and all(not name.isdigit() for name in self._outputs):
             return list(self._outputs)
         return ["prediction"] if count == 1 else ["prediction_%d" % index for index in range(count)]
+
+
+def _grid(specs: List[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    """The one tensor of numbers with an axis of rows and one of columns, if that is what a model takes."""
+    spec = specs[0]
+    inner = spec["tensor-spec"]
+    numbers = str(inner["dtype"]).startswith(("int", "uint", "float"))
+    return spec if len(specs) == 1 and len(inner["shape"]) == 2 and numbers else None
 
 
 def _table(found: Any, name: str, row: int, file: str) -> Any:
