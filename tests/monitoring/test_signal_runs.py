@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from sklearn import metrics as referee
 
 from doubleloop.base import errors
 from doubleloop.data import commands as data
-from doubleloop.monitoring import commands, dated
+from doubleloop.monitoring import commands, dated, model_signals
 from doubleloop.specs import documents
 from doubleloop.storage import ports as storage
 
@@ -499,3 +500,28 @@ def test_drift_of_data_assets_looks_at_features_and_at_answers_as_the_file_names
     found = watch.value(run, "answers", "normalized_wasserstein_distance", "prediction")
     assert found == pytest.approx(wanted) and len(watch.signal(run, "answers")["metrics"]) == 1
     assert "no column 'nothing', its prediction" in watch.signal(run, "wrong")["reason"]
+
+
+def test_vectors_are_read_as_the_log_holds_them_and_other_texts_are_refused(watch: Watch) -> None:
+    """The log writes nested values as JSON."""
+    one, two = RANDOM.normal(0, 1, (60, 3)).tolist(), RANDOM.normal(2, 1, (60, 3)).tolist()
+    words = {"said": ["some words"] * 60}
+    watch.answered({"vector": [json.dumps(each) for each in one], **words}, [0.0] * 60, start=NOW - timedelta(hours=36))
+    watch.answered({"vector": [json.dumps(each) for each in two], **words}, [0.0] * 60)
+    watch.put("space: {type: embedding_drift, features: [vector]}\nwords: {type: embedding_drift, features: [said]}")
+    run = watch.run()
+    assert watch.value(run, "space", "maximum_mean_discrepancy_test") == pytest.approx(1 / 201, abs=0.005)
+    assert "neither numbers nor vectors" in watch.signal(run, "words")["reason"]
+
+
+def test_what_nobody_thought_of_costs_its_own_signal_alone(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> Any:
+        raise pl.exceptions.ComputeError("what a library says\nof itself")
+
+    monkeypatch.setitem(model_signals.SIGNALS, "embedding_drift", fails)
+    watch.answered({"x": BEFORE.tolist()}, BEFORE.tolist(), start=NOW - timedelta(hours=36))
+    watch.answered({"x": AFTER.tolist()}, AFTER.tolist())
+    watch.put("odd: {type: embedding_drift}\ninputs: {type: data_drift}")
+    run = watch.run()
+    assert run.status == "completed" and watch.signal(run, "inputs")["status"] == "alert"
+    assert watch.signal(run, "odd")["reason"] == "it could not be computed: ComputeError: what a library says"

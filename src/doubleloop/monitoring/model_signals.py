@@ -328,12 +328,24 @@ def _chosen(signal: Any, before: pl.DataFrame, after: pl.DataFrame) -> list[str]
 
 def _vectors(chosen: Sequence[str], side: pl.DataFrame) -> tuple[Any, pl.DataFrame]:
     """The vectors that are whole, and the rows that they are of."""
-    held = [_column(side, each, "") for each in chosen]
+    held = [_of_numbers(_column(side, each, "")) for each in chosen]
     if len(held) == 1 and held[0].dtype.is_nested():
         return held[0].drop_nulls(), side.filter(held[0].is_not_null())
     frame = pl.DataFrame(held).select(pl.all().cast(pl.Float64)).fill_nan(None)
     whole = frame.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
     return frame.filter(whole), side.filter(whole)
+
+
+def _of_numbers(column: pl.Series) -> pl.Series:
+    """Numbers, or vectors, which the log holds as JSON. Raises InvalidInput for other texts, and what else is none."""
+    try:
+        if column.dtype == pl.String:
+            return column.str.json_decode(pl.List(pl.Float64))
+        return column if column.dtype.is_nested() else column.cast(pl.Float64)
+    except pl.exceptions.PolarsError as error:
+        raise errors.InvalidInput(
+            f"Column '{column.name}' holds {column.dtype}, neither numbers nor vectors"
+        ) from error
 
 
 SIGNALS: Mapping[str, Compute] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,7 @@ from doubleloop.specs.kinds import monitors as specs
 from doubleloop.statistics import attribution, movements, pairs, signals
 
 ACTOR = windows.ACTOR
+LOG = logging.getLogger("doubleloop.monitoring")
 Table = pairs.Source | pl.DataFrame
 
 
@@ -76,6 +78,10 @@ def _one(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
         raise
     except errors.DoubleloopError as error:
         return model.SignalResult(name, signal.type, "not_checked", error.what)
+    except Exception as error:  # data that nobody thought of: the other signals are not to be blind for it
+        LOG.exception("The signal %s of monitor %s could not be computed", name, task.monitor.id)
+        why = f"it could not be computed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return model.SignalResult(name, signal.type, "not_checked", why[:500])
 
 
 def _undated(task: windows.Task, signal: Any) -> str:
