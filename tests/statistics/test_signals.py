@@ -260,3 +260,12 @@ def test_a_label_beyond_the_most_frequent_is_told_by_what_its_share_can_be_at_mo
     assert "4.2% -> under 4.2%" in str(moved) or "under" not in str(moved)
     many = pl.DataFrame({"c": hours + ["new"] * 1200})
     assert "new under 4.2% -> 33.3%" in str(movements.most_moved(pl.DataFrame({"c": hours}), many, kinds)[0])
+
+
+def test_where_no_row_has_all_features_that_is_said() -> None:
+    """Each column holds values; rows with a missing one are left out, as in Azure, and none is left."""
+    whole = pl.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [1.5, 2.5, 3.5, 4.5]})
+    holes = pl.DataFrame({"a": [1.0, None, 3.0, None], "b": [None, 2.0, None, 4.0]})
+    for one, two, side in ((whole, holes, "current data"), (holes, whole, "reference")):
+        found = signals.evaluate_table({"numerical": ["population_stability_index"]}, one, two)
+        assert [each.reason.partition(":")[0] for each in found] == [f"no row of the {side} has all features"] * 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from doubleloop.base import errors, verdicts
@@ -175,7 +175,11 @@ def _value_of(metric: metrics.Metric, pair: pairs.Pair) -> Value:
         return Value(metric.name, None, pair.name, pair.kind, pair.reason)
     if pair.kind not in metric.kinds:
         return _undefined(metric, pair.name, pair.kind)
-    return _drift(metric, pair.name, *pair.sides, pair.kind)
+    found = _drift(metric, pair.name, *pair.sides, pair.kind)
+    if found.value is None:  # the column holds values, as was seen before; in whole rows it holds none
+        side = "current data" if found.reference_rows else "reference"
+        return replace(found, reason=f"no row of the {side} has all features: choose those that are always there")
+    return found
 
 
 def _quality_of_feature(metric: metrics.Metric, pair: pairs.Pair) -> Value:
