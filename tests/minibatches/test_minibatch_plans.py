@@ -183,7 +183,7 @@ def test_a_plan_scores_files_of_all_kinds_and_the_summary_says_so(bench: Bench, 
     code, said = scored(bench, line)
     assert code == 0, said
     assert bench.summary()["plan"]["used"] is True
-    assert bench.summary()["failed"][0]["error"].startswith("column 'ages' takes double:")
+    assert bench.summary()["failed"][0]["error"].startswith("column 'ages', row 0 takes double: 'old'")
     found = pandas.read_parquet(bench.root / "out" / "o.parquet")
     assert found["total"].to_numpy() == pytest.approx([4, 6] * 2)
 

@@ -108,7 +108,10 @@ def test_a_failing_mini_batch_is_tried_again_and_the_others_go_on(bench: Bench, 
     assert bench.rows() == ["f00.txt", "f01.txt", "f04.txt", "f05.txt"]
     assert (tmp_path / "tries").read_text().split().count("f02.txt") == 3
     assert bench.summary()["failed_files"] == 2
-    assert "ValueError: cannot read it" in bench.summary()["failed_mini_batches"]["1"]
+    assert "ValueError: cannot read it" in bench.summary()["failed_mini_batches"]["2"]  # as the log counts them
+    told = [each["file"] for each in bench.summary()["failed"]]
+    assert told == ["f02.txt", "f03.txt"]
+    assert "mini-batch 2 failed and is left out, f02.txt and 1 more: ValueError" in said
 
 
 @pytest.mark.parametrize(("threshold", "code"), [(1, 1), (2, 0), (-1, 0), (0, 1)])
@@ -131,7 +134,7 @@ def test_fewer_results_than_files_count_as_failed_files(bench: Bench) -> None:
     bench.script("def init(): pass\ndef run(mini_batch): return mini_batch[:1]")
     code, said = bench.run(error_threshold=1)
     assert code == 1
-    assert "2 files failed, more than the error_threshold of 1" in said
+    assert "2 files failed, more than the error_threshold of 1. First: mini-batch 1 gave 1 results for 2 files" in said
 
 
 def test_when_every_file_fails_the_run_fails_whatever_the_threshold(bench: Bench) -> None:
@@ -139,7 +142,7 @@ def test_when_every_file_fails_the_run_fails_whatever_the_threshold(bench: Bench
     bench.script("def init(): pass\ndef run(mini_batch): raise KeyError('age')")
     code, said = bench.run(error_threshold=-1, max_retries=0)
     assert code == 1
-    assert "Every file failed. First: KeyError: 'age'" in said
+    assert "Every file failed. First: mini-batch 1, f00.txt and 1 more: KeyError: 'age'" in said
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from mlflow.types.schema import ColSpec, Schema
 from PIL import Image
 from sklearn.linear_model import LinearRegression
 
-from doubleloop.minibatches import tables
+from doubleloop.minibatches import reading, tables
 
 pytestmark = pytest.mark.slow
 
@@ -66,9 +66,9 @@ def test_a_file_that_does_not_fit_is_told_and_its_neighbours_are_scored(bench: B
     assert code == 0, said
     assert len(bench.rows()) == 1
     failed = {each["file"]: each["error"] for each in bench.summary()["failed"]}
-    assert failed["b.csv"] == "the column 'age' is missing"
-    assert failed["c.csv"].startswith("column 'age' takes long:")
-    assert failed["d.csv"] == "column 'age' takes long: a number has a fraction"
+    assert failed["b.csv"] == "the column 'age' is missing; the file has 'hours'"
+    assert failed["c.csv"].startswith("column 'age', row 0 takes long:")
+    assert failed["d.csv"] == "column 'age', row 0 takes long: 2.5 has a fraction"
     assert failed["e.xlsx"].startswith("files of type '.xlsx' cannot be read without a scoring script")
     assert scored(bench, model, size=10, error_threshold=3)[0] == 1
 
@@ -119,7 +119,7 @@ def test_images_are_scored_as_files_and_in_tables(bench: Bench, tmp_path: Path) 
     pandas.DataFrame({"image": made}).to_parquet(data / "c.parquet")
     (data / "d.csv").write_text("image\nno base64!\n")
     code, said = scored(bench, tmp_path / "model", size=10)
-    assert code == 0 and "d.csv" in said and "column 'image' takes binary" in said, said
+    assert code == 0 and "d.csv" in said and "column 'image', row 0 takes binary" in said, said
     found = [row.split(",") for row in bench.rows()]
     assert found == [["0", "light", "a.png"], ["0", "dark", "b.csv"], ["1", "light", "b.csv"],
                      ["0", "dark", "c.parquet"], ["1", "light", "c.parquet"]]  # fmt: skip
@@ -154,7 +154,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> tables.Model:
 def rows_of(model: tables.Model, path: Path) -> list[tuple[str, dict[str, str]]]:
     """The file that each row's answer names, and what the model was given."""
     item = {"path": f"a/{path.name}", "groups": None, "row": 0}
-    frames = list(model.score(str(path), item, False))
+    frames = list(model.score(str(path), item, False, label=item["path"]))
     return [(str(row.file), eval(row.seen)) for frame in frames for row in frame.itertuples()]  # noqa: S307 - our own
 
 
@@ -194,7 +194,7 @@ def test_what_a_file_has_wrong_is_told_in_words(
     seen: tables.Model, tmp_path: Path, name: str, content: bytes, said: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(tables.Unreadable, match=re.escape(said)):
+    with pytest.raises(reading.Unreadable, match=re.escape(said)):
         rows_of(seen, tmp_path / name)
 
 
@@ -213,5 +213,5 @@ def test_tables_are_the_rows_of_a_model_of_one_tensor(tmp_path: Path) -> None:
         ("b,a\n1,x\n", "column 'a' takes double"),
     ):
         (tmp_path / "rows.csv").write_text(text)
-        with pytest.raises(tables.Unreadable, match=said):
+        with pytest.raises(reading.Unreadable, match=said):
             list(model.score(str(tmp_path / "rows.csv"), item, False))

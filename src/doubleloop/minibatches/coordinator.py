@@ -190,7 +190,7 @@ class Coordinator:
         with self._lock:
             self._failed[number] = error
             self._failed_items += len(self._batches[number])
-            _say("mini-batch %d failed and is left out: %s" % (number + 1, error))
+            _say("mini-batch %d failed and is left out, %s" % (number + 1, self._named(number)))
         self._check_thresholds()
 
     def _check_thresholds(self, last: bool = False) -> None:
@@ -206,11 +206,21 @@ class Coordinator:
 
     def _first_error(self) -> str:
         for number in sorted(self._failed):
-            return ". First: " + self._failed[number]
+            return ". First: mini-batch %d, %s" % (number + 1, self._named(number))
         for number in sorted(self._done):
-            for each in self._done[number]["failed"]:
+            told = self._done[number]
+            for each in told["failed"]:
                 return ". First: %s: %s" % (each["file"], each["error"])
+            if told["failed_items"]:
+                return ". First: mini-batch %d gave %d results for %d files" % (
+                    number + 1, told["results"], told["items"])  # fmt: skip
         return ""
+
+    def _named(self, number: int) -> str:
+        """A failed mini-batch's first file, and what happened."""
+        files = [cutting.label(self._asked, item) for item in self._batches[number]]
+        more = " and %d more" % (len(files) - 1) if len(files) > 1 else ""
+        return "%s%s: %s" % (files[0], more, self._failed[number])
 
     def _end(self, why: str) -> None:
         with self._lock:
@@ -239,16 +249,22 @@ class Coordinator:
     def _summarise(self, items: int, seconds: float) -> None:
         summary = {
             "files": items, "mini_batches": len(self._batches), "finished": len(self._done),
-            "failed_mini_batches": {str(number): error for number, error in sorted(self._failed.items())},
+            "failed_mini_batches": {str(number + 1): error for number, error in sorted(self._failed.items())},
             "failed_files": self._failed_items, "seconds": round(seconds, 3),
             "results": sum(int(each["results"]) for each in self._done.values()),
-            "failed": [each for number in sorted(self._done) for each in self._done[number]["failed"]],
+            "failed": [each for number in range(len(self._batches)) for each in self._failures(number)],
             "plan": {"used": False, "why": self._native} if self._native else self._plan,
         }  # fmt: skip
         _say("%d of %d mini-batches finished, %d of %d files failed, %.1f s" % (
             len(self._done), len(self._batches), self._failed_items, items, seconds))  # fmt: skip
         os.makedirs(os.path.dirname(SUMMARY), exist_ok=True)
         ledger.write(SUMMARY, summary)
+
+    def _failures(self, number: int) -> List[Dict[str, str]]:
+        if number not in self._failed:
+            return list(self._done.get(number, {}).get("failed", ()))
+        error = self._failed[number]
+        return [{"file": cutting.label(self._asked, item), "error": error} for item in self._batches[number]]
 
 
 class Worker:
@@ -281,11 +297,14 @@ class Worker:
                 raise Broken("stopped")
             if deadline is not None and time.monotonic() > deadline:
                 raise Broken("it took longer than the timeout of %g s" % timeout_s)
+            gone = self._process.poll() is not None  # asked before: what it said last is read
             if select.select([self._process.stdout], [], [], 0.1)[0]:
                 data = os.read(self._process.stdout.fileno(), 1 << 16)
                 if not data:
                     raise Broken(self._ended())
                 self._buffer += data
+            elif gone:  # what it has forked may still hold the pipe
+                raise Broken(self._ended())
         line, _, self._buffer = self._buffer.partition(b"\n")
         answer = json.loads(line.decode("utf-8"))  # type: Dict[str, Any]
         return answer

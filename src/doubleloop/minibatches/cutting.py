@@ -37,6 +37,13 @@ def place(spec: Spec, item: Item) -> str:
     return os.path.join(root, item["path"]) if item["path"] else root
 
 
+def label(spec: Spec, item: Item) -> str:
+    """What the item's file is called in rows and failures: its path below the input, of several inputs with the input's
+    name before it, so that no two files are called the same."""
+    name = str(item["path"]).replace(os.sep, "/") or os.path.basename(place(spec, item))
+    return "%s/%s" % (item["input"], name) if len(spec.inputs) > 1 else name
+
+
 def _files(given: Dict[str, str]) -> List[str]:
     """Paths below the input; an input that is a file is the empty path below itself."""
     root = given["path"]

@@ -58,12 +58,18 @@ class Ledger:
                 found.setdefault(int(stem.partition("-")[0]), []).append(name)
         return [os.path.join(self.parts_folder, name) for number in numbers for name in sorted(found.get(number, ()))]
 
+    def drop_parts(self, number: int) -> None:
+        """What an earlier try of mini-batch ``number`` left."""
+        for path in self.parts([number]):
+            os.unlink(path)
+
     def clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def part_name(number: int, index: int) -> str:
-    return "%d-%08d.part" % (number, index)
+def part_name(number: int, index: int, piece: int = 0) -> str:
+    """``piece``: rows of one file whose columns change their types lie in several."""
+    return "%d-%08d-%06d.part" % (number, index, piece)
 
 
 def write(path: str, value: Any) -> None:

@@ -39,9 +39,14 @@ def write(result: Any, path: str, is_parquet: bool) -> int:
                 each.to_csv(file, sep=" ", header=False, index=False)
                 count += len(each)
             else:
-                file.write("%s\n" % (each,))
+                file.write("%s\n" % (_line(each),))
                 count += 1
     return count
+
+
+def _line(result: Any) -> Any:
+    """An array is written as a list: its own way parts long rows into lines and leaves out the middle."""
+    return result.tolist() if getattr(result, "ndim", 0) else result
 
 
 def count(result: Any) -> int:
@@ -142,7 +147,13 @@ def _wider(pyarrow: Any, name: str, one: Any, other: Any) -> Any:
     if all(number):
         whole = kinds.is_integer(one) and kinds.is_integer(other)
         return pyarrow.int64() if whole else pyarrow.float64()
-    raise NotRows("column '%s' is %s in one mini-batch and %s in another; return the same types" % (name, one, other))
+    try:
+        pair = [pyarrow.schema([(name, each)]) for each in (one, other)]
+        return pyarrow.unify_schemas(pair, promote_options="permissive").field(0).type
+    except (pyarrow.ArrowException, TypeError) as error:  # TypeError: pyarrow before 14 knows no promotion
+        raise NotRows(
+            "column '%s' is %s in one place and %s in another; return the same types" % (name, one, other)
+        ) from error
 
 
 def _fitted(pyarrow: Any, batch: Any, schema: Any) -> Any:

@@ -46,7 +46,7 @@ class Spec:
 
     @property
     def is_parquet(self) -> bool:
-        return self.append_to.lower().endswith((".parquet", ".pqt"))
+        return self.append_to.lower().endswith((".parquet", ".pqt", ".parq"))
 
     @property
     def written(self) -> str:

@@ -8,15 +8,16 @@ answer than the model. What the script prints goes to the step's log.
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import logging
 import os
 import signal
 import sys
 import traceback
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
-from . import cutting, ledger, rows, scripts, spec, tables
+from . import cutting, ledger, reading, rows, scripts, spec, tables
 
 PR_SET_PDEATHSIG = 1
 
@@ -54,7 +55,7 @@ def main(path: str) -> int:
 class Scorer:
     def __init__(self, asked: spec.Spec) -> None:
         self._asked = asked
-        self._parts = ledger.Ledger(asked.kept).parts_folder
+        self._ledger = ledger.Ledger(asked.kept)
         entry = asked.entry
         if entry["kind"] == spec.MLFLOW:
             self._model = tables.Model(entry["model"], entry.get("scorer") or "", entry.get("kits") or "")
@@ -70,65 +71,74 @@ class Scorer:
         result = self._script.run([cutting.place(self._asked, item) for item in items], number)
         if not self._asked.append_to:
             return {"results": rows.count(result), "failed": []}
-        part = os.path.join(self._parts, ledger.part_name(number, 0))
+        part = self._part(number, 0)
         results = rows.write(result, part + ".new", self._asked.is_parquet)
         os.replace(part + ".new", part)
         return {"results": results, "failed": []}
+
+    def _part(self, number: int, index: int, piece: int = 0) -> str:
+        return os.path.join(self._ledger.parts_folder, ledger.part_name(number, index, piece))
 
     def _score_tables(self, number: int, items: List[cutting.Item], planned: bool) -> Dict[str, Any]:
         """File by file: one that cannot be read does not take its neighbours with it."""
         failed, results = [], 0
         self._model.begin()
+        self._ledger.drop_parts(number)
         for index, item in enumerate(items):
-            path = cutting.place(self._asked, item)
-            part = os.path.join(self._parts, ledger.part_name(number, index))
+            label = cutting.label(self._asked, item)
             try:
-                self._write(self._model.score(path, item, planned, self._asked.is_parquet), part + ".new")
-                os.replace(part + ".new", part)
+                self._write(item, planned, label, functools.partial(self._part, number, index))
                 results += 1
             except (MemoryError, tables.Disagreed):
                 raise
             except Exception as error:
-                if not isinstance(error, tables.Unreadable):
+                if not isinstance(error, reading.Unreadable):
                     traceback.print_exc()
-                failed.append({"file": item["path"] or os.path.basename(path), "error": _words(error)})
+                failed.append({"file": label, "error": _words(error)})
         return {"results": results, "failed": failed}
 
-    def _write(self, frames: Any, path: str) -> None:
+    def _write(self, item: cutting.Item, planned: bool, label: str, part: Callable[[int], str]) -> None:
+        """The rows of one file, all of them or none."""
+        path = cutting.place(self._asked, item)
+        frames = self._model.score(path, item, planned, self._asked.is_parquet, label)
         if not self._asked.append_to:
             for _ in frames:
                 pass
         elif self._asked.is_parquet:
-            _write_parquet(frames, path)
-            return
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            for frame in frames:
-                frame.to_csv(file, header=False, index=False)
+            for piece in range(_write_parquet(frames, part)):
+                os.replace(part(piece) + ".new", part(piece))
+        else:
+            with open(part(0) + ".new", "w", encoding="utf-8", newline="") as file:
+                for frame in frames:
+                    frame.to_csv(file, header=False, index=False)
+            os.replace(part(0) + ".new", part(0))
 
 
-def _write_parquet(frames: Any, path: str) -> None:
+def _write_parquet(frames: Any, part: Callable[[int], str]) -> int:
+    """The number of files: another one begins where the columns' types change."""
     import pyarrow
 
-    writer, schema = None, None
+    writer, count = None, 0
     try:
         for frame in frames:
-            if not isinstance(frame, pyarrow.Table):
-                table = pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
-            else:
-                table = frame if schema is None else frame.cast(schema)
-            if writer is None:
-                schema = table.schema
-                writer = rows.parquet_writer(path, schema, "none")
+            is_table = isinstance(frame, pyarrow.Table)
+            table = frame if is_table else pyarrow.Table.from_pandas(frame, preserve_index=False)
+            if writer is None or not table.schema.equals(writer.schema):
+                if writer is not None:
+                    writer.close()
+                writer = rows.parquet_writer(part(count) + ".new", table.schema, "none")
+                count += 1
             writer.write_table(table)
     finally:
         if writer is not None:
             writer.close()
     if writer is None:
-        rows.parquet_writer(path, pyarrow.schema([]), "none").close()
+        rows.parquet_writer(part(0) + ".new", pyarrow.schema([]), "none").close()
+    return count or 1
 
 
 def _words(error: BaseException) -> str:
-    if isinstance(error, (spec.Refused, rows.NotRows, tables.Unreadable)):
+    if isinstance(error, (spec.Refused, rows.NotRows, reading.Unreadable)):
         return str(error)
     return "%s: %s" % (type(error).__name__, str(error)[:2000])
 
