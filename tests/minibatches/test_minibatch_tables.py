@@ -210,7 +210,7 @@ def test_tables_are_the_rows_of_a_model_of_one_tensor(tmp_path: Path) -> None:
     assert found["prediction"].to_numpy() == pytest.approx(fitted.predict(rows))
     for text, said in (
         ("b,a,c\n1,2,3\n", "it has 3 columns, the model takes 2"),
-        ("b,a\n1,x\n", "column 'a' takes double"),
+        ("b,a\n1,x\n", "column 'a', row 0 takes double"),
     ):
         (tmp_path / "rows.csv").write_text(text)
         with pytest.raises(reading.Unreadable, match=said):
