@@ -196,6 +196,24 @@ def test_a_masked_column_is_one_of_the_models(names: list[str], outputs: Any, sa
             rules.check_masking(masking, signature)
 
 
+def test_who_renews_a_key_waits_until_it_is_in_force(placed: Any) -> None:
+    with placed.write("grace") as ctx:
+        before = commands.access(ctx, "place")
+        commands.regenerate_key(ctx, "place", "secondary")
+        wanted = commands.access(ctx, "place")
+        (asked,) = workflows.desired(ctx).values()
+    assert before != wanted == asked.access()
+    told = ["", before, wanted, ""]
+    serving = placed.ports[ports.Serving] = Serving()
+
+    def status() -> protocol.Status:
+        return protocol.Status(1, True, endpoints={"dev/place": protocol.EndpointStatus(access=told.pop(0))})
+
+    serving.status = status  # type: ignore[method-assign]
+    queries.await_access(placed.contexts, "dev", "place", wanted)
+    assert told == [""]
+
+
 SLO = """
 name: place
 slo: {availability: {target: 99.9}, latency: {target: 99, threshold_ms: 250}, window: 7d}

@@ -86,7 +86,8 @@ def test_status_survives_the_wire() -> None:
     status = protocol.Status(
         generation=1, converged=True,
         endpoints={"shop/bikes": protocol.EndpointStatus(
-            {"blue": 100}, {"blue": protocol.DeploymentStatus("dep-1", "ready", counters=counters, draining=("d",))})},
+            {"blue": 100}, {"blue": protocol.DeploymentStatus("dep-1", "ready", counters=counters, draining=("d",))},
+            access="ab")},
     )  # fmt: skip
     assert protocol.status_from_dict(orjson.loads(orjson.dumps(protocol.status_to_dict(status)))) == status
 

@@ -115,6 +115,8 @@ def test_a_key_that_was_renewed_is_refused_at_once_and_the_other_goes_on(gateway
         key: client.score("shop/bikes", BODY, key=key).status for key in ("old-primary", "new-primary", "secondary")
     }
     assert answers == {"old-primary": 401, "new-primary": 200, "secondary": 200}
+    told = gateway.status().endpoints["shop/bikes"].access
+    assert told == keyed("secondary", "new-primary")["shop/bikes"].access() != keyed("secondary")["shop/bikes"].access()
     assert gateway.scorers() == before
 
 

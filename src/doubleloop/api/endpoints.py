@@ -96,6 +96,8 @@ def regenerate(request: Request, ws: str, name: str, body: dict[str, Any] = Body
     requests.refuse_unknown(body, "key_type")
     with requests.writing(request, ws) as ctx:
         primary, secondary = commands.regenerate_key(ctx, name, requests.text(body, "key_type", "primary").lower())
+        wanted = commands.access(ctx, name)
+    queries.await_access(requests.contexts(request), ws, name, wanted)
     return {"primaryKey": primary, "secondaryKey": secondary}
 
 

@@ -13,7 +13,7 @@ from doubleloop.db.context import Ctx
 from doubleloop.durable import commands as durable
 from doubleloop.endpoints import containers, model, rules, store, variables
 from doubleloop.events import commands as events
-from doubleloop.gateway import tokens
+from doubleloop.gateway import protocol, tokens
 from doubleloop.identity import commands as identity
 from doubleloop.identity import things
 from doubleloop.identity.actions import Action
@@ -342,6 +342,21 @@ def keys_of(ctx: Ctx, endpoint: model.Endpoint) -> tuple[str, str]:
 
 def key_digests(ctx: Ctx, endpoint: model.Endpoint) -> tuple[str, ...]:
     return tuple(hashlib.sha256(key.encode()).hexdigest() for key in keys_of(ctx, endpoint))
+
+
+def doors(ctx: Ctx, endpoint: model.Endpoint) -> dict[str, Any]:
+    """The ways in, as the gateway is asked for them."""
+    by_token = endpoint.auth_mode in model.TOKEN_MODES
+    return {
+        "auth": "none" if endpoint.auth_mode == model.OPEN else "key",
+        "keys_sha256": () if by_token else key_digests(ctx, endpoint),
+        "token_key": token_key(ctx, endpoint) if by_token else "",
+    }
+
+
+def access(ctx: Ctx, name: str) -> str:
+    """What the gateway tells of an endpoint once its keys are in force."""
+    return protocol.Endpoint({}, **doors(ctx, get_endpoint(ctx, name))).access()
 
 
 def regenerate_key(ctx: Ctx, name: str, which: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -90,14 +91,25 @@ def metrics(contexts: Contexts, workspace: str, endpoint: str) -> dict[str, mode
 def await_traffic(contexts: Contexts, endpoint: model.Endpoint) -> None:
     """Until the gateway shares requests as ``endpoint.traffic`` says, so that who asks next is answered by it. Not for
     long, when a deployment cannot answer, and not at all when no gateway does."""
+    place = f"{endpoint.workspace}/{endpoint.name}"
+    _await(contexts, place, lambda found: dict(found.traffic) == dict(endpoint.traffic))
+
+
+def await_access(contexts: Contexts, workspace: str, endpoint: str, wanted: str) -> None:
+    """Until the gateway knows the endpoint's newest keys, and the older ones no more; as ``await_traffic``. ``wanted``
+    as ``commands.access`` has it."""
+    _await(contexts, f"{workspace}/{endpoint}", lambda found: found.access == wanted)
+
+
+def _await(contexts: Contexts, place: str, there: Callable[[protocol.EndpointStatus], bool]) -> None:
     serving = contexts.port(ports.Serving)
     over = time.monotonic() + TRAFFIC_SECONDS
     while time.monotonic() < over:
         try:
-            found = serving.status().endpoints.get(f"{endpoint.workspace}/{endpoint.name}")
+            found = serving.status().endpoints.get(place)
         except errors.Unavailable:
             return
-        if found and dict(found.traffic) == dict(endpoint.traffic):
+        if found and there(found):
             return
         time.sleep(TRAFFIC_LOOK_SECONDS)
 

@@ -165,10 +165,8 @@ def desired(ctx: Ctx) -> dict[str, protocol.Endpoint]:
             deployments={name: _served(ctx, each) for name, each in chosen.items()},
             traffic={name: float(share) for name, share in endpoint.traffic.items() if name in chosen},
             mirror_traffic={name: float(share) for name, share in endpoint.mirror_traffic.items() if name in chosen},
-            auth="none" if endpoint.auth_mode == model.OPEN else "key",
-            keys_sha256=commands.key_digests(ctx, endpoint) if endpoint.auth_mode not in model.TOKEN_MODES else (),
-            token_key=commands.token_key(ctx, endpoint) if endpoint.auth_mode in model.TOKEN_MODES else "",
             slo=_slo(endpoint.slo),
+            **commands.doors(ctx, endpoint),
         )
     return wanted
 

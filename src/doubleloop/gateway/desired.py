@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -109,6 +110,11 @@ class Endpoint:
     keys_sha256: tuple[str, ...] = ()
     token_key: str = ""
     slo: Slo | None = None
+
+    def access(self) -> str:
+        """The same for the same ways in: by it is told which keys are in force, without telling keys."""
+        ways = [self.auth, sorted(self.keys_sha256), self.token_key]
+        return hashlib.sha256(orjson.dumps(ways)).hexdigest()
 
 
 @dataclass(frozen=True)

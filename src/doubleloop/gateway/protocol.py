@@ -86,11 +86,12 @@ class DeploymentStatus:
 @dataclass(frozen=True)
 class EndpointStatus:
     """``traffic`` is the split in force: desired shares among deployments that can answer. ``objectives``: how those of
-    the endpoint are met."""
+    the endpoint are met. ``access``: of the keys in force (``desired.Endpoint.access``); empty while they change."""
 
     traffic: Mapping[str, float] = field(default_factory=dict)
     deployments: Mapping[str, DeploymentStatus] = field(default_factory=dict)
     objectives: tuple[Objective, ...] = ()
+    access: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,7 @@ def status_from_dict(value: dict[str, Any]) -> Status:
             traffic=item["traffic"],
             deployments={name: _deployment_status(entry) for name, entry in item["deployments"].items()},
             objectives=tuple(Objective(**each) for each in item["objectives"]),
+            access=item["access"],
         )
         for key, item in value["endpoints"].items()
     }

@@ -293,6 +293,7 @@ class Supervisor:
                 traffic=dict(route.traffic),
                 deployments={name: self._deployment_status((key, name)) for name in endpoint.deployments},
                 objectives=tuple(self._ledgers[key].objectives(time.time())),
+                access=route.endpoint.access() if self.fronts.settled else "",
             )
         settled = (
             not self._next
