@@ -91,7 +91,7 @@ def pieces(file: Path, rows: int = PIECE) -> Iterator[pl.DataFrame]:
         metadata, start = parquet.read_metadata(file), 0
         scan, texts = pl.scan_parquet(file, glob=False, parallel="none"), labelled(metadata)
         names = scan.collect_schema().names()
-        labels = parquet.ParquetFile(file, read_dictionary=texts, memory_map=True) if texts else None
+        labels = parquet.ParquetFile(file, read_dictionary=texts, pre_buffer=False) if texts else None
         for group in range(metadata.num_row_groups):
             count = metadata.row_group(group).num_rows
             held = scan.select(pl.exclude(texts)).slice(start, count).collect()

@@ -80,9 +80,8 @@ def ordered(values: Column, without: NDArray[np.int64] = NO_ROWS, space: Floats 
 
 
 def pieces(column: pl.Series, rows: int = PIECE) -> Iterator[pa.Array]:
-    """A column of numbers or labels as it lies in memory, a few rows at a time. Raises InvalidInput for text and
-    dates."""
-    if not (column.dtype.is_numeric() or column.dtype in LABELLED) or column.dtype in (
+    """A column of numbers as it lies in memory, a few rows at a time. Raises InvalidInput for text and dates."""
+    if not column.dtype.is_numeric() or column.dtype in (
         pl.Decimal,
         pl.Int128,
         pl.UInt128,
@@ -204,7 +203,7 @@ def counts_without(values: Column, without: NDArray[np.int64]) -> dict[str, int]
     """The same ``without`` some rows, in ascending order."""
     column = series(values)
     if column.dtype in LABELLED:
-        return counts_of_pieces(pieces(column, max(len(column), 1)), without)  # all the labels come with every piece
+        return _counts_of_codes(column, without)
     if column.dtype == pl.Boolean:
         found = _tallied(pieces(column.cast(pl.UInt8)), without)
         return {label: count for label, count in zip(("false", "true"), found.tolist(), strict=False) if count}
@@ -217,6 +216,14 @@ def counts_without(values: Column, without: NDArray[np.int64]) -> dict[str, int]
     for label, count in _counts(column[without]).items() if len(without) else ():
         tally[label] -= count
     return {label: count for label, count in tally.items() if count}
+
+
+def _counts_of_codes(column: pl.Series, without: NDArray[np.int64]) -> dict[str, int]:
+    codes = column.to_physical()
+    found = _tallied(pieces(codes), without)
+    there = np.flatnonzero(found).tolist()
+    names = pl.Series(there, dtype=codes.dtype).cat.to(column.dtype).to_list()
+    return dict(sorted(zip(names, found[there].tolist(), strict=True)))
 
 
 def counts_of_pieces(parts: Iterable[pa.DictionaryArray], without: NDArray[np.int64]) -> dict[str, int]:

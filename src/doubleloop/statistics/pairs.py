@@ -117,7 +117,8 @@ class _Walked:
     def hold(self, names: Sequence[str]) -> None:
         """Reads columns together, and forgets those before. One alone is read when it is asked for."""
         there = [name for name in names if name in self.origin.schema]
-        self._held = dict(zip(there, self.origin.read(there), strict=True)) if len(names) > 1 else {}
+        together = len(names) > 1 or isinstance(self.origin, Held)
+        self._held = dict(zip(there, self.origin.read(there), strict=True)) if together else {}
 
     def column(self, name: str) -> pl.Series:
         """Missing in every row where there is no such column."""
@@ -148,8 +149,8 @@ class _Walked:
         return found
 
     def _side(self, name: str, kind: schema.Kind) -> samples.Side:
-        if self.origin.schema[name] in columns.LABELLED:
-            return samples.Labels(columns.counts_of_pieces(self._pieces(name), self.without))
+        if self.origin.schema[name] in columns.LABELLED and name not in self._held:
+            return samples.Labels(columns.counts_of_pieces(self.origin.pieces(name), self.without))
         if kind is schema.Kind.CATEGORICAL or not self._is_float(name):
             self._in_space = ""
             return samples.of(self.column(name), kind, self.without, self._space)

@@ -156,7 +156,7 @@ def _numerical(
         about.type,
         about.kind,
         len(found),
-        columns.missing(found),
+        len(found) - len(values) if read is found else columns.missing(found),
         read.null_count() - found.null_count(),
         _beyond(values, known.minimum, known.maximum) if known else 0,
         low,
