@@ -60,7 +60,7 @@ class Conversation(socketserver.StreamRequestHandler):
 
     def text(self) -> str:
         lines = b"".join(iter(self.rfile.readline, b".\r\n"))
-        body = message_from_bytes(lines, policy=policy.default).get_body(("plain", "html"))
+        body = message_from_bytes(lines, policy=policy.default).get_body(("html", "plain"))
         assert body is not None
         return str(body.get_content())
 
@@ -95,13 +95,14 @@ def carry_out(house: Any) -> dict[str, list[Any]]:
 
 def test_the_mailboxes_of_a_monitor_get_one_mail_for_all_alerts_of_a_run(house: Any, server: MailServer) -> None:
     both = ["abc@example.com", "def+ml@example.com"]
-    alert(house, run="r1", signal="inputs", metric="psi", value=0.4, emails=both)
+    alert(house, run="r1", signal="inputs", metric="psi", value=0.4, emails=both, columns=["<script>"])
     alert(house, run="r1", signal="quality", metric="null_value_rate", value=0.5, emails=both)
     alert(house, run="r2", signal="inputs", metric="psi", value=0.6, emails=both[:1])
     said = carry_out(house)
     assert sorted(to for to, _ in server.mails) == [both[0], both[0], both[1]]
     (first,) = (text for to, text in server.mails if to == both[1])
     assert "inputs" in first and "The same run also found" in first and "null_value_rate 0.5" in first
+    assert "\r\n  metric: psi\r\n" in first and "<script>" in first, "text, line by line, and no HTML"
     assert {each.subject for each in said["notification.sent"]} == {f"notification:{each}" for each in both}
 
 

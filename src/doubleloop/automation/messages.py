@@ -143,7 +143,8 @@ def _deliver(way: _Way, message: Message, allowed: Sequence[str], again: bool) -
     with outbound.guarded(reach) as guard, delivering.Heard() as heard:
         if way.host:
             guard.check_host(way.host)
-        done = way.post.notify(title=message.title, body=text)
+        # What a fact says is text: where a message is HTML, it is escaped and keeps its lines.
+        done = way.post.notify(title=message.title, body=text, body_format=apprise.NotifyFormat.TEXT)
         guard.raise_if_refused()
     if done:
         return "told"
