@@ -525,3 +525,17 @@ def test_what_nobody_thought_of_costs_its_own_signal_alone(watch: Watch, monkeyp
     run = watch.run()
     assert run.status == "completed" and watch.signal(run, "inputs")["status"] == "alert"
     assert watch.signal(run, "odd")["reason"] == "it could not be computed: ComputeError: what a library says"
+
+
+def test_that_few_rows_were_compared_is_said(watch: Watch) -> None:
+    """A feature that most requests leave out leaves few rows that have all of them."""
+    rare = [1.0 * at if at % 4 == 0 else None for at in range(300)]
+    watch.answered({"x": BEFORE.tolist(), "rare": [1.0 * at for at in range(400)]}, BEFORE.tolist(),
+                   start=NOW - timedelta(hours=36))  # fmt: skip
+    watch.answered({"x": AFTER.tolist(), "rare": rare}, AFTER.tolist())
+    watch.put("all: {type: data_drift}\nx: {type: data_drift, features: [x]}")
+    run = watch.run()
+    assert (
+        watch.signal(run, "all")["reason"] == "25.0% of the production rows have all features: the others were left out"
+    )
+    assert watch.signal(run, "x")["reason"] == ""

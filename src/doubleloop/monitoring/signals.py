@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,6 +29,7 @@ from doubleloop.statistics import attribution, movements, pairs, signals
 ACTOR = windows.ACTOR
 LOG = logging.getLogger("doubleloop.monitoring")
 Table = pairs.Source | pl.DataFrame
+WHOLE = 0.9  # from this share of rows on nothing is said of those that were left out
 
 
 def measure(contexts: Contexts, monitor: model.Monitor, run: model.MonitorRun) -> list[model.SignalResult]:
@@ -216,9 +217,23 @@ def _compare(
         rules.measured(value, limits.get(value.kind.value if value.kind else "", {}).get(value.metric))
         for value in found
     )
-    return windows.result(
+    result = windows.result(
         name, kind, signal, metrics, reference.height, current.height, tuple(each.to_dict() for each in moved)
     )
+    return result if result.reason else replace(result, reason=_left_out(found, reference.height, current.height))
+
+
+def _left_out(found: Sequence[signals.Value], before: int, now: int) -> str:
+    """How much of a side was compared, where rows that miss a feature made it much less than all."""
+    looked = [each for each in found if each.value is not None and each.current_rows]
+    if not looked:
+        return ""
+    sides = {"reference": min(each.reference_rows for each in looked) / before,
+             "production": min(each.current_rows for each in looked) / now}  # fmt: skip
+    return "; ".join(
+        f"{share:.1%} of the {side} rows have all features: the others were left out"
+        for side, share in sides.items() if share < WHOLE
+    )  # fmt: skip
 
 
 def _some(side: Table) -> str:
