@@ -161,10 +161,11 @@ def _area(few: columns.Floats, many: columns.Floats) -> float:
     place, rest = np.divmod(edges * len(few), len(many))  # an edge is at ``place + rest / len(many)`` of the few
     met = np.add.reduceat(few, place[:-1])
     met[place[1:] == place[:-1]] = 0.0
-    met += np.diff(few[np.minimum(place, len(few) - 1)] * (rest / len(many)))
+    first = few[np.minimum(place, len(few) - 1)]
+    met += np.diff(first * (rest / len(many)))
     moved = np.abs(np.add.reduceat(many, starts) * (len(few) / len(many)) - met)
     last = few[place[1:] - (rest[1:] == 0)]
-    clear = ((many[edges[1:] - 1] <= few[place[:-1]]) | (last <= many[starts])) & np.isfinite(moved)
+    clear = ((many[edges[1:] - 1] <= first[:-1]) | (last <= many[starts])) & np.isfinite(moved)
     others = (starts[~clear][:, np.newaxis] + np.arange(_BLOCK)).ravel()
     others = others[: np.searchsorted(others, len(many))]
     pieces = sum(_moved(few, many, others[start : start + _PIECE]) for start in range(0, len(others), _PIECE))
