@@ -90,6 +90,9 @@ def test_a_pipeline_answers_with_its_own_inputs_defaults_and_outputs(bench: Benc
     for text, words in [
         ("inputs: {other: 1, data: {path: data}}", "The pipeline has no input 'other'"),
         ("inputs: {word: hello}", "The pipeline's input 'data' is missing"),
+        ("inputs: {data: 5}", "input 'data' is uri_folder, and 5 is no data"),
+        ("inputs: {data: {path: data}, word: {path: data}}", "input 'word' is of type string, and data was given"),
+        ("{inputs: {data: {path: data}}, outputs: {other: {type: uri_folder}}}", "The pipeline has no output 'other'"),
     ]:
         with pytest.raises(errors.InvalidInput, match=words):
             bench.invoke(text)
@@ -171,6 +174,16 @@ def test_a_deployment_that_cannot_work_is_told_when_it_is_made(
         ("{tags: {a: b}}", errors.InvalidInput, "nothing to score"),
         ("inputs: {data: {path: 'azureml:gone:1'}}", errors.NotFound, "gone"),
         ("inputs: {data: {type: string, value: x}}", errors.InvalidInput, "is no data"),
+        (
+            "inputs: {data: {path: 'azureml://datastores/gone/paths/x'}}",
+            errors.NotFound,
+            "No datastore is named 'gone'",
+        ),
+        (
+            "{inputs: {data: {path: data}}, outputs: {score: {path: 'azureml://datastores/gone/paths/x'}}}",
+            errors.NotFound,
+            "No datastore is named 'gone'",
+        ),
         ("{inputs: {data: {path: data}}, deployment_name: red}", errors.NotFound, "no deployment 'red'"),
         ("{inputs: {data: {path: data}}, output_file_name: a/b}", errors.InvalidInput, "is not a file name"),
         ("{inputs: {data: {path: data}}, mini_batch_size: 0}", errors.InvalidInput, "mini_batch_size"),

@@ -100,6 +100,24 @@ def _processes_of(shop: Workshop, job: Job) -> list[int]:
     return sorted(found)
 
 
+def test_the_job_says_why_it_failed_and_a_retry_forgets_it(shop: Workshop, tmp_path: Path) -> None:
+    script = f"""
+        import os
+        def run(mini_batch):
+            if not os.path.exists({str(tmp_path / "go")!r}):
+                raise KeyError("age")
+            return mini_batch
+    """
+    job = submit(shop, task(shop, tmp_path, script, files=1))
+    shop.engine.run()
+    assert "Every file failed. First: mini-batch 1, 0.txt: KeyError: 'age'" in str(shop.job(job.id).error)
+    (tmp_path / "go").touch()
+    with shop.house.write() as ctx:
+        commands.retry(ctx, job.id)
+    shop.engine.run()
+    assert shop.job(job.id).status is Status.COMPLETED, shop.log(job.id)
+
+
 def test_another_setting_is_another_step_to_reuse(shop: Workshop, tmp_path: Path) -> None:
     made = task(shop, tmp_path, "def init(): pass\ndef run(m): return m")
     one = submit(shop, made)

@@ -24,6 +24,7 @@ from doubleloop.specs import documents
 from doubleloop.storage import ports as storage
 from doubleloop.vault import queries as vault
 
+_DATASTORES = "azureml://datastores/"
 _CONDA, _REQUIREMENTS, _MLMODEL = "conda.yaml", "requirements.txt", "MLmodel"
 
 
@@ -260,6 +261,8 @@ def _score(
     for name, each in task.inputs.items():
         if name != mapping.MODEL:
             _check_data(ctx, document, name, str(each["reference"]))
+    if task.outputs["score"]["path"]:
+        _check_datastore(ctx, document.where("outputs"), str(task.outputs["score"]["path"]))
     job = jobs.submit_task(
         ctx, task, id=id_, inputs=document.spec().get("inputs", {}), purpose=_purpose(deployment),
         display_name=document.model.display_name or "", tags=document.model.tags,
@@ -272,8 +275,10 @@ def _score(
 
 
 def _check_data(ctx: Ctx, document: documents.Document, name: str, reference: str) -> None:
-    """An asset that is not there is told now, with its line; addresses and datastore paths are looked at later."""
-    if reference.startswith("azureml:") and "://" not in reference:
+    """An asset or a datastore that is not there is told now, with its line; addresses and files are looked at later."""
+    if reference.startswith(_DATASTORES):
+        _check_datastore(ctx, document.where(f"inputs.{name}"), reference)
+    elif reference.startswith("azureml:") and "://" not in reference:
         try:
             data.resolve(ctx, reference)
         except errors.NotFound as error:
@@ -284,6 +289,16 @@ def _check_data(ctx: Ctx, document: documents.Document, name: str, reference: st
             where=document.where(f"inputs.{name}"),
             cure="Name the data: --input PATH_OR_ASSET; `batch-endpoint invoke` sends files of this machine.",
         )  # fmt: skip
+
+
+def _check_datastore(ctx: Ctx, where: errors.Where | None, address: str) -> None:
+    """Raises NotFound before everything is scored in vain; whether it may be read or written is looked at later."""
+    try:
+        data.datastore_path(ctx, address)
+    except errors.NotFound as error:
+        raise errors.NotFound(error.what, where=where, cure=error.cure) from error
+    except errors.NotPermitted:
+        return
 
 
 def _run_pipeline(

@@ -68,7 +68,7 @@ def pipeline(deployment: model.Deployment, file: specs.Document, invocation: spe
     }
     spec = {
         "type": "pipeline", "jobs": body["jobs"], "inputs": given,
-        "outputs": {**body.get("outputs", {}), **invocation.spec().get("outputs", {})},
+        "outputs": {**body.get("outputs", {}), **rules.pipeline_outputs(invocation, body.get("outputs", {}))},
         "display_name": invocation.model.display_name or deployment.name,
         "experiment_name": invocation.model.experiment_name or deployment.endpoint,
         "tags": {**file.model.tags, **invocation.model.tags}, **({"settings": settings} if settings else {}),
@@ -99,6 +99,7 @@ def _check_known(invocation: specs.Document, given: Mapping[str, Any], declared:
                 f"The pipeline has no input '{name}'", where=invocation.where(f"inputs.{name}"),
                 cure=f"Its inputs: {', '.join(declared) or 'none'}.",
             )  # fmt: skip
+        rules.check_kind(name, given[name], declared[name], invocation.where(f"inputs.{name}"))
     for name, each in declared.items():
         if name not in given and not (isinstance(each, Mapping) and each.get("optional")):
             raise errors.InvalidInput(

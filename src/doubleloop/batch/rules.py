@@ -16,6 +16,9 @@ _PLAIN = (
     "logging_level",
 )  # fmt: skip
 DATA_TYPES = ("uri_file", "uri_folder", "mltable")
+_MODEL_TYPES = ("mlflow_model", "custom_model", "triton_model")
+_VALUES = ("string", "number", "integer", "boolean")
+_REFERENCES = ("azureml:", "tree:", "blob:", "http://", "https://")
 
 
 def settings(deployment: Any, invocation: Any = None) -> model.Settings:
@@ -92,8 +95,38 @@ def pipeline_inputs(document: specs.Document, declared: Mapping[str, Any]) -> di
     return {name: _value(each) for name, each in given.items()}
 
 
-# The name of the data that `--input` gives.
-UNNAMED = "job_data_path"
+def check_kind(name: str, given: Any, declared: Any, where: errors.Where | None) -> None:
+    """Data where the pipeline takes data, a value where it takes a value. Raises InvalidInput."""
+    wanted = _type_of(declared)
+    is_data = isinstance(given, Mapping)
+    if not is_data and wanted in (*DATA_TYPES, *_MODEL_TYPES) and not str(given).startswith(_REFERENCES):
+        raise errors.InvalidInput(
+            f"The pipeline's input '{name}' is {wanted}, and {given!r} is no data that is here", where=where,
+            cure="Name a file or folder that is there, azureml:NAME:VERSION, or an address.",
+        )  # fmt: skip
+    if is_data and wanted in _VALUES:
+        raise errors.InvalidInput(
+            f"The pipeline's input '{name}' is of type {wanted}, and data was given", where=where,
+            cure=f"Give a value that is not the name of a file or folder, or `--file` with `{name}: VALUE`.",
+        )  # fmt: skip
+
+
+def pipeline_outputs(invocation: specs.Document, declared: Mapping[str, Any]) -> dict[str, Any]:
+    """Where outputs go, as those of a pipeline job; ``--output-path`` is for its only output. Raises InvalidInput."""
+    given = dict(invocation.spec().get("outputs", {}))
+    if SCORE in given and SCORE not in declared and len(declared) == 1:
+        given[next(iter(declared))] = given.pop(SCORE)
+    for name in given:
+        if name not in declared:
+            raise errors.InvalidInput(
+                f"The pipeline has no output '{name}'", where=invocation.where(f"outputs.{name}"),
+                cure=f"Its outputs: {', '.join(declared) or 'none'}. Write --outputs NAME=PATH.",
+            )  # fmt: skip
+    return given
+
+
+# The name of the data that `--input` gives, and of the output that `--output-path` places.
+UNNAMED, SCORE = "job_data_path", "score"
 
 
 def _type_of(declared: Any) -> str:

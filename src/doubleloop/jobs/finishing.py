@@ -21,7 +21,7 @@ from doubleloop.db.context import Contexts
 from doubleloop.durable import commands as durable
 from doubleloop.identity import commands as identity
 from doubleloop.identity.actions import Action
-from doubleloop.jobs import logs, places, rules, running, store
+from doubleloop.jobs import logs, minibatches, places, rules, running, store
 from doubleloop.jobs.model import ENDED, Job, Status, Step
 from doubleloop.jobs.preparing import ACTOR, find, load, owner
 from doubleloop.models import commands as models
@@ -47,6 +47,9 @@ def finish(contexts: Contexts, job_id: str, name: str, attempt: int, outcome: di
     status, reason = judge(outcome)
     if status is Status.CANCELLED and step.stop:
         reason = step.stop
+    if status is Status.FAILED and step.task.minibatches and outcome["exit_code"] == 1:
+        why = minibatches.why_failed(contexts, step)
+        reason = f"{why}\n  {_LOOK}" if why else reason
     note = ""
     outputs: dict[str, dict[str, Any]] = {}
     try:

@@ -21,7 +21,7 @@ from doubleloop.compute import model as compute
 from doubleloop.environments import queries as environments
 from doubleloop.jobs import places
 from doubleloop.jobs.model import Step
-from doubleloop.minibatches import run
+from doubleloop.minibatches import ledger, run
 from doubleloop.settings.model import Settings
 
 _RUN = Path(run.__file__)
@@ -55,6 +55,14 @@ def command(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(spec))
     return f"exec python {shlex.quote(str(_RUN))} {shlex.quote(str(path))}"
+
+
+def why_failed(house: places.House, step: Step) -> str:
+    """What the step's command gave as the reason; empty when it could not say any."""
+    try:
+        return str(json.loads((places.kept(house, step) / ledger.WHY).read_text())["why"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def _input(step: Step, name: str, path: str | None) -> dict[str, Any]:

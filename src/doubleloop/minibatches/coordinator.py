@@ -20,10 +20,12 @@ SUMMARY = os.path.join("logs", "mini_batches.json")
 
 
 def main(path: str) -> int:
+    asked = spec.load(path)
     try:
-        return Coordinator(spec.load(path), path).run()
+        return Coordinator(asked, path).run()
     except spec.Refused as error:
         _say("%s" % error)
+        ledger.Ledger(asked.kept).failed(str(error))
         return 1
 
 
@@ -69,6 +71,7 @@ class Coordinator:
         if self._fatal:
             _say(self._fatal)
             self._forget_failures()
+            self._ledger.failed(self._fatal)
             return 1
         self._ledger.clear()
         return 0

@@ -1,7 +1,7 @@
 """What is finished, in a folder that outlives the process: after a crash the rest is done, and nothing twice.
 
 ``plan.json`` says which mini-batches there are, ``native.json`` that the model itself must score, and why;
-``done/<number>.json`` that one is finished, and how; ``parts`` holds
+``done/<number>.json`` that one is finished, and how; ``why.json`` why a run failed; ``parts`` holds
 its rows, ``written`` the files that scripts wrote by themselves. A part is complete when its ``done`` file is there.
 """
 
@@ -12,6 +12,8 @@ import json
 import os
 import shutil
 from typing import Any, Dict, List, Optional, Sequence
+
+WHY = "why.json"
 
 
 class Ledger:
@@ -30,6 +32,8 @@ class Ledger:
         for folder in (self._done, self.parts_folder, self.written):
             os.makedirs(folder, exist_ok=True)
         write(path, {"digest": digest})
+        if os.path.exists(os.path.join(self._folder, WHY)):
+            os.unlink(os.path.join(self._folder, WHY))
 
     def finished(self, number: int) -> Optional[Dict[str, Any]]:
         """How mini-batch ``number`` ended well, or None."""
@@ -62,6 +66,11 @@ class Ledger:
         """What an earlier try of mini-batch ``number`` left."""
         for path in self.parts([number]):
             os.unlink(path)
+
+    def failed(self, why: str) -> None:
+        """For who started the run, and is told no more than that it failed."""
+        os.makedirs(self._folder, exist_ok=True)
+        write(os.path.join(self._folder, WHY), {"why": why})
 
     def clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
