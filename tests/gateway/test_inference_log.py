@@ -169,7 +169,7 @@ def test_labels_are_logged_and_the_last_one_counts(gateway: Gateway, script: Scr
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
         return client.send("POST", "/shop/bikes/labels", json.dumps(value).encode(), headers).status
 
-    def label(**more: object) -> dict[str, object]:
+    def label(**more: object) -> dict[str, list[dict[str, object]]]:
         return {"labels": [{"request_id": answer.request_id, "row": 0, "value": 12.0, **more}]}
 
     assert send(label(value=11)) == 202
@@ -190,9 +190,14 @@ def test_labels_are_logged_and_the_last_one_counts(gateway: Gateway, script: Scr
     assert log.read_labels(gateway.home, "shop", "bikes", since=datetime(2013, 1, 3, tzinfo=UTC)).height == 1
     joined = log.read(gateway.home, "shop", "bikes").join(labels, on=["request_id", "row"])
     assert joined.select("out.prediction", "value").rows() == [(3, 12.0), (7, 1.0)]
-    assert send(label(value="rain")) == 202
+    mixed = [
+        label(row=row, value=value)["labels"][0]
+        for row, value in ((0, "rain"), (2, "yes"), (3, 3.0), (4, 2.5), (5, False))
+    ]
+    assert send({"labels": mixed}) == 202
     gateway.admin().flush()
-    assert log.read_labels(gateway.home, "shop", "bikes")["value"].to_list() == ["1.0", "rain"]
+    told = log.read_labels(gateway.home, "shop", "bikes").sort("row")["value"].to_list()
+    assert told == ["rain", "1", "yes", "3", "2.5", "0"], "beside a text all are texts, and a class is 1, not 1.0"
 
 
 def test_a_second_gateway_on_the_same_home_or_port_is_refused(gateway: Gateway, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,9 +117,20 @@ def read_labels(
     for the same row corrects the earlier, so (request_id, row) is unique. ``since`` and ``until`` are of the
     label's time."""
     folder = paths.label_log(Path(home), workspace, endpoint)
-    frame = _read(_files(folder), LABEL_COLUMNS, None, None)
+    frame = _read(_files(folder), LABEL_COLUMNS, None, None, _values_as_texts)
     latest = frame.sort("received_at").unique(["request_id", "row"], keep="last", maintain_order=True)
     return _between(latest.lazy(), since, until).collect().sort("time", "request_id", "row")
+
+
+def _values_as_texts(frames: list[polars.LazyFrame]) -> list[polars.LazyFrame]:
+    """Where any label is a text all are, and whole numbers are written as classes are: 1, not 1.0."""
+    kinds = [frame.collect_schema()["value"] for frame in frames]
+    if polars.String not in kinds:
+        return frames
+    value = polars.col("value")
+    whole = value.cast(polars.Int64, strict=False).cast(polars.String)
+    text = polars.when(value == value.floor()).then(whole).otherwise(value.cast(polars.String)).alias("value")
+    return [frame.with_columns(text) if kind.is_numeric() else frame for frame, kind in zip(frames, kinds, strict=True)]
 
 
 def _files(folder: Path) -> list[Path]:
@@ -129,12 +141,14 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(
-    files: list[Path], columns: dict[str, Any], since: datetime | None, until: datetime | None
-) -> polars.DataFrame:
+    files: list[Path], columns: dict[str, Any], since: datetime | None, until: datetime | None,
+    together: Callable[[list[polars.LazyFrame]], list[polars.LazyFrame]] = list,
+) -> polars.DataFrame:  # fmt: skip
     frames = [polars.LazyFrame(schema=columns)]
     for file in files:
         if _overlaps(file, since, until):
             frames.append(_between(polars.scan_parquet(file, glob=False), since, until))
+    frames = together(frames)
     return polars.concat(frames, how="diagonal_relaxed").collect()
 
 

@@ -269,10 +269,17 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
+def _label_text(value: Any) -> str:
+    """A number beside texts is written as a class is: 1, not 1.0; and so are true and false."""
+    if isinstance(value, str):
+        return value
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
 def _labels(lines: Sequence[dict[str, Any]]) -> pyarrow.Table:
     values = [line["v"] for line in lines]
-    if all(not isinstance(value, str) for value in values):
-        values = [float(value) for value in values]
+    texts = any(isinstance(value, str) for value in values)
+    values = [_label_text(value) if texts else float(value) for value in values]
     return pyarrow.table(
         {
             "request_id": pyarrow.array([line["i"] for line in lines], type=pyarrow.string()),
