@@ -147,8 +147,10 @@ def test_params_are_handed_over_and_checked(client: Client) -> None:
 
 
 def test_whole_numbers_may_have_a_point(client: Client, folder: Path) -> None:
-    answer = client.score("shop/columns", {"input_data": [{**ROW, "integer": 7.0, "long": -8e3}]})
-    assert answer.json == reference(folder, [{**ROW, "long": -8000}])
+    time = "2020-02-29T12:34:56.123456789Z"  # and times, nanoseconds
+    answer = client.score("shop/columns", {"input_data": [{**ROW, "integer": 7.0, "long": -8e3, "datetime": time}]})
+    assert answer.json == reference(folder, [{**ROW, "long": -8000, "datetime": time}])
+    assert "56.123456789" in answer.json[0]
 
 
 WRONG = [

@@ -1,6 +1,6 @@
 """Are the values of one column what the signature says? One compiled check per MLflow column type.
 
-Nothing is converted by guess: a float is no long, a text no number, 1 no boolean. A check looks at the set of
+Nothing is converted by guess: 8.5 is no long, a text no number, 1 no boolean. A check looks at the set of
 Python types of the whole column first (one pass in C), and searches for the row only when something is wrong.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -144,6 +145,9 @@ def _datetimes(column: str, values: Sequence[Any], null: bool) -> list[Any]:
     return result
 
 
+_BEHIND = re.compile(r"[.,][0-9]{6}([0-9]{1,3})")
+
+
 class _Beyond(ValueError):
     """A time that nanoseconds since 1970 cannot tell in 64 bits."""
 
@@ -153,7 +157,9 @@ def _nanoseconds(text: str) -> int:
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if not EARLIEST <= moment <= LATEST:
         raise _Beyond(text)
-    return (moment - EPOCH) // timedelta(microseconds=1) * 1000
+    # ``fromisoformat`` reads more than six digits of a second, and drops what is behind them.
+    behind = _BEHIND.search(text)
+    return (moment - EPOCH) // timedelta(microseconds=1) * 1000 + (int(behind[1].ljust(3, "0")) if behind else 0)
 
 
 def _nested(spec: dict[str, Any]) -> Check:

@@ -10,6 +10,8 @@ from .spec import MLFLOW, Refused, Spec
 # A Parquet file with more rows than this is scored in several parts where we read it ourselves, so that several
 # processes share it and a restart does not begin it anew.
 PART_ROWS = 250000
+NOTES = ("_SUCCESS", "_committed_", "_started_", "_metadata", "_common_metadata")
+NOTE_FOLDERS = ("_delta_log", "_spark_metadata", "_temporary")
 PARQUET = (".parquet", ".pqt", ".parq")
 
 Item = Dict[str, Any]
@@ -22,8 +24,17 @@ def items(spec: Spec) -> List[Item]:
     for each in spec.inputs:
         for path in _files(each):
             item = {"input": each["name"], "path": path, "groups": None, "row": 0}
-            found.extend(_parts(each, item) if spec.entry["kind"] == MLFLOW else [item])
+            if spec.entry["kind"] != MLFLOW:
+                found.append(item)
+            elif not _notes(path):
+                found.extend(_parts(each, item))
     return found
+
+
+def _notes(path: str) -> bool:
+    """Whether it is what Spark and Delta Lake note beside the files of a table, or in a folder of their own."""
+    *folders, name = path.split(os.sep)
+    return name.startswith(NOTES) or any(folder in NOTE_FOLDERS for folder in folders)
 
 
 def batches(found: Sequence[Item], size: int) -> List[List[Item]]:
