@@ -539,3 +539,13 @@ def test_that_few_rows_were_compared_is_said(watch: Watch) -> None:
         watch.signal(run, "all")["reason"] == "25.0% of the production rows have all features: the others were left out"
     )
     assert watch.signal(run, "x")["reason"] == ""
+
+
+def test_a_label_that_is_no_number_costs_a_regression_that_row_alone(watch: Watch) -> None:
+    ids = watch.answered({"x": AFTER[:20].tolist()}, AFTER[:20].tolist())
+    watch.told({each: float(value) + 0.5 for each, value in zip(ids[:18], AFTER, strict=False)})
+    watch.told({ids[18]: "n/a"})
+    watch.put("performance: {type: model_performance, metric_thresholds: {regression: {mae: 1}}}")
+    run = watch.run()
+    assert watch.value(run, "performance", "mae") == pytest.approx(0.5)
+    assert watch.signal(run, "performance")["production_rows"] == 18

@@ -181,10 +181,15 @@ def pair(
 
 
 def labelled(task: Task, window: model.Window) -> pl.DataFrame:
-    """Answered rows of the window that have their true value, in ``label``."""
-    return commands.labelled_rows(
+    """Answered rows of the window that have their true value, in ``label``. Of a regression, labels that are texts and
+    no numbers are none, unless all of them are."""
+    rows = commands.labelled_rows(
         task.contexts, task.monitor.workspace, task.monitor.endpoint, window.start, window.end, task.monitor.deployment
     )
+    if ml_task(task) != "regression" or rows.schema["label"] != pl.String:
+        return rows
+    numbers = rows.with_columns(pl.col("label").cast(pl.Float64, strict=False)).filter(pl.col("label").is_not_null())
+    return rows if numbers.is_empty() else numbers
 
 
 def truth(rows: pl.DataFrame, answers: str) -> pl.Series:
