@@ -26,7 +26,7 @@ class MailServer(socketserver.ThreadingTCPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Conversation)
-        self.reply, self.hangs_up, self.tries = "250 ok", False, 0
+        self.reply, self.hangs_up, self.tries, self.login = "250 ok", False, 0, ""
         self.mails: list[tuple[str, str]] = []  # to, text
 
     @property
@@ -46,6 +46,10 @@ class Conversation(socketserver.StreamRequestHandler):
                 self.server.tries += 1
                 to = line.partition("<")[2].rstrip(">")
                 self.say(self.server.reply)
+            elif verb == "EHLO" and self.server.login:
+                self.say("250-here\r\n250 AUTH PLAIN")
+            elif verb == "AUTH":
+                self.say(self.server.login)
             elif verb == "DATA":
                 self.say("354 go on")
                 self.server.mails.append((to, self.text()))
@@ -132,6 +136,10 @@ def test_one_that_is_away_is_tried_again_and_the_error_says_what_to_set(
     with pytest.raises(errors.Unavailable, match="DOUBLELOOP_MAIL_URL_FILE"):
         messages.send(house.contexts, "prod", ["abc@example.com"], message)
     file.write_text(server.url.replace("127.0.0.1", "u:p@127.0.0.1") + "\n")
+    server.login = "535 wrong password"
+    with pytest.raises(errors.Unavailable, match=r"could not be told \(535\)"):  # who mends it gets the message
+        messages.send(house.contexts, "prod", ["abc@example.com"], message)
+    server.login = ""
     with pytest.raises(errors.Unavailable, match=r"abc@example\.com could not be told"):  # this server knows no login
         messages.send(house.contexts, "prod", ["abc@example.com"], message)
     file.write_text(server.url)

@@ -134,12 +134,17 @@ class Heard(logging.Handler):
         return any(not any(word in each for word in _UNSENT_WORDS) for each in broken)
 
     @property
-    def refused(self) -> int | None:
-        """The code by which a server refused for good: 5xx of mail (RFC 5321, 4.2.1), 4xx of the web but for LATER."""
-        for each in self._said:
-            mail, web = _MAIL_REPLY.search(each), _WEB_REPLY.search(each)
-            if mail and mail[1] >= "500":
-                return int(mail[1])
-            if web and 400 <= int(web[1]) < 500 and int(web[1]) not in LATER:
-                return int(web[1])
-        return None
+    def answered(self) -> int | None:
+        """The code that a server answered with: 535 of mail, 404 of the web."""
+        found = (_MAIL_REPLY.search(each) or _WEB_REPLY.search(each) for each in self._said)
+        return next((int(each[1]) for each in found if each), None)
+
+    @property
+    def refused(self) -> bool:
+        """Whether a server refused the message for good: 5xx of mail (RFC 5321, 4.2.1), 4xx of the web but for LATER. A
+        mail server that lets nobody in (a wrong password) has refused no message."""
+        if any(_NO_SERVER in each for each in self._said):
+            return False
+        mail = [int(found[1]) for each in self._said if (found := _MAIL_REPLY.search(each))]
+        web = [int(found[1]) for each in self._said if (found := _WEB_REPLY.search(each))]
+        return any(code >= 500 for code in mail) or any(400 <= code < 500 and code not in LATER for code in web)

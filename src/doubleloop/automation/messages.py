@@ -150,6 +150,7 @@ def _deliver(way: _Way, message: Message, allowed: Sequence[str], again: bool) -
         return "told"
     if heard.in_doubt:
         raise delivering.Doubtful(f"The connection broke while {way.called} was told")
+    code = f" ({heard.answered})" if heard.answered else ""
     if heard.refused:
-        raise errors.Failed(f"{way.called} refused it ({heard.refused})")
-    raise errors.Unavailable(f"{way.called} could not be told", cure=way.cure)
+        raise errors.Failed(f"{way.called} refused it{code}")
+    raise errors.Unavailable(f"{way.called} could not be told{code}", cure=way.cure)
