@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import mlflow
 import numpy
 import pandas
@@ -139,6 +140,17 @@ def test_rows_are_told_apart_by_the_path_of_their_file_and_answers_may_widen(
     assert count == 2
     rows.join([str(bench.root / f"{piece}.new") for piece in range(count)], str(out), True)
     assert parquet.read_table(out)["prediction_row"].to_pylist() == [None, None, 1.0]
+
+
+@pytest.mark.parametrize("booster", [False, True])
+def test_without_signature_columns_are_those_that_the_model_was_trained_on(tmp_path: Path, booster: bool) -> None:
+    frame = pandas.DataFrame({"a b": numpy.arange(60.0), "c": numpy.arange(60.0)[::-1] ** 2})
+    fitted = lightgbm.LGBMRegressor(n_estimators=3, verbose=-1, n_jobs=1).fit(frame, frame["a b"])
+    saved = fitted.booster_ if booster else fitted
+    mlflow.lightgbm.save_model(saved, tmp_path / "model", pip_requirements=["lightgbm"])
+    frame[["c", "a b"]].to_csv(tmp_path / "a.csv")  # in another order, and with an index
+    found = tables.Model(str(tmp_path / "model")).score(str(tmp_path / "a.csv"), {"row": 0, "groups": None}, False)
+    numpy.testing.assert_allclose(pandas.concat(found)["prediction"], fitted.predict(frame))
 
 
 FORKS = """

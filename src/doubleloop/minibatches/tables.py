@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, Iterator, List
 
-from . import arrow, cutting, guests, reading, typed
+from . import arrow, cutting, guests, reading, trained, typed
 
 # What every row of the output says beside the model's answer.
 OWN = ("row", "file")
@@ -52,6 +52,7 @@ class Model:
         self._grid = typed.grid(tensors)
         dtype = tensors[0]["tensor-spec"]["dtype"] if tensors else ""
         self._reader = reading.Reader(self._inputs, dtype, self._grid is not None)
+        self._trained = trained.names(self._model) if inputs is None else []
         outputs = signature.outputs if signature is not None else None
         named = outputs.input_names() if outputs is not None and not outputs.is_tensor_spec() else []
         self._outputs = [str(name) for name in named]
@@ -116,7 +117,7 @@ class Model:
         """What the model is given for a piece. Raises Unreadable, naming the column."""
         found = reading.frame(piece, self._reader.texts)
         if not self._tensor:
-            return typed.table(found, self._inputs, row)
+            return typed.table(trained.chosen(found, self._trained), self._inputs, row)
         return found if self._grid is None or not hasattr(found, "columns") else typed.array(found, self._grid, row)
 
     # -- answers -----------------------------------------------------------------------------------------------------
