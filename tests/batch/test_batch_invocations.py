@@ -164,8 +164,9 @@ def test_a_deployment_that_cannot_work_is_told_when_it_is_made(
     bench: Bench, text: str, kind: type[Exception], words: str
 ) -> None:
     bench.scripted()
-    with pytest.raises(kind, match=words):
+    with pytest.raises(kind, match=words) as told:
         bench.deploy(text)
+    assert "endpoint is named" in words or str(told.value.where).startswith("batch_deployment.yml")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -143,7 +144,8 @@ def _of_model(ctx: Ctx, document: documents.Document) -> dict[str, Any]:
             f"Deployment {spec.name} names no model", where=document.where(), cure="Add `model: azureml:NAME:VERSION`."
         )
     written = spec.model if isinstance(spec.model, str) else spec.model.path
-    version = None if written.startswith(("tree:", "blob:")) else models.resolve(ctx, written)
+    with _placed(document.where("model")):
+        version = None if written.startswith(("tree:", "blob:")) else models.resolve(ctx, written)
     reference = version.reference if version else written
     files = _files(ctx, reference)
     if spec.code_configuration is None and _MLMODEL not in files:
@@ -155,7 +157,8 @@ def _of_model(ctx: Ctx, document: documents.Document) -> dict[str, Any]:
     if spec.code_configuration is not None:
         _check_script(ctx, document)
     if spec.environment is not None:
-        environments.resolve(ctx, _plain(spec.environment))
+        with _placed(document.where("environment")):
+            environments.resolve(ctx, _plain(spec.environment))
     elif not {_CONDA, _REQUIREMENTS} & set(files):
         raise errors.InvalidInput(
             "Neither the deployment nor the model says what it needs", where=document.where(), cure="Add `environment`."
@@ -279,10 +282,8 @@ def _check_data(ctx: Ctx, document: documents.Document, name: str, reference: st
     if reference.startswith(_DATASTORES):
         _check_datastore(ctx, document.where(f"inputs.{name}"), reference)
     elif reference.startswith("azureml:") and "://" not in reference:
-        try:
+        with _placed(document.where(f"inputs.{name}")):
             data.resolve(ctx, reference)
-        except errors.NotFound as error:
-            raise errors.NotFound(error.what, where=document.where(f"inputs.{name}"), cure=error.cure) from error
     elif not reference.startswith(("tree:", "blob:", "azureml:", "http://", "https://")):
         raise errors.InvalidInput(
             f"Input '{name}' is no data that is here: '{reference}' is neither an asset nor an address",
@@ -293,12 +294,17 @@ def _check_data(ctx: Ctx, document: documents.Document, name: str, reference: st
 
 def _check_datastore(ctx: Ctx, where: errors.Where | None, address: str) -> None:
     """Raises NotFound before everything is scored in vain; whether it may be read or written is looked at later."""
-    try:
+    with _placed(where), contextlib.suppress(errors.NotPermitted):
         data.datastore_path(ctx, address)
+
+
+@contextlib.contextmanager
+def _placed(where: errors.Where | None) -> Iterator[None]:
+    """What is not found is told with the place that names it."""
+    try:
+        yield
     except errors.NotFound as error:
-        raise errors.NotFound(error.what, where=where, cure=error.cure) from error
-    except errors.NotPermitted:
-        return
+        raise errors.NotFound(error.what, where=error.where or where, cure=error.cure) from error
 
 
 def _run_pipeline(
