@@ -63,6 +63,8 @@ def test_one_tensor_of_rows_is_rows_and_several_of_one_axis_are_columns() -> Non
         ([tensor("a", [-1], "FP32", [1])], b"", "'shape' must be"),
         ([tensor("a", [2], "FP32", [1])], b"", "1 values for the shape"),
         ([tensor("a", [1], "FLOAT", [1])], b"", "is not known"),
+        ([tensor("a", [1], ["FP32"], [1])], b"", "is not known"),  # type: ignore[arg-type]
+        ([tensor("a", [1], None, [1])], b"", "is not known"),  # type: ignore[arg-type]
         ([tensor("a", [1], "FP32", 1)], b"", "no 'data'"),
         ([tensor("a", [1], "FP32", [1]), tensor("a", [1], "FP32", [1])], b"", "twice"),
         ([tensor("a", [1], "FP32", size=8)], b"\0" * 4, "does not fit"),
@@ -134,5 +136,6 @@ def test_answers_have_the_datatypes_that_the_metadata_say_where_they_fit() -> No
     assert kinds == {"p": "FP32", "n": "INT8", "u": "UINT64", "h": "FP64", "whole": "FP64", "b": "BOOL"}
     assert body[length:] == struct.pack("<ff bb QQ dd dd ??".replace(" ", ""), 0.5, float("nan"), -1, 2, 2**64 - 1, 0,
                                         1.0, 70000.0, 1.0, 2.0, True, False)  # fmt: skip
-    large, _ = tensors_v2.answer(b"[18446744073709551615]", tensors_v2.Asked(None), [], "m", "1")
-    assert json.loads(large)["outputs"][0]["datatype"] == "UINT64"
+    for large, kind in ((b"[18446744073709551615]", "UINT64"), (b"[-1, 9223372036854775808]", "FP64")):
+        body, length = tensors_v2.answer(large, asked, [], "m", "1")
+        assert json.loads(body[:length])["outputs"][0]["datatype"] == kind

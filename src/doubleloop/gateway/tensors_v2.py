@@ -105,7 +105,7 @@ def _tensor(
         raise failures.shape("a tensor has no name")
     if not isinstance(shape, list) or not shape or not all(type(size) is int and size >= 0 for size in shape):
         raise failures.shape(f"tensor '{name}': 'shape' must be a list of whole numbers", tensor=name)
-    if kind not in CODES and kind != "BYTES":
+    if not isinstance(kind, str) or (kind not in CODES and kind != "BYTES"):
         known = ", ".join([*CODES, "BYTES"])
         raise failures.shape(
             f"tensor '{name}': datatype {failures.describe(kind)} is not known", cure=f"one of {known}"
@@ -246,7 +246,9 @@ def _kind(name: str, data: list[Any]) -> str:
     if kinds <= {bool} and kinds:
         return "BOOL"
     if kinds <= {int} and None not in data:
-        return "UINT64" if data and max(data) >= 2**63 else "INT64"
+        if not data or max(data) < 2**63:
+            return "INT64"
+        return "UINT64" if min(data) >= 0 else "FP64"
     if kinds <= {int, float}:
         return "FP64"
     if kinds == {str}:
