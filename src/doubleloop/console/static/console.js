@@ -39,7 +39,9 @@
       return [low >= 0 ? Math.max(0, low - room) : low - room, high + room];
     };
     // A single run is drawn in the middle of its day, not in that of three years.
-    const around = (_, low, high) => (low === high ? [low - 43200, high + 43200] : [low, high]);
+    // (uPlot has padded a single time to a thousand days before it asks.)
+    const first = Math.min(...chart.times), last = Math.max(...chart.times);
+    const around = (_, low, high) => (first === last ? [first - 43200, last + 43200] : [low, high]);
     return [{ width: box.clientWidth, height: 220, series, axes: [{ ...axis, values: days }, { ...axis, size: 56 }], scales: { x: { range: around }, y: { range: pad } }, legend: { live: true }, tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC"), cursor: { drag: { x: true, y: false } } }, data];
   }
 
