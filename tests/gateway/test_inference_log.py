@@ -60,13 +60,21 @@ def test_event_time_is_the_callers_when_valid(gateway: Gateway, script: Script) 
     for hour in range(4):
         client.score("shop/bikes", BODY, ce_time=f"2014-01-01T{hour:02}:30:00+00:00")
     odd = client.score("shop/bikes", BODY, ce_time="yesterday at noon")
+    last = client.score("shop/bikes", BODY, ce_time="9999-12-31T23:59:59.999999Z")  # rounded up, no reader could tell it
+    beyond = client.score("shop/bikes", BODY, ce_time="9999-12-31T23:59:59-14:00")
+    label = {"request_id": odd.request_id, "value": 1, "time": "9999-12-31T23:59:59-14:00"}
+    headers = {"Authorization": f"Bearer {KEY}", "content-type": "application/json"}
+    refused = client.send("POST", "/shop/bikes/labels", json.dumps({"labels": [label]}).encode(), headers)
+    assert refused.status == 400 and "not an ISO 8601 time" in refused.error["message"]
     gateway.admin().flush()
     since, until = datetime(2014, 1, 1, 1, 30, tzinfo=UTC), datetime(2014, 1, 1, 3, 30, tzinfo=UTC)
     window = log.read(gateway.home, "shop", "bikes", "blue", since=since, until=until)
     assert [moment.hour for moment in window["time"]] == [1, 1, 2, 2]
     late = log.read(gateway.home, "shop", "bikes", since=datetime(2020, 1, 1, tzinfo=UTC))
-    assert set(late["request_id"]) == {odd.request_id}
-    assert (late["time"] == late["received_at"]).all()
+    assert set(late["request_id"]) == {odd.request_id, last.request_id, beyond.request_id}
+    assert late["time"].max() == datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    arrived = late.filter(late["request_id"] != last.request_id)
+    assert (arrived["time"] == arrived["received_at"]).all()
 
 
 def test_nothing_is_logged_that_is_not_to_be_collected(gateway: Gateway, script: Script) -> None:

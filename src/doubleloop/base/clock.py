@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DURATION = re.compile(
     r"^(?P<sign>-)?P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?$"
@@ -20,6 +21,11 @@ def now() -> datetime:
 def iso(moment: datetime) -> str:
     """``2026-11-22T21:56:00.000000Z``; fixed width, so text order is time order."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970, to the last one. Raises OverflowError for a time that lies in no year of UTC that can be told."""
+    return (moment.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
 
 
 def parse(text: str) -> datetime:

@@ -224,7 +224,7 @@ def event_time(request: messages.Request) -> int:
     given = request.headers.get(b"ce-time")
     if given is not None:
         try:
-            return int(clock.parse(given.decode("ascii").strip()).timestamp() * 1_000_000)
+            return clock.microseconds(clock.parse(given.decode("ascii").strip()))
         except (ValueError, OverflowError):
             pass
     return request.arrived_us

@@ -54,7 +54,7 @@ def _time(position: int, label: dict[str, Any], moment: int) -> int:
     if "time" not in label:
         return moment
     try:
-        return int(clock.parse(label["time"]).timestamp() * 1_000_000)
+        return clock.microseconds(clock.parse(label["time"]))
     except (ValueError, TypeError, AttributeError, OverflowError):
         raise failures.shape(
             f"label {position}: 'time' is {failures.describe(label['time'])}, not an ISO 8601 time"
