@@ -60,7 +60,7 @@ def test_event_time_is_the_callers_when_valid(gateway: Gateway, script: Script) 
     for hour in range(4):
         client.score("shop/bikes", BODY, ce_time=f"2014-01-01T{hour:02}:30:00+00:00")
     odd = client.score("shop/bikes", BODY, ce_time="yesterday at noon")
-    last = client.score("shop/bikes", BODY, ce_time="9999-12-31T23:59:59.999999Z")  # rounded up, no reader could tell it
+    last = client.score("shop/bikes", BODY, ce_time="9999-12-31T23:59:59.999999Z")  # not to be rounded up
     beyond = client.score("shop/bikes", BODY, ce_time="9999-12-31T23:59:59-14:00")
     label = {"request_id": odd.request_id, "value": 1, "time": "9999-12-31T23:59:59-14:00"}
     headers = {"Authorization": f"Bearer {KEY}", "content-type": "application/json"}
