@@ -10,6 +10,7 @@ from doubleloop.batch import commands, queries
 from doubleloop.catalog import queries as catalog
 from doubleloop.identity import assignments
 from doubleloop.jobs.model import Status
+from doubleloop.releases import trace
 
 
 def test_a_folder_is_scored_and_what_is_left_is_a_data_version_with_its_ancestors(bench: Bench) -> None:
@@ -55,6 +56,9 @@ def test_a_file_or_an_asset_is_scored_too_and_the_output_is_copied_where_asked(b
     again = bench.run("inputs: {data: {type: uri_folder, path: 'azureml:scoring-score@latest'}}")
     assert again.status is Status.COMPLETED, bench.shop.log(again.id)
     assert bench.rows(again)[0].startswith("predictions.csv one.txt 7")
+    told = trace.explain(bench.house.contexts, bench.house.actor("grace"), again.outputs["score"]["asset"])
+    assert (told["job"]["id"], told["job"]["purpose"]["deployment"]) == (again.id, "blue")
+    assert [each["id"] for each in told["data"]] == ["data:dev/scoring-score:2", "data:dev/scoring-score:1"]
 
 
 PIPELINE = """

@@ -90,9 +90,14 @@ def _model(found: Part) -> Iterator[str]:
 
 def _job(found: Part) -> Iterator[str]:
     each = found["job"]
+    purpose = each.get("purpose") or {}
+    batch = (
+        purpose.get("reason") == "batch" and f"batch endpoint {purpose['endpoint']}, deployment {purpose['deployment']}"
+    )
     yield from _lines(
         f"Job {each['id']} in {each['workspace']} ({each['status']})",
         started_by=each.get("created_by"), at=output.when(each.get("created_at")), experiment=each.get("experiment"),
+        made_for=batch or None,
     )  # fmt: skip
     for step in each.get("steps") or []:
         reused = f", reused from {step['reused_from']}" if step.get("reused_from") else ""

@@ -158,6 +158,9 @@ def _explain(
     job: jobs_model.Job | None = None,
     data: Sequence[str] = (),
 ) -> Explanation:
+    job = job or _maker_of(ctx, data)
+    if version is None and job is not None:
+        version = _scored_with(ctx, job)
     if release is None and deployment is not None and deployment.release:
         release = queries.get(ctx, deployment.release)
     if version is None and deployment is not None and deployment.model_name:
@@ -207,6 +210,31 @@ def _job_of(ctx: Ctx, version: models_model.ModelVersion | None) -> jobs_model.J
     return None
 
 
+def _maker_of(ctx: Ctx, data: Sequence[str]) -> jobs_model.Job | None:
+    """The job that left a data version; left out for who may read the data and not the workspace of the job."""
+    made = [asset.job for asset in (_asset(ctx, each) for each in data) if asset is not None and asset.job]
+    with contextlib.suppress(errors.NotPermitted, errors.NotFound):
+        return jobs.get(ctx, made[0]) if made else None
+    return None
+
+
+def _scored_with(ctx: Ctx, job: jobs_model.Job) -> models_model.ModelVersion | None:
+    """The model version of a batch endpoint's job."""
+    if job.purpose.get("reason") != "batch":
+        return None
+    edges = [edge for end in _steps_of(ctx, job) for edge in assets.upstream(ctx, end)]
+    for name, _, number in (
+        edge.source.rpartition("/")[2].rpartition(":") for edge in edges if edge.source.startswith("model:")
+    ):
+        with contextlib.suppress(errors.NotPermitted, errors.NotFound):
+            return models.get(ctx, name, number)
+    return None
+
+
+def _steps_of(ctx: Ctx, job: jobs_model.Job) -> list[str]:
+    return [f"step:{job.id}/{step.name}" for step in jobs.steps(ctx.in_workspace(job.workspace), job.id)]
+
+
 def _tell_deployment(deployment: endpoints.Deployment) -> dict[str, Any]:
     return {
         "id": deployment.id, "name": deployment.name, "endpoint": deployment.endpoint,
@@ -247,25 +275,29 @@ def _tell_step(step: jobs_model.Step) -> dict[str, Any]:
 def _tell_data(
     ctx: Ctx, version: models_model.ModelVersion | None, job: jobs_model.Job | None, asked: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """What was asked about, and all data that led to it, the model, or the job that made none."""
+    """What was asked about, and all data that led to it, the model, or the job that did not make it."""
     ends = list(asked)
     if version is not None:
         ends.append(version.id)
-    elif job is not None:
-        ends += [f"step:{job.id}/{step.name}" for step in jobs.steps(ctx.in_workspace(job.workspace), job.id)]
+    if job is not None and (version is None or version.job != job.id):
+        ends += _steps_of(ctx, job)
     led = [edge.source for end in ends for edge in assets.ancestry(ctx, end) if edge.source.startswith("data:")]
     known = version.training_data if version is not None else ()
     return [_tell_asset(ctx, each) for each in dict.fromkeys([*asked, *led, *known])]
 
 
-def _tell_asset(ctx: Ctx, id_: str) -> dict[str, Any]:
+def _asset(ctx: Ctx, id_: str) -> catalog.Asset | None:
     workspace, _, rest = id_.removeprefix("data:").partition("/")
     name, _, number = rest.rpartition(":")
-    asset: catalog.Asset | None = assets.get(ctx, "data", workspace, name, number)
+    return assets.get(ctx, "data", workspace, name, number)
+
+
+def _tell_asset(ctx: Ctx, id_: str) -> dict[str, Any]:
+    asset = _asset(ctx, id_)
     if asset is None:
         return {"id": id_, "digest": None}
     # By its hash content is fetched: that is told to those alone who may read it.
-    seen = identity.decide(ctx, Action.DATA_READ, workspace, f"data/{name}").allowed
+    seen = identity.decide(ctx, Action.DATA_READ, asset.workspace, f"data/{asset.name}").allowed
     return {
         "id": id_, "digest": asset.digest if seen else None, "fingerprint": catalog.fingerprint(asset.digest),
         "reference": asset.spec.get("reference") if seen else None, "created_by": asset.created_by,
