@@ -550,3 +550,16 @@ def test_a_label_that_is_no_number_costs_a_regression_that_row_alone(watch: Watc
     run = watch.run()
     assert watch.value(run, "performance", "mae") == pytest.approx(0.5)
     assert watch.signal(run, "performance")["production_rows"] == 18
+
+
+def test_the_rows_of_a_segment_are_found_however_their_values_are_written(watch: Watch) -> None:
+    """One null makes floats of whole numbers; YAML writes True as true."""
+    inputs = {"x": AFTER[:40].tolist(), "n": [3.0, None, 4.0, 3.0] * 10, "flag": [True, False] * 20}
+    watch.answered(inputs, AFTER[:40].tolist(), start=NOW - timedelta(hours=36))
+    watch.answered(inputs, AFTER[:40].tolist())
+    segment = "{{type: data_drift, data_segment: {{feature_name: {}, feature_values: [{}]}}}}"
+    watch.put(f"whole: {segment.format('n', '3')}\nflags: {segment.format('flag', 'True')}\n"
+              f"none: {segment.format('n', '5')}")  # fmt: skip
+    run = watch.run()
+    assert [watch.signal(run, each)["production_rows"] for each in ("whole", "flags")] == [20, 20]
+    assert watch.signal(run, "none")["reason"] == "No row is of the segment: n is never 5"

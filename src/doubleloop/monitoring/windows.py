@@ -18,6 +18,7 @@ from doubleloop.frames import columnwise
 from doubleloop.frames import reading as frames
 from doubleloop.monitoring import commands, dated, model, rules
 from doubleloop.specs import documents
+from doubleloop.statistics import columns
 from doubleloop.storage import ports as storage
 
 ACTOR = actors.service("monitor")
@@ -162,7 +163,21 @@ def segment(frame: pl.DataFrame, signal: Any, prefix: str = "") -> pl.DataFrame:
     name = prefix + segment.feature_name
     if name not in frame.columns:
         raise errors.InvalidInput(f"The segment's column '{segment.feature_name}' is not in the data")
-    return frame.filter(pl.col(name).cast(pl.String).is_in(list(segment.feature_values)))
+    wanted = [_label(each, frame[name].dtype) for each in segment.feature_values]
+    held = frame.filter(columns.as_labels(frame[name]).is_in(wanted))
+    if held.is_empty() and not frame.is_empty():
+        raise errors.InvalidInput(f"No row is of the segment: {segment.feature_name} is never {' or '.join(wanted)}")
+    return held
+
+
+def _label(text: str, kind: pl.DataType) -> str:
+    """A value of the file as the column's labels are written: 3 for 3.0, true for True."""
+    if kind == pl.Boolean:
+        return text.lower()
+    try:
+        return str(int(float(text))) if kind.is_numeric() and float(text).is_integer() else text
+    except (ValueError, OverflowError):
+        return text
 
 
 def pair(
