@@ -373,8 +373,13 @@ def test_answers_that_are_no_classes_are_not_judged_as_such(watch: Watch) -> Non
 words: {{type: {performance}}}
 scores: {{type: {performance}, production_data: {{data_column_names: {{prediction: score}}}}}}
 groups: {{type: fairness, sensitive_features: [k], positive_label: "yes"}}
+guess: {{type: estimated_performance, production_data: {{data_column_names: {{prediction_probability: score}}}}}}
 """, task="classification")  # fmt: skip
+    earlier = watch.answered({"x": AFTER.tolist(), "k": KINDS_AFTER}, chosen, start=NOW - timedelta(hours=36),
+                             more={"out.score": (AFTER / 20).tolist()})  # fmt: skip
+    watch.told({each: str(said) for each, said in zip(earlier, chosen, strict=True)})
     run = watch.run()
+    assert watch.value(run, "guess", "accuracy") > 0.9
     assert watch.value(run, "words", "accuracy") == 1.0
     assert "are scores" in watch.signal(run, "scores")["reason"]
     told = watch.signal(run, "groups")

@@ -121,7 +121,8 @@ def _known(task: windows.Task, signal: Any, window: model.Window) -> tuple[pl.Da
     probability = _probability(signal.production_data)
     if rows.is_empty():
         return rows, LABEL, "", ""
-    frame = with_answers(rows, signal.production_data).with_columns(rows[LABEL])
+    told = windows.truth(rows, windows.answers(rows, signal.production_data))
+    frame = with_answers(rows, signal.production_data).with_columns(told)
     if probability and f"out.{probability}" in rows.columns:
         frame = frame.with_columns(rows[f"out.{probability}"].alias(probability))
     return frame, LABEL, windows.PREDICTION, probability
