@@ -24,6 +24,23 @@ LAST = (
 SAID = ["POST /a ? body", "POST /b ? onetwo", "GET /c ?d ", "GET /c ?d ", "POST /e ? ."]
 
 
+def test_thousands_in_one_piece_are_read_one_after_another() -> None:
+    seen = []
+
+    async def handle(request: messages.Request) -> messages.Response:
+        seen.append(request.path)
+        return messages.as_json({})
+
+    async def run() -> None:
+        connection = server.Connection(server.Server(handle, limits.Limits()))
+        connection.data_received(EMPTY * 3000)
+        while connection._task is not None:
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert seen == ["/c"] * 3000
+
+
 @pytest.mark.parametrize("step", [1, 7, 100000])
 def test_an_offered_upgrade_is_passed_over(step: int) -> None:
     seen = []

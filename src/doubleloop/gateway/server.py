@@ -135,25 +135,31 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
-            return
+        left: bytes | memoryview | None = data
+        while left is not None and not self._refused:
+            left = self._feed(left)
+
+    def _feed(self, data: bytes | memoryview) -> memoryview | None:
+        """What is still to be read of it."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if not self._refused and self._offered():
-                self._without_upgrade(data[upgrade.args[0] :])
+                self._repeat_without_upgrade()
+                return memoryview(data)[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             # A callback's refusal arrives here, too; then the answer is on its way.
             if not self._refused:
                 self._refuse(errors.InvalidInput(f"not a valid HTTP request: {error}"))
+        return None
 
     def _offered(self) -> bool:
         """Whether the request offers to go on in another protocol, as Java's client does with each: it may be answered
         as if it did not (RFC 9110, 7.8). The parser takes what follows its head for the other protocol."""
         return b"upgrade" in self._headers and bool(self._parser.should_upgrade())
 
-    def _without_upgrade(self, rest: bytes) -> None:
-        """The request once more, without the offer; ``rest`` is its body, and what comes after it."""
+    def _repeat_without_upgrade(self) -> None:
+        """The head of the request once more, without the offer: what follows is its body."""
         line = b"%b %b HTTP/%b\r\n" % (
             self._parser.get_method(), self._url, self._parser.get_http_version().encode("ascii"),
         )  # fmt: skip
@@ -165,7 +171,7 @@ class Connection(asyncio.Protocol):
         kept += [(b"connection", b"close")] if closing else []
         head = line + b"".join(b"%b: %b\r\n" % each for each in kept) + b"\r\n"
         self._parser = httptools.HttpRequestParser(self)
-        self.data_received(head + rest)
+        self._feed(head)
 
     # httptools callbacks
 
