@@ -568,3 +568,20 @@ def test_the_rows_of_a_segment_are_found_however_their_values_are_written(watch:
     run = watch.run()
     assert [watch.signal(run, each)["production_rows"] for each in ("whole", "flags")] == [20, 20]
     assert watch.signal(run, "none")["reason"] == "No row is of the segment: n is never 5"
+
+
+def test_thresholds_of_what_the_model_does_not_do_are_not_called_well(watch: Watch) -> None:
+    """And where the file does not say what it does, its thresholds do."""
+    ids = watch.answered({"x": [1.0] * 10}, [1] * 10)
+    watch.told(dict.fromkeys(ids, 1.0))
+    performance = "performance: {type: model_performance, metric_thresholds: {classification: {accuracy: 0.9}}}"
+    watch.put(performance)
+    found = watch.signal(watch.run(), "performance")
+    assert (
+        found["status"] == "not_checked"
+        and "does regression, and the thresholds are of classification" in found["reason"]
+    )
+    text = MONITOR.format(task="regression", signals=f"    {performance}").replace("ml_task: regression, ", "")
+    with watch.house.write("linus", "prod") as ctx:
+        commands.put(ctx, documents.parse(text, "monitor.yml", watch.house.home))
+    assert watch.value(watch.run(), "performance", "accuracy") == 1.0

@@ -85,8 +85,8 @@ def estimated(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     before, truth, said, scores = _known(task, signal, window)
     if _empty(before, current):
         return _nothing(name, signal, before, current)
-    kind = windows.ml_task(task)
-    limits = rules.thresholds(signal.metric_thresholds, _DEFAULT_PERFORMANCE).get(kind, {})
+    kind = windows.ml_task(task, signal)
+    limits = windows.limits(task, signal, _DEFAULT_PERFORMANCE)
     column = windows.answers(current, signal.production_data)
     if kind == "classification":
         found = _by_confidence(signal, current, before, column, truth, scores)
@@ -155,7 +155,7 @@ def segments(task: windows.Task, name: str, signal: Any) -> model.SignalResult:
     if rows.is_empty():
         return model.SignalResult(name, signal.type, "not_checked", "no row of the window has its true value yet")
     answers = windows.answers(rows, signal.production_data)
-    limits = rules.thresholds(signal.metric_thresholds, _DEFAULT_PERFORMANCE).get(windows.ml_task(task), {})
+    limits = windows.limits(task, signal, _DEFAULT_PERFORMANCE)
     values = []
     for feature in signal.segment_by:
         groups = columns.as_labels(_column(rows, feature)).fill_null(fairness.MISSING)

@@ -248,7 +248,7 @@ def _performance(task: windows.Task, name: str, signal: Any) -> model.SignalResu
             name, "model_performance", "not_checked", "no row of the window has its true value yet"
         )
     default: dict[str, dict[str, float | None]] = {"regression": {"rmse": None}, "classification": {"accuracy": None}}
-    limits = rules.thresholds(signal.metric_thresholds, default).get(windows.ml_task(task), {})
+    limits = windows.limits(task, signal, default)
     if predicted.dtype == pl.Boolean:  # labels hold true and false as 1 and 0
         predicted = predicted.cast(pl.Int64)
     metrics = tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -201,7 +201,7 @@ def labelled(task: Task, window: model.Window) -> pl.DataFrame:
     rows = commands.labelled_rows(
         task.contexts, task.monitor.workspace, task.monitor.endpoint, window.start, window.end, task.monitor.deployment
     )
-    if ml_task(task) != "regression" or rows.schema["label"] != pl.String:
+    if _written_task(task) != "regression" or rows.schema["label"] != pl.String:
         return rows
     numbers = rows.with_columns(pl.col("label").cast(pl.Float64, strict=False)).filter(pl.col("label").is_not_null())
     return rows if numbers.is_empty() else numbers
@@ -224,10 +224,32 @@ def answers(rows: pl.DataFrame, signal_data: Any) -> str:
     return column
 
 
-def ml_task(task: Task) -> str:
-    """What the file says that the model does, regression when it says nothing."""
+def ml_task(task: Task, signal: Any = None) -> str:
+    """What the file says that the model does; else what the signal's thresholds are of, or regression."""
+    said = _written_task(task)
+    groups = [each for each in ("classification", "regression") if _has(signal, each)]
+    return said or (groups[0] if len(groups) == 1 else "regression")
+
+
+def limits(task: Task, signal: Any, default: Mapping[str, dict[str, float | None]]) -> dict[str, float | None]:
+    """Thresholds by metric, of what the model does. Raises InvalidInput when all that are written are of the other."""
+    kind = ml_task(task, signal)
+    found = rules.thresholds(signal.metric_thresholds, default)
+    if not found.get(kind) and any(found.values()):
+        raise errors.InvalidInput(
+            f"The model does {kind}, and the thresholds are of {' and '.join(each for each in found if found[each])}",
+            cure="Say ml_task in monitoring_target, or name thresholds of what it does.",
+        )  # fmt: skip
+    return found.get(kind, {})
+
+
+def _written_task(task: Task) -> str:
     target = task.schedule.create_monitor.monitoring_target
-    return str(target.ml_task) if target and target.ml_task else "regression"
+    return str(target.ml_task) if target and target.ml_task else ""
+
+
+def _has(signal: Any, group: str) -> bool:
+    return getattr(getattr(signal, "metric_thresholds", None), group, None) is not None
 
 
 def kinds_of_answers(task: Task) -> dict[str, str]:
