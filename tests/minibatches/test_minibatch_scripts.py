@@ -153,6 +153,7 @@ def test_when_every_file_fails_the_run_fails_whatever_the_threshold(bench: Bench
         ("import not_there_at_all\ndef run(m): return m", "No module named 'not_there_at_all'"),
         ("def init(): pass\ndef run(m): return None", "run() returned NoneType; it must return a list or a data frame"),
         ("def init(): pass\ndef run(m): return 'text'", "run() returned str"),
+        ("import numpy\ndef run(m): return numpy.array(3)", "run() returned ndarray"),
     ],
 )
 def test_a_script_that_breaks_the_contract_is_told_why(bench: Bench, script: str, words: str) -> None:
@@ -232,6 +233,26 @@ def test_after_a_failure_the_finished_part_is_kept_and_the_rest_is_tried_again(b
     assert code == 0, said
     assert "1 of them were finished before" in said
     assert bench.rows() == ["f00.txt", "f01.txt", "f02.txt", "f03.txt"]
+
+
+def test_a_full_disk_is_no_fault_of_the_files(bench: Bench) -> None:
+    bench.files(6)
+    bench.script("""
+        import os
+        def run(mini_batch):
+            part = os.path.join(os.environ["AZUREML_BI_OUTPUT_PATH"], "..", "parts", "1-00000000-000000.part.new")
+            if not os.path.exists(part) and not os.path.exists("room"):
+                os.symlink("/dev/full", part)
+            return [os.path.basename(path) for path in mini_batch]
+    """)
+    code, said = bench.run(error_threshold=-1)
+    assert code == 1 and "try 1 of" not in said
+    assert said.splitlines()[-1].startswith("The disk is full: OSError: [Errno 28]")
+    (bench.root / "code" / "room").touch()
+    (bench.root / "kept" / "parts" / "1-00000000-000000.part.new").unlink()
+    code, said = bench.run(error_threshold=-1)
+    assert code == 0 and "1 of them were finished before" in said, said
+    assert bench.rows() == [f"f{number:02}.txt" for number in range(6)]
 
 
 def test_other_data_means_that_nothing_was_finished_before(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from . import cutting, ledger, rows, spec
 
 # Each worker gets as many mini-batches as it can take; one that was just killed is started again at once.
 RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run.py")
+FULL = "The disk is full: %s. What is finished is kept; make room, then `doubleloop job retry` goes on where it stopped"
 SUMMARY = os.path.join("logs", "mini_batches.json")
 
 
@@ -133,6 +134,9 @@ class Coordinator:
             if not error:
                 self._finish(number, answer, time.monotonic() - began, planned)
                 return worker
+            if answer.get("full"):
+                self._end(FULL % error)
+                return worker
             _say("mini-batch %d, try %d of %d: %s" % (number + 1, attempt + 1, self._asked.max_retries + 1, error))
         self._fail(number, error)
         return worker
@@ -242,6 +246,10 @@ class Coordinator:
                 rows.join(self._ledger.parts(sorted(self._done)), asked.append_to, asked.is_parquet)
             except rows.NotRows as error:
                 self._end(str(error))
+            except OSError as error:
+                if not ledger.is_full(error):
+                    raise
+                self._end(FULL % error)
 
     def _forget_failures(self) -> None:
         """Who runs it again after it failed wants those tried again that did not come out whole."""

@@ -7,6 +7,7 @@ its rows, ``written`` the files that scripts wrote by themselves. A part is comp
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,11 @@ import shutil
 from typing import Any, Dict, List, Optional, Sequence
 
 WHY = "why.json"
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether it says that the disk has no room: no fault of the files that were being scored."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class Ledger:

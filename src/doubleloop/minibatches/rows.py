@@ -23,7 +23,7 @@ def write(result: Any, path: str, is_parquet: bool) -> int:
     if _is_frame(result):
         frame(result, path, is_parquet, " ")
         return len(result)
-    if result is None or isinstance(result, (str, bytes, dict)) or not hasattr(result, "__iter__"):
+    if _is_one(result):
         raise NotRows(
             "run() returned %s; it must return a list or a data frame, with an element for each file that was scored"
             % type(result).__name__
@@ -53,7 +53,7 @@ def count(result: Any) -> int:
     """The number of results of a ``run()`` whose rows nobody wants. Raises NotRows."""
     if _is_frame(result):
         return len(result)
-    if result is None or isinstance(result, (str, bytes, dict)) or not hasattr(result, "__iter__"):
+    if _is_one(result):
         raise NotRows("run() returned %s; it must return a list or a data frame" % type(result).__name__)
     return sum(1 for _ in result)
 
@@ -178,6 +178,12 @@ def move(source: str, target: str) -> List[str]:
             shutil.copyfile(os.path.join(folder, name), place)
             moved.append(below)
     return moved
+
+
+def _is_one(result: Any) -> bool:
+    """Nothing, or one thing where several are expected."""
+    single = result is None or isinstance(result, (str, bytes, dict)) or not hasattr(result, "__iter__")
+    return single or getattr(result, "ndim", 1) == 0
 
 
 def _is_frame(value: Any) -> bool:

@@ -1,8 +1,8 @@
 """A process that scores one mini-batch after the other, as the coordinator hands them out on a pipe.
 
 A line from it: ``{"number", "items", "planned"}``. Lines to it: ``{"ready": true, "plan"}`` once, then one answer each:
-``{"results", "failed": [{"file", "error"}]}``, ``{"error"}``, or ``{"disagreed"}`` when a model's plan gave another
-answer than the model. What the script prints goes to the step's log.
+``{"results", "failed": [{"file", "error"}]}``, ``{"error", "full": whether the disk is}``, or ``{"disagreed"}`` when a
+model's plan gave another answer than the model. What the script prints goes to the step's log.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main(path: str) -> int:
             answer = {"disagreed": str(disagreement)}
         except (Exception, SystemExit) as error:
             traceback.print_exc()
-            answer = {"error": _words(error)}
+            answer = {"error": _words(error), "full": ledger.is_full(error)}
         _say(answers, answer)
     return 0
 
@@ -92,6 +92,8 @@ class Scorer:
             except (MemoryError, tables.Disagreed):
                 raise
             except Exception as error:
+                if ledger.is_full(error):
+                    raise
                 if not isinstance(error, reading.Unreadable):
                     traceback.print_exc()
                 failed.append({"file": label, "error": _words(error)})
