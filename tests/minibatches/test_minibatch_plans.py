@@ -167,8 +167,8 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scored(bench: Bench, model: Path, compiled: bool = True, **given: Any) -> tuple[int, str]:
-    code = str(Path(scorer.__file__).parent) if compiled else ""
-    entry = {"kind": "mlflow", "model": str(model), "scorer": code}
+    code = str(Path(scorer.__file__).parent)
+    entry = {"kind": "mlflow", "model": str(model), "scorer": code, "compile": compiled}
     return bench.run(entry=entry, model_dir=str(model.parent), append_to=str(bench.root / "out" / "o.parquet"), **given)
 
 

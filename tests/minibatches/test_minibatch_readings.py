@@ -19,7 +19,11 @@ import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 from minibatch_runs import Bench
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
+from doubleloop import scorer
 from doubleloop.minibatches import reading, rows, tables, typed, worker
 
 
@@ -151,6 +155,19 @@ def test_without_signature_columns_are_those_that_the_model_was_trained_on(tmp_p
     frame[["c", "a b"]].to_csv(tmp_path / "a.csv")  # in another order, and with an index
     found = tables.Model(str(tmp_path / "model")).score(str(tmp_path / "a.csv"), {"row": 0, "groups": None}, False)
     numpy.testing.assert_allclose(pandas.concat(found)["prediction"], fitted.predict(frame))
+
+
+def test_a_model_of_texts_is_given_texts_whether_compiled_or_not(tmp_path: Path) -> None:
+    texts, labels = ["good film", "text", "bad film", "text"], ["p", "n", "q", "n"]
+    fitted = make_pipeline(TfidfVectorizer(), LogisticRegression(C=100)).fit(texts, labels)
+    signature = mlflow.models.infer_signature(pandas.DataFrame({"text": texts}), numpy.array(labels))
+    mlflow.sklearn.save_model(fitted, tmp_path / "model", signature=signature, pip_requirements=["scikit-learn"])
+    (tmp_path / "a.csv").write_text("text\ngood film\n")  # a frame of one row is one text to scikit-learn: its column
+    for compiled in (True, False):
+        model = tables.Model(str(tmp_path / "model"), str(Path(scorer.__file__).parent), compiled=compiled)
+        model.begin()
+        found = pandas.concat(model.score(str(tmp_path / "a.csv"), {"row": 0, "groups": None}, planned=compiled))
+        assert found["prediction"].tolist() == ["p"]
 
 
 FORKS = """

@@ -37,7 +37,7 @@ def command(
     model = inputs.get(str(asked["model"])) if asked.get("model") else None
     entry = dict(asked["entry"])
     if entry["kind"] == "mlflow":
-        entry |= {"model": model, "scorer": str(_SCORER) if entry.get("compile", True) else ""}
+        entry |= {"model": model, "scorer": str(_SCORER)}
         entry["kits"] = str(environments.kits_folder(house.port(Settings)))
     else:
         entry |= {"folder": "."}

@@ -19,7 +19,8 @@ class Spec:
 
     ``entry``: ``{"kind": "script", "folder": its code, relative to the working directory, "script": file in it,
     "arguments": [...]}`` or ``{"kind": "mlflow", "model": folder, "scorer": folder of the code that makes plans of
-    models, or empty for none, "kits": folder of what that code may lack}``. ``inputs``: list of ``{"name", "path",
+    models, or empty for none, "kits": folder of what that code may lack, "compile": whether a
+    plan may score}``. ``inputs``: list of ``{"name", "path",
     "type"}``, whose files are cut into mini-batches of ``size`` files. ``model_dir`` is the folder above the model
     (``AZUREML_MODEL_DIR``) or empty. ``workers``: processes. ``max_retries``: further tries of a mini-batch;
     ``timeout_s``: seconds for one try, 0 is no limit. ``error_threshold``: failed files,

@@ -22,17 +22,17 @@ class Disagreed(Exception):
 class Model:
     """``score`` answers with data frames of ``row`` (counted from 0 in its file), the predictions, and ``file``.
 
-    ``scorer``: folder of the code that loads models behind endpoints and makes their plans; empty for none.
-    ``kits``: folder of serving kits (``scorer.kit``).
+    ``scorer``: folder of the code that loads models behind endpoints and makes their plans; empty for MLflow's own way.
+    ``kits``: folder of serving kits (``scorer.kit``). ``compiled``: whether a plan may score.
     """
 
-    def __init__(self, folder: str, scorer: str = "", kits: str = "") -> None:
+    def __init__(self, folder: str, scorer: str = "", kits: str = "", compiled: bool = True) -> None:
         self._bulk = None  # type: Any
         self._model = None  # type: Any
         self.plan = {"used": False, "why": "compile: off"}  # type: dict
         if scorer:
             loaded = guests.module(scorer, "mlflow_model").MlflowModel(
-                {"model_dir": folder, "kits": kits, "quiet": True}
+                {"model_dir": folder, "kits": kits, "quiet": True, "compile": compiled}
             )
             self._bulk, self.plan, self._model = loaded.bulk(), loaded.plan, loaded.pyfunc
             if self._bulk is not None and not _has_arrow():

@@ -58,7 +58,9 @@ class Scorer:
         self._ledger = ledger.Ledger(asked.kept)
         entry = asked.entry
         if entry["kind"] == spec.MLFLOW:
-            self._model = tables.Model(entry["model"], entry.get("scorer") or "", entry.get("kits") or "")
+            self._model = tables.Model(
+                entry["model"], entry.get("scorer") or "", entry.get("kits") or "", entry.get("compile", True)
+            )
             self._script = None
             self.plan = self._model.plan
         else:
