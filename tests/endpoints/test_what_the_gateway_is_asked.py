@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from doubleloop.base import errors
-from doubleloop.endpoints import commands, model, ports, queries, rules, store, workflows
+from doubleloop.endpoints import commands, model, ports, queries, rules, serving, store, workflows
 from doubleloop.events import queries as facts
 from doubleloop.gateway import protocol
 from doubleloop.secrets import local as secrets
@@ -282,3 +282,16 @@ def test_what_follows_the_load_is_not_scaled_by_anybody_else(placed: Any) -> Non
     ready(placed, deployed(placed, "scale_settings: {type: target_utilization, max_instances: 3}"))
     with pytest.raises(errors.Conflict, match="follows the load"):
         scaled(placed, "more", change=1)
+
+
+def test_an_endpoint_that_the_gateway_would_refuse_keeps_no_other_from_changing(tmp_path: Path, caplog: Any) -> None:
+    gateway = serving.GatewayServing(tmp_path)
+    good = protocol.Endpoint({"blue": protocol.Deployment("d-1", "/p", "/m")}, {"blue": 100})
+    wrong = replace(good, traffic={"blue": 100, "green": 5})
+    gateway.publish({"dev/a": good, "dev/b": good})
+    gateway.publish({"dev/a": wrong, "dev/b": replace(good, traffic={"blue": 50}), "dev/c": wrong})
+    assert {place: dict(each.traffic) for place, each in gateway.published().items()} == {
+        "dev/a": {"blue": 100.0}, "dev/b": {"blue": 50.0},
+    }  # fmt: skip
+    assert "endpoint dev/a stays as it is" in caplog.text
+    assert "there is no deployment 'green'" in caplog.text

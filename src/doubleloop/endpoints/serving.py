@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import polars as pl
 from doubleloop.gateway import log as inference_log
 from doubleloop.gateway import paths, protocol, sealing
 
+LOG = logging.getLogger(__name__)
 LOG_TAIL_BYTES = 4 << 20
 
 
@@ -30,6 +32,7 @@ class GatewayServing:
 
     def publish(self, endpoints: dict[str, protocol.Endpoint]) -> int:
         before = protocol.read_desired(self._home)
+        endpoints = _acceptable(endpoints, before.endpoints if before else {})
         if before is not None and dict(before.endpoints) == endpoints:
             return before.generation
         generation = before.generation + 1 if before else 1
@@ -68,3 +71,15 @@ class GatewayServing:
         with file.open("rb") as stream:
             stream.seek(max(0, file.stat().st_size - LOG_TAIL_BYTES))
             return "".join(stream.read().decode(errors="replace").splitlines(keepends=True)[-lines:])
+
+
+def _acceptable(
+    wanted: Mapping[str, protocol.Endpoint], before: Mapping[str, protocol.Endpoint]
+) -> dict[str, protocol.Endpoint]:
+    """One that the gateway would refuse stays as it was, so that it keeps no other from changing."""
+    problems = {place: protocol.problem(place, endpoint) for place, endpoint in wanted.items()}
+    for place, problem in problems.items():
+        if problem:
+            LOG.error("endpoint %s stays as it is: the gateway would refuse what is wanted of it: %s", place, problem)
+    kept = {place: endpoint for place, endpoint in before.items() if problems.get(place)}
+    return {place: endpoint for place, endpoint in wanted.items() if not problems[place]} | kept

@@ -130,6 +130,15 @@ def write_desired(home: Path | str, desired: Desired) -> None:
         os.close(folder)
 
 
+def problem(place: str, endpoint: Endpoint) -> str:
+    """Why the gateway would refuse an endpoint, or ""."""
+    try:
+        desired_state.from_json(desired_state.to_json(Desired(0, {place: endpoint})))
+    except errors.InvalidInput as error:
+        return error.what
+    return ""
+
+
 def read_desired(home: Path | str) -> Desired | None:
     """What was written last; None when nothing was. Raises errors.InvalidInput."""
     try:
