@@ -6,6 +6,7 @@ import datetime
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -19,6 +20,7 @@ import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 from minibatch_runs import Bench
+from PIL import Image
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -93,6 +95,30 @@ def test_moments_are_those_of_utc_whatever_zone_and_length_they_are_written_in(t
     for name in ("a.csv", "b.parquet", "c.jsonl"):
         found = given(tmp_path / name, columns(at="datetime"))["at"]
         assert found.dt.tz is None and set(found.dropna()) == {NOON}
+
+
+@pytest.mark.parametrize(
+    ("mode", "shape", "found"),
+    [
+        ("RGB", [-1, 2, 3, 3], [200, 100, 50]),
+        ("P", [-1, 2, 3, 3], [204, 102, 51]),  # the nearest of the palette's colours, whose place there is another
+        ("L", [-1, -1, -1, 3], [124, 124, 124]),
+        ("L", [-1, 2, 3, 1], [124]),
+        ("L", [-1, 2, 3], 124),
+        ("RGBA", [-1, 2, 3, 3], "an array of [2, 3, 4] (height, width, channels), the model takes [2, 3, 3]"),
+        ("RGB", [-1, 3, 2, 3], "an array of [2, 3, 3] (height, width, channels), the model takes [3, 2, 3]"),
+        ("P", [-1, 2, 3], "an array of [2, 3, 3]"),
+    ],
+)
+def test_an_image_is_given_as_the_models_tensor_has_it(tmp_path: Path, mode: str, shape: list[int], found: Any) -> None:
+    Image.new("RGB", (3, 2), (200, 100, 50)).convert(mode).save(tmp_path / "a.png")
+    pieces = reading.Reader([], {"shape": shape, "dtype": "uint8"}).pieces(str(tmp_path / "a.png"), {})
+    if isinstance(found, str):
+        with pytest.raises(reading.Unreadable, match=re.escape(found)):
+            next(pieces)
+    else:
+        array = next(pieces)
+        assert array.shape[:3] == (1, 2, 3) and array[0, 0, 0].tolist() == found
 
 
 MODEL = """

@@ -24,13 +24,15 @@ class Unreadable(Exception):
 
 
 class Reader:
-    """``inputs`` are the columns of the signature; ``dtype`` that of the tensor a model takes instead, or empty, which
-    may be rows of a table (``rows``)."""
+    """``inputs`` are the columns of the signature; ``tensor`` is what a model takes instead (``{"shape", "dtype"}``),
+    which may be rows of a table (``rows``)."""
 
-    def __init__(self, inputs: List[Dict[str, Any]], dtype: str = "", rows: bool = False) -> None:
-        self._rows = rows or not dtype
+    def __init__(
+        self, inputs: List[Dict[str, Any]], tensor: Optional[Dict[str, Any]] = None, rows: bool = False
+    ) -> None:
+        self._rows = rows or tensor is None
         self._inputs = inputs
-        self._dtype = dtype
+        self._tensor = tensor
         named = [each["name"] for each in inputs if each["type"] == "string" and each.get("name") is not None]
         # Columns that must stay text, whatever their values look like (``01234``).
         self.texts = {name: "str" for name in named}
@@ -113,7 +115,7 @@ class Reader:
     def _image(self, path: str) -> Any:
         """One image: a row with the file's bytes for a model with one binary column; for one of tensors a batch of one:
         height, width, channels."""
-        if not self._dtype:
+        if self._tensor is None:
             needed = [each for each in self._inputs if each.get("required", True)]
             if len(needed) == 1 and needed[0]["type"] == "binary" and needed[0].get("name") is not None:
                 import pandas
@@ -121,12 +123,35 @@ class Reader:
                 with open(path, "rb") as file:
                     return pandas.DataFrame({needed[0]["name"]: [file.read()]})
             raise Unreadable("the model takes columns, and an image has none; deploy it with a scoring script")
-        import numpy
-        from PIL import Image
+        return _pixels(path, self._tensor["shape"], self._tensor["dtype"])
 
-        with Image.open(path) as image:
+
+def _pixels(path: str, shape: Sequence[int], dtype: str) -> Any:
+    """An image as an array of ``shape`` with the first axis 1. Colours are colours, not places in a palette."""
+    import numpy
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as opened:
+            image = opened  # type: Any
+            channels = shape[3] if len(shape) == 4 else 0
+            if image.mode == "1":
+                image = image.convert("L")
+            if image.mode in ("P", "CMYK", "YCbCr") or (image.mode == "L" and channels == 3):
+                image = image.convert("RGB")
             array = numpy.asarray(image)
-        return array[numpy.newaxis].astype(self._dtype)
+    except UnidentifiedImageError:
+        raise Unreadable("it is no image that can be read") from None
+    if array.ndim == 2 and channels == 1:
+        array = array[:, :, numpy.newaxis]
+    fits = len(shape) == array.ndim + 1 and all(
+        wanted in (-1, held)
+        for wanted, held in zip(shape[1:], array.shape)  # noqa: B905 - as above
+    )
+    if not fits:
+        raise Unreadable("the image is an array of %s (height, width, channels), the model takes %s" % (
+            list(array.shape), list(shape[1:])))  # fmt: skip
+    return array[numpy.newaxis].astype(dtype)
 
 
 def check_columns(there: Sequence[Any], inputs: Sequence[Dict[str, Any]]) -> None:

@@ -50,8 +50,8 @@ class Model:
         self._inputs = inputs.to_dict() if inputs is not None and not self._tensor else []
         tensors = inputs.to_dict() if inputs is not None and self._tensor else []
         self._grid = typed.grid(tensors)
-        dtype = tensors[0]["tensor-spec"]["dtype"] if tensors else ""
-        self._reader = reading.Reader(self._inputs, dtype, self._grid is not None)
+        tensor = tensors[0]["tensor-spec"] if tensors else None
+        self._reader = reading.Reader(self._inputs, tensor, self._grid is not None)
         self._trained = trained.names(self._model) if inputs is None else []
         outputs = signature.outputs if signature is not None else None
         named = outputs.input_names() if outputs is not None and not outputs.is_tensor_spec() else []
