@@ -140,6 +140,8 @@ def test_the_default_is_kept_until_another_is_chosen(bench: Bench) -> None:
     with bench.house.write("grace") as ctx:
         commands.delete_deployment(ctx, "scoring", "blue")
         assert [each.name for each in queries.deployments(ctx, "scoring")] == ["train"]
+    with pytest.raises(errors.NotSupported, match="A batch endpoint has no key"):
+        bench.endpoint("{name: scoring, auth_mode: key}")
     with pytest.raises(errors.NotFound, match="no deployment 'blue'"):
         bench.endpoint("{name: scoring, defaults: {deployment_name: blue}}")
 

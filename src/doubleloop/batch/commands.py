@@ -34,6 +34,7 @@ def put_endpoint(ctx: Ctx, document: documents.Document) -> model.Endpoint:
     spec = document.model
     identity.permit(ctx, Action.ENDPOINT_WRITE, resource=queries.thing(spec.name))
     assert ctx.workspace is not None
+    rules.check_auth(document)
     before = store.endpoint(ctx, ctx.workspace, spec.name)
     values: dict[str, Any] = {}
     if spec.defaults is not None:

@@ -49,6 +49,15 @@ def variables(deployment: Any) -> dict[str, str]:
     return {**deployment.environment_variables, **inner}
 
 
+def check_auth(document: specs.Document) -> None:
+    """Raises NotSupported: jobs are somebody's, and a key says nobody."""
+    if document.model.auth_mode not in (None, "aad_token"):
+        raise errors.NotSupported(
+            f"A batch endpoint has no {document.model.auth_mode}", where=document.where("auth_mode"),
+            cure="Write `auth_mode: aad_token`, or leave it out: callers show a token of this installation.",
+        )  # fmt: skip
+
+
 def check_file_name(name: str, where: errors.Where | None) -> None:
     """It is one name in the output's folder. Raises InvalidInput."""
     if PurePosixPath(name).name != name or name in (".", ".."):
