@@ -39,9 +39,7 @@ def test_it_is_interrupted_by_whatever_else_runs(tmp_path):
         await working.flush()
         pid = working._process.pid
         assert (os.sched_getscheduler(pid), niceness(pid)) == (os.SCHED_IDLE, str(converter.NICE))
-        group = Path("/proc", str(pid), "autogroup")
-        if group.exists():  # not every kernel has them; it leads a session, whose group counts as well
-            assert group.read_text().split()[-2:] == ["nice", str(converter.NICE)]
+        assert os.getsid(pid) == os.getsid(0)  # in another session it would have a share of its own (autogroups)
         await working.stop()
         return working
 

@@ -248,3 +248,29 @@ def test_a_record_that_fits_no_layout_is_kept_as_text_and_harms_no_other(tmp_pat
     assert rows["in.a"].to_list() == [1.5, 3.0, None, None, 1.5, 3.0]
     assert rows["in.raw"].to_list()[2] == '{"not":"columns"}'
     assert rows["out.raw"].to_list()[2] == "[1,2.5]"
+
+
+def test_records_that_lack_columns_stand_beside_whole_ones_in_their_order(tmp_path: Path) -> None:
+    lines = [
+        record(1),
+        record(2, inputs=b'[[9.5],null,null,["YWI="]]', rows=1, output=b"[3]"),
+        record(3, inputs=b'[[7.5],[8]]', names=["a", "b"], rows=1, output=b"[4]"),
+        record(4, inputs=b'[[1.0],[2],[3000000],["YWI="]]', rows=1, output=b"[5]"),
+    ]  # fmt: skip
+    assert segments.convert(write_segment(tmp_path, lines)).rows == 5
+    rows = log.read(tmp_path, "shop", "bikes", "blue").sort("request_id", "row")
+    assert rows["in.a"].to_list() == [1.5, 3.0, 9.5, 7.5, 1.0]
+    assert rows["in.b"].to_list() == [2, None, None, 8, 2]
+    assert rows["in.d"].to_list() == [b"ab", None, b"ab", None, b"ab"]
+    assert rows["out.prediction"].to_list() == [1.0, 2.5, 3.0, 4.0, 5.0]
+
+
+def test_whole_records_are_the_same_whether_another_is_among_them_or_not(tmp_path: Path) -> None:
+    """Records with all columns are laid out column by column, others one by one."""
+    whole = [record(1), record(2), record(3)]
+    odd = record(4, inputs=b"[[1.0],null,null,null]", rows=1, output=b"[5]")
+    together, apart = tmp_path / "a", tmp_path / "b"
+    segments.convert(write_segment(together, whole))
+    segments.convert(write_segment(apart, [*whole, odd]))
+    left, right = (log.read(home, "shop", "bikes", "blue").sort("request_id", "row") for home in (together, apart))
+    assert left.equals(right.filter(polars.col("request_id") != "request-4"))

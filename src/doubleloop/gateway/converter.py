@@ -121,9 +121,10 @@ class Converter:
 
     async def _child(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
+            # In this session: Linux's autogroups give each one a share, and what is in the background only is so there.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "doubleloop.gateway.rotation",
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             )  # fmt: skip
             with contextlib.suppress(ProcessLookupError):  # it has ended: whoever reads finds out
                 (priority.lower if self._late else priority.background)(NICE, self._process.pid)

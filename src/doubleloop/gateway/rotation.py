@@ -6,6 +6,7 @@ answer per line on stdout. Ends when stdin does, after what it has begun.
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import traceback
@@ -22,6 +23,7 @@ def main() -> None:
     # The gateway decides when this process ends: by closing stdin, after its last segment was answered.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    gc.disable()  # records refer to nothing that refers to them, and there are a million lists of them
     for line in sys.stdin.buffer:
         answer = _handle(orjson.loads(line))
         sys.stdout.buffer.write(orjson.dumps(answer) + b"\n")

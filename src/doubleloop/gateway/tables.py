@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -109,11 +110,13 @@ class _Sheet:
 
     def add(self, rows: int, values: dict[str, Sequence[Any]]) -> None:
         for name, column in values.items():
-            self.columns.setdefault(name, [None] * self._rows).extend(column)
+            if (held := self.columns.get(name)) is None:
+                held = self.columns[name] = [None] * self._rows
+            held.extend(column)
         self._rows += rows
-        for column in self.columns.values():
-            if len(column) < self._rows:
-                column.extend([None] * (self._rows - len(column)))
+        for held in self.columns.values():
+            if len(held) < self._rows:
+                held.extend([None] * (self._rows - len(held)))
 
 
 def _spread(values: Sequence[Any], counts: Sequence[int]) -> list[Any]:
@@ -124,12 +127,32 @@ def _inputs(header: records.Header, lines: Sequence[dict[str, Any]], counts: Seq
     read: Callable[[records.Header, dict[str, Any], int], dict[str, Sequence[Any]]] = {
         "columns": _named, "unsigned": _named, "tensor": _tensor, "raw": _raw
     }[header.layout]  # fmt: skip
+    sheet = _alike(header, lines, counts) if header.layout == "columns" else None
+    if sheet is not None:
+        return sheet
     sheet = _Sheet()
     for line, rows in zip(lines, counts, strict=True):
         if line.get("as_text"):
             sheet.add(rows, {"raw": [_text(line.get("c"))] + [None] * (rows - 1)})
         else:
             sheet.add(rows, read(header, line, rows) if line.get("c") is not None else {})
+    return sheet
+
+
+def _alike(header: records.Header, lines: Sequence[dict[str, Any]], counts: Sequence[int]) -> _Sheet | None:
+    """Where every record has the signature's columns and no others, as nearly all have, column by column: a tenth of
+    the time. None where one has not."""
+    names = [str(spec.get("name", n)) for n, spec in enumerate(header.inputs)]
+    held: list[Any] = [line.get("c") for line in lines]
+    if any("k" in line or "as_text" in line for line in lines) or len(set(names)) < len(names):
+        return None
+    if set(map(type, held)) != {list} or set(map(len, held)) != {len(names)}:
+        return None
+    sheet = _Sheet()
+    for name, columns in zip(names, zip(*held, strict=True), strict=True):
+        if set(map(type, columns)) != {list} or list(map(len, columns)) != counts:
+            return None
+        sheet.columns[name] = list(itertools.chain.from_iterable(columns))
     return sheet
 
 
