@@ -274,3 +274,15 @@ def test_whole_records_are_the_same_whether_another_is_among_them_or_not(tmp_pat
     segments.convert(write_segment(apart, [*whole, odd]))
     left, right = (log.read(home, "shop", "bikes", "blue").sort("request_id", "row") for home in (together, apart))
     assert left.equals(right.filter(polars.col("request_id") != "request-4"))
+
+
+def test_odd_records_are_kept_as_text_and_the_others_as_they_are(tmp_path: Path) -> None:
+    lines = [record(number, inputs=b"5") if number in (3, 8) else record(number) for number in range(11)]
+    assert segments.convert(write_segment(tmp_path, lines)).rows == 22
+    rows = log.read(tmp_path, "shop", "bikes", "blue").sort("request_id", "row")
+    odd = rows.filter(polars.col("request_id").is_in(["request-3", "request-8"]))
+    assert odd["in.raw"].to_list() == ["5", None] * 2
+    assert odd["in.a"].null_count() == 4
+    others = rows.filter(~polars.col("request_id").is_in(["request-3", "request-8"]))
+    assert others["in.a"].to_list() == [1.5, 3.0] * 9
+    assert others["in.raw"].null_count() == 18

@@ -53,12 +53,22 @@ def build(header: records.Header, lines: Sequence[dict[str, Any]]) -> pyarrow.Ta
     try:
         return _build(header, lines)
     except Exception:
-        return _build(header, [line if _fits(header, line) else {**line, "as_text": True} for line in lines])
+        return _build(header, _legible(header, lines))
 
 
-def _fits(header: records.Header, line: dict[str, Any]) -> bool:
+def _legible(header: records.Header, lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same with odd records marked as text, which are looked for by halves."""
+    if _fits(header, lines):
+        return list(lines)
+    if len(lines) == 1:
+        return [{**lines[0], "as_text": True}]
+    middle = len(lines) // 2
+    return _legible(header, lines[:middle]) + _legible(header, lines[middle:])
+
+
+def _fits(header: records.Header, lines: Sequence[dict[str, Any]]) -> bool:
     try:
-        _build(header, [line])
+        _build(header, lines)
     except Exception:
         return False
     return True
