@@ -251,7 +251,8 @@ def test_what_is_changed_through_mlflow_is_on_record_and_what_runs_log_is_not(
     ]  # fmt: skip
     for method, path, body in asked:
         assert served.raw(method, base + path, body=json.dumps(body).encode())[0] == 200, path
-    assert [json.loads(each["body"]) for each in upstream.seen] == [body for _, _, body in asked]
+    # An alias is followed: the version that it is for is looked up, with a request that has no body.
+    assert [json.loads(each["body"]) for each in upstream.seen if each["body"]] == [body for _, _, body in asked]
     for path in ("runs/log-metric", "runs/log-batch", "runs/set-tag", "runs/update", "runs/search"):
         assert served.raw("POST", base + path, body=b'{"run_id": "r1"}')[0] == 200
     upstream.answer = (404, [], [b"{}"])
