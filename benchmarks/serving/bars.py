@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.serving import figures
 
 ONE_AT_1, ONE_AT_16 = figures.Cell(1, 1), figures.Cell(1, 16)
-HALF, HALF_FIRST = figures.Cell(1, 64, "open"), figures.Cell(1, 64, "first")
+HALF = figures.Cell(1, 64, "open")
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ def judge(
             _by_best(samples, names.native, names, ONE_AT_16), 4),
         Bar("compile: off, one row, 1 connection: rate by the best peer's",
             _by_best(samples, names.native, names, ONE_AT_1), 1),
-        Bar("at half the largest rate, priority realtime: p99 by p50", _spread(samples, names.plan), 5,
-            at_least=False),
+        Bar("at half the largest rate: p99 by p50", _spread(samples, names.plan), 5, at_least=False),
         Bar("start to first answer, warm", started, 3, at_least=False, unit=" s"),
         Bar("memory of an idle deployment above its model", memory, 150, at_least=False, unit=" MB"),
     ]  # fmt: skip
@@ -65,7 +64,7 @@ def _by_best(samples: Sequence[figures.Sample], server: str, names: Names, cell:
 
 def _spread(samples: Sequence[figures.Sample], server: str) -> float | None:
     return _median(
-        figures.of(samples, server, HALF_FIRST, lambda each: each.p99 / each.p50 if each.p99 and each.p50 else None)
+        figures.of(samples, server, HALF, lambda each: each.p99 / each.p50 if each.p99 and each.p50 else None)
     )
 
 

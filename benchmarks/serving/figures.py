@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cell:
-    """What is asked: ``rows`` a request over ``connections``; ``mode`` closed, or open (half the largest rate), or
-    first (the same, with the server before all ordinary processes of the machine)."""
+    """What is asked: ``rows`` a request over ``connections``; ``mode`` closed, or open (half the largest rate)."""
 
     rows: int
     connections: int
@@ -22,7 +21,7 @@ class Cell:
 class Sample:
     """One slice of one server. ``rate``: right answers a second; ``p50``, ``p99``: milliseconds; ``cpu``: milliseconds
     of processor time of the whole server for each answer (None when nothing was answered); ``asked``: the rate that
-    was sent, in the open modes; ``failed`` and ``wrong`` answers are in none of these."""
+    was sent, in the open mode; ``failed`` and ``wrong`` answers are in none of these."""
 
     server: str
     cell: Cell

@@ -31,9 +31,6 @@ TOLERANCE = 1e-9
 CHUNK = 1 << 18
 # Below this many seconds to the next request that is due, epoll (which counts in milliseconds) is not waited for.
 SPIN = 0.002
-# With nothing to wait for but the next request, the processor is left to others until so many seconds before it is due.
-# Who never leaves it is made to, in the midst of requests.
-NAP = 0.00002
 
 
 @dataclass
@@ -160,9 +157,6 @@ class Generator:
                     self._fail("was never sent: no connection was free")
                 break
             idle = min(due, last) - now
-            if idle > 2 * NAP and len(free) == len(self._connections):
-                select.select([], [], [], idle - NAP)
-                continue
             for descriptor, _ in self._poll.poll(0 if idle < SPIN else idle - SPIN / 2):
                 if self._receive(self._connections[descriptor]) and descriptor in self._connections:
                     free.append(self._connections[descriptor])

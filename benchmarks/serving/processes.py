@@ -10,8 +10,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-# The policy of what runs before ordinary processes. What it starts is ordinary.
-FIRST = os.SCHED_RR | os.SCHED_RESET_ON_FORK
 TICKS = os.sysconf("SC_CLK_TCK")
 # In the environment of each server: finds processes that left their parents.
 MARK = "DOUBLELOOP_BENCHMARK_SERVER"
@@ -54,12 +52,6 @@ class Tree:
                 with contextlib.suppress(OSError):
                     os.sched_setaffinity(task, {cpu})
 
-    def precede(self, first: bool) -> None:
-        """The process that was started, which listens, runs before all ordinary ones of the machine, or no longer."""
-        for task in _numbers(Path("/proc", str(self.process.pid), "task")):
-            if first or os.sched_getscheduler(task) == FIRST:
-                os.sched_setscheduler(task, FIRST if first else os.SCHED_OTHER, os.sched_param(int(first)))
-
     def hold(self) -> None:
         """Takes no processor time until ``release``."""
         self._signal(signal.SIGSTOP)
@@ -84,16 +76,6 @@ class Tree:
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-
-
-def may_precede() -> bool:
-    """Whether this user may have servers run before ordinary processes."""
-    try:
-        os.sched_setscheduler(0, FIRST, os.sched_param(1))
-    except OSError:
-        return False
-    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    return True
 
 
 def pss(pid: int) -> float:

@@ -111,19 +111,14 @@ def _cpu(run: Run, server: str, cell: figures.Cell) -> str:
 def _half(run: Run) -> list[str]:
     lines = [
         "## At half the largest rate, one row, arrivals at a fixed rate, latency from when each was due", "",
-        "First as the servers are started, then with each before all ordinary processes of the machine (SCHED_RR), as "
-        "`DOUBLELOOP_GATEWAY_PRIORITY=realtime` has the gateway.", "",
-        "| | sent a second | p50 ms | p99 ms | p99 by p50 | before others: p50 ms | p99 ms | p99 by p50 |",
-        "|---|---|---|---|---|---|---|---|",
+        "| | sent a second | p50 ms | p99 ms | p99 by p50 |", "|---|---|---|---|---|",
     ]  # fmt: skip
     values: tuple[Value, ...] = (
-        lambda each: each.p50, lambda each: each.p99,
+        lambda each: each.asked, lambda each: each.p50, lambda each: each.p99,
         lambda each: each.p99 / each.p50 if each.p99 and each.p50 else None,
     )  # fmt: skip
     for entry in _measured(run):
-        found = [_range(figures.of(run.samples, entry.name, rounds.HALF, lambda each: each.asked))]
-        for cell in (rounds.HALF, rounds.HALF_FIRST):
-            found += [_range(figures.of(run.samples, entry.name, cell, value)) for value in values]
+        found = [_range(figures.of(run.samples, entry.name, rounds.HALF, value)) for value in values]
         lines.append(f"| {entry.title} | {' | '.join(found)} |")
     return [*lines, ""]
 

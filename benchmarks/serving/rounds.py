@@ -11,7 +11,7 @@ from benchmarks.serving import bodies, figures, load, processes, servers
 
 CONNECTIONS = (1, 16, 64)
 CELLS = tuple(figures.Cell(rows, connections) for rows in (1, 100) for connections in CONNECTIONS)
-HALF, HALF_FIRST = (figures.Cell(1, max(CONNECTIONS), mode) for mode in ("open", "first"))
+HALF = figures.Cell(1, max(CONNECTIONS), "open")
 # A server that was held gets some time before it is asked, and more while it is busy with what its timers missed
 # meanwhile (seconds, the share of a processor that counts as busy): that is not the requests' cost.
 SETTLE, BUSY, LONGEST_SETTLE = 0.15, 0.3, 5.0
@@ -44,11 +44,10 @@ def run(
                 yield sample
         # What answers with a fixed text is asked as often as the quickest of ours: so much the machine itself adds.
         quickest = max((largest.get(each.entry.name, 0.0) for each in served if each.entry.kind == "ours"), default=0.0)
-        for cell in (HALF, HALF_FIRST) if processes.may_precede() else (HALF,):
-            for each in draw.sample(served, len(served)):
-                rate = quickest if each.entry.kind == "echo" else largest.get(each.entry.name)
-                if rate:
-                    yield _slice(each, cell, number, plan, sizes, rate / 2)
+        for each in draw.sample(served, len(served)):
+            rate = quickest if each.entry.kind == "echo" else largest.get(each.entry.name)
+            if rate:
+                yield _slice(each, HALF, number, plan, sizes, rate / 2)
         passed = time.monotonic() - began
         left = passed / (number + 1) * (plan.rounds - number - 1)
         told(f"  round {number + 1} of {plan.rounds}, {passed:.0f} s, about {left:.0f} s to go")
@@ -63,7 +62,6 @@ def _slice(
         seconds=plan.seconds * (2 if rate else 1),
     )  # fmt: skip
     served.tree.release()
-    served.tree.precede(cell == HALF_FIRST)
     try:
         time.sleep(SETTLE)
         processes.idle(served.tree, BUSY, seconds=0.1, most=LONGEST_SETTLE)
@@ -71,7 +69,6 @@ def _slice(
         result = servers.send(order)
         used = served.tree.cpu() - before
     finally:
-        served.tree.precede(False)
         served.tree.hold()
     return sample(served.entry.name, cell, number, result, used, rate)
 

@@ -56,7 +56,7 @@ def measured(plan: float = 5200.0, native: float = 450.0, alone: float = 90.0) -
         *rates("doubleloop", SIXTEEN, plan), *rates("doubleloop-native", SIXTEEN, native),
         *rates("noop", SIXTEEN, 8000), *rates("quick", SIXTEEN, 100), *rates("slow", SIXTEEN, 50),
         *rates("doubleloop-native", ONE, alone), *rates("quick", ONE, 70), *rates("slow", ONE, 80),
-        sample("doubleloop", bars.HALF_FIRST, 0, 2500, p50=2.0, p99=9.0),
+        sample("doubleloop", bars.HALF, 0, 2500, p50=2.0, p99=9.0),
     ]  # fmt: skip
 
 

@@ -52,11 +52,6 @@ def test_a_status_asks_the_port_that_it_was_started_on(
     assert asked == [7001, 7001]
 
 
-def test_a_priority_that_there_is_not_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(errors.InvalidInput, match="DOUBLELOOP_GATEWAY_PRIORITY='fast' is not a priority"):
-        settings_model.load({"DOUBLELOOP_GATEWAY_PRIORITY": "fast"}, home=str(tmp_path))
-
-
 @pytest.mark.parametrize(
     "flags", [{"port": 0}, {"port": 65536}, {"port": 65535}, {"port": 7, "gateway_port": 7}, {"gateway_port": -1}]
 )

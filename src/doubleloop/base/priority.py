@@ -6,11 +6,6 @@ import contextlib
 import os
 from pathlib import Path
 
-from doubleloop.base import errors
-
-# The least of the real-time priorities: before all ordinary processes, after everything else that is real-time.
-_REALTIME = 1
-
 
 def lower(nice: int, pid: int = 0) -> None:
     """A process (0: this one) gives way to others by ``nice`` (1 to 19); one that is nicer already stays so.
@@ -32,22 +27,3 @@ def background(nice: int, pid: int) -> None:
     lower(nice, pid)
     if hasattr(os, "SCHED_IDLE"):
         os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
-
-
-def realtime() -> None:
-    """This thread runs before all ordinary processes of the machine (Linux's SCHED_RR), and what it starts does not.
-    Raises errors.InvalidInput where the system does not allow it."""
-    if not hasattr(os, "SCHED_RR"):
-        raise errors.InvalidInput("this system has no real-time priorities", cure="leave the priority at normal")
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(_REALTIME))
-    except OSError as error:
-        raise errors.InvalidInput(
-            f"the system does not allow real-time priority: {error.strerror}",
-            cure="give the user the right (systemd: LimitRTPRIO=1; containers: CAP_SYS_NICE), or leave it at normal",
-        ) from None
-
-
-def is_realtime() -> bool:
-    """Of this thread."""
-    return hasattr(os, "SCHED_RR") and os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR

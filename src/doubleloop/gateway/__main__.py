@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from doubleloop.base import errors, logs, priority
+from doubleloop.base import errors, logs
 from doubleloop.gateway import limits as limit
 from doubleloop.gateway import process
 
@@ -22,10 +22,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: a free one, written to serving/address.json")
     parser.add_argument("--processes", type=int, default=1, help="how many answer requests on the port (default: 1)")
-    parser.add_argument(
-        "--priority", choices=("normal", "realtime"), default="normal",
-        help="realtime: before all ordinary processes of the machine (default: normal)",
-    )  # fmt: skip
     for field in fields(limit.Limits):
         kind = float if isinstance(field.default, float) else int
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
@@ -34,8 +30,6 @@ def main(arguments: list[str] | None = None) -> int:
     if options.processes < 1:
         parser.error(f"--processes is {options.processes}: at least one must answer")
     logs.to_stderr()
-    if options.priority == "realtime":
-        _realtime()
     # What was imported lives for ever: keep it out of every later collection (pauses on the request path).
     gc.collect()
     gc.freeze()
@@ -45,14 +39,6 @@ def main(arguments: list[str] | None = None) -> int:
         logging.getLogger(__name__).error("%s", error)
         return error.exit_code
     return 0
-
-
-def _realtime() -> None:
-    """Late answers are better than none: without the right to it the gateway runs as it otherwise would."""
-    try:
-        priority.realtime()
-    except errors.InvalidInput as error:
-        logging.getLogger(__name__).warning("answers wait for other processes: %s; %s", error, error.cure)
 
 
 async def _run(home: Path, host: str, port: int, limits: limit.Limits, processes: int) -> None:

@@ -26,7 +26,7 @@ from typing import Any
 import orjson
 import uvloop
 
-from doubleloop.base import errors, logs, priority
+from doubleloop.base import errors, logs
 from doubleloop.gateway import (
     answering,
     app,
@@ -271,8 +271,6 @@ def main(arguments: list[str]) -> int:
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
     logs.to_stderr()
-    if order["realtime"]:
-        priority.realtime()
     gc.collect()
     gc.freeze()
     try:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from doubleloop.base import errors, priority
+from doubleloop.base import errors
 from doubleloop.gateway import channel, paths
 from doubleloop.gateway import limits as limit
 
@@ -189,7 +189,7 @@ class Fronts:
         ours, theirs = socket.socketpair()
         given = [theirs.fileno(), *(listener.fileno() for listener in front.listeners)]
         order = {"home": str(self._home), "slot": front.slot, "channel": given[0], "listeners": given[1:],
-                 "limits": asdict(self._limits), "realtime": priority.is_realtime()}  # fmt: skip
+                 "limits": asdict(self._limits)}  # fmt: skip
         with theirs:
             front.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "doubleloop.gateway.front", orjson.dumps(order).decode(),

@@ -33,7 +33,6 @@ def children(settings: Settings) -> list[Child]:
     gateway = [
         sys.executable, "-m", "doubleloop.gateway", "--home", str(settings.home), "--host", settings.host,
         "--port", str(settings.gateway), "--processes", str(settings.fronts),
-        "--priority", settings.gateway_priority,
     ]  # fmt: skip
     return [
         mlflow(settings),

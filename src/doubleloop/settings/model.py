@@ -23,7 +23,6 @@ NETWORK_VARIABLES = (
 
 
 LAST_PORT = 65535
-PRIORITIES = ("normal", "realtime")
 _KINDS = {int: "a whole number", float: "a number", str: "a text", Path: "a path"}
 
 
@@ -40,11 +39,6 @@ class Settings:
     gateway_port: int = _setting(0, "Port of the serving gateway; 0 means the port after `port`.")
     gateway_processes: int = _setting(
         0, "Processes that answer requests on the gateway's port; 0 means one for every four processors, at least one."
-    )
-    gateway_priority: str = _setting(
-        "normal",
-        "`normal`, or `realtime`: what answers requests runs before all ordinary processes of the machine (Linux; "
-        "the user needs the right to it).",
     )
     database_url: str = _setting("", "SQLAlchemy URL of the database; empty means SQLite (WAL) in the home folder.")
     compute_slots: int = _setting(
@@ -204,11 +198,6 @@ def _check(settings: Settings) -> None:
         raise errors.InvalidInput(
             f"The gateway cannot listen on port {settings.gateway} when port is {settings.port}",
             cure="Give it a port of its own with --gateway-port.",
-        )
-    if settings.gateway_priority not in PRIORITIES:
-        raise errors.InvalidInput(
-            f"DOUBLELOOP_GATEWAY_PRIORITY={settings.gateway_priority!r} is not a priority",
-            cure=f"Unset it, or give {' or '.join(PRIORITIES)}.",
         )
     for name in ("gateway_processes", "compute_slots", "step_quota", "step_timeout", "poll_interval", "upload_limit"):
         if not getattr(settings, name) >= 0:
