@@ -65,27 +65,12 @@ def _pipeline(scope: Scope, name: str, node: graphs.PipelineNode) -> Step:
             where=scope.where(name),
             cure="is one part of itself?",
         )
-    given, unset = parts.bound_inputs(scope, name, node, component.inputs if component else None)
+    bound = parts.bound_inputs(scope, name, node, component.inputs if component else None)
     below = _scope_inside(scope, name, node, component)
     settings = node.settings or (component.settings if component else None)
-    return Step(
-        name=name,
-        display_name=parts.title(name, node, component),
-        command="",
-        code=None,
-        environment="",
-        inputs=given,
-        outputs=parts.bound_outputs(scope, name, node, component.outputs if component else None),
-        environment_variables={},
-        limits=None,
-        resources=None,
-        component=parts.component_name(node, component),
-        reusable=not (component and component.is_deterministic is False),
-        unset=frozenset(unset),
-        tags={**(component.tags if component else {}), **node.tags},
-        pointer=pointers.join((*scope.place.at, "jobs", name)),
-        body=bindings.Pipeline(inside(below), bool(settings and settings.continue_on_step_failure)),
-    )
+    step = parts.step(scope, name, node, component, bound)
+    body = bindings.Pipeline(inside(below), bool(settings and settings.continue_on_step_failure))
+    return replace(step, body=body)
 
 
 def _scope_inside(scope: Scope, name: str, node: graphs.PipelineNode, component: Any) -> Scope:

@@ -24,27 +24,17 @@ def command(scope: Scope, name: str, node: graphs.CommandNode) -> Step:
     if component is None or not isinstance(node.component, str):
         where = parts.inner_where(scope, name, node, "command")
         commands.check(runs.command or "", runs.inputs, runs.outputs, where)
-    given, unset = parts.bound_inputs(scope, name, node, component.inputs if component else None)
-    return Step(
-        name=name,
-        display_name=parts.title(name, node, component),
+    return parts.step(
+        scope, name, node, component, parts.bound_inputs(scope, name, node, component.inputs if component else None),
         command=runs.command or "",
         code=runs.code,
         environment=parts.environment(scope, name, node.environment, component.environment if component else None),
-        inputs=given,
-        outputs=parts.bound_outputs(scope, name, node, component.outputs if component else None),
         environment_variables={
             **(component.environment_variables if component else {}), **node.environment_variables
         },
         limits=node.limits or (component.limits if component else None),
         resources=node.resources or (component.resources if component else None),
         distribution=node.distribution or (component.distribution if component else None),
-        compute=scope.compute_of(name),
-        component=parts.component_name(node, component),
-        reusable=not (component and component.is_deterministic is False),
-        unset=frozenset(unset),
-        tags={**(component.tags if component else {}), **node.tags},
-        pointer=pointers.join((*scope.place.at, "jobs", name)),
     )  # fmt: skip
 
 
@@ -74,7 +64,7 @@ def sweep(scope: Scope, name: str, node: sweeps.SweepNode) -> Step:
         limits=component.limits,
         resources=node.resources or component.resources,
         distribution=component.distribution,
-        component=parts.component_name(node, component, "trial"),
+        component=parts.component_name(node, component),
         reusable=component.is_deterministic is not False,
         tags=component.tags,
     )
@@ -90,25 +80,12 @@ def _searching(
     given: Mapping[str, Binding],
     unset: set[str],
 ) -> Step:
-    return Step(
-        name=name,
-        display_name=parts.title(name, node, component),
-        command="",
-        code=None,
-        environment="",
-        inputs=given,
-        outputs=parts.bound_outputs(scope, name, node, component.outputs if component else None),
-        environment_variables={},
-        limits=None,
-        resources=None,
-        compute=scope.compute_of(name),
-        component=parts.component_name(node, component, "trial"),
+    return parts.step(
+        scope, name, node, component, (given, unset),
         reusable=trial.reusable,
-        unset=frozenset(unset),
         tags=node.tags,
-        pointer=pointers.join((*scope.place.at, "jobs", name)),
         body=bindings.Search(parts.inner(trial), node),
-    )
+    )  # fmt: skip
 
 
 def _check_parameter(scope: Scope, name: str, key: str, node: sweeps.SweepNode, component: Any) -> None:
@@ -127,36 +104,24 @@ def parallel(scope: Scope, name: str, node: batching.ParallelNode) -> Step:
     component = scope.component(name)
     parts.one_of(scope, name, node, "task", "write the script's task, or the parallel component to run")
     runs = component or node
-    given, unset = parts.bound_inputs(scope, name, node, component.inputs if component else None)
-    outputs = parts.bound_outputs(scope, name, node, component.outputs if component else None)
+    bound = parts.bound_inputs(scope, name, node, component.inputs if component else None)
     if runs.task is None:  # a registered component that is not known here
         task = batching.Task.model_construct(environment="", entry_script="-")
     else:
         task = runs.task
     merged = runs.model_copy(update=_written(node)) if component else node
-    step = Step(
-        name=name,
-        display_name=parts.title(name, node, component),
-        command="",
+    step = parts.step(
+        scope, name, node, component, bound,
         code=task.code,
         environment=task.environment,
-        inputs=given,
-        outputs=outputs,
         environment_variables={**runs.environment_variables, **node.environment_variables},
-        limits=None,
         resources=node.resources or runs.resources,
-        compute=scope.compute_of(name),
-        component=parts.component_name(node, component),
-        reusable=not (component and component.is_deterministic is False),
-        unset=frozenset(unset),
-        tags={**(component.tags if component else {}), **node.tags},
-        pointer=pointers.join((*scope.place.at, "jobs", name)),
-    )
+    )  # fmt: skip
     if runs.task is None:
         return step
     where = parts.inner_where(scope, name, node, "task")
     names = component.inputs if component else node.inputs
-    return replace(step, body=batches(merged, task, names, outputs, where))
+    return replace(step, body=batches(merged, task, names, step.outputs, where))
 
 
 def _written(node: batching.ParallelNode) -> dict[str, Any]:
@@ -199,30 +164,18 @@ def spark(scope: Scope, name: str, node: sparks.SparkNode) -> Step:
     component = scope.component(name)
     parts.one_of(scope, name, node, "entry", "write the entry, or the Spark component to run")
     runs = component or node
-    given, unset = parts.bound_inputs(scope, name, node, component.inputs if component else None)
+    bound = parts.bound_inputs(scope, name, node, component.inputs if component else None)
     merged = runs.model_copy(update=_own_spark(node)) if component else node
     if component is None or not isinstance(node.component, str):
         known = component.outputs if component else node.outputs
         commands.check(merged.args or "", runs.inputs, known, parts.inner_where(scope, name, node, "args"))
-    return Step(
-        name=name,
-        display_name=parts.title(name, node, component),
-        command="",
+    return parts.step(
+        scope, name, node, component, bound,
         code=merged.code,
         environment=merged.environment or "",
-        inputs=given,
-        outputs=parts.bound_outputs(scope, name, node, component.outputs if component else None),
         environment_variables={**runs.environment_variables, **node.environment_variables},
-        limits=None,
-        resources=None,
-        compute=scope.compute_of(name),
-        component=parts.component_name(node, component),
-        reusable=not (component and component.is_deterministic is False),
-        unset=frozenset(unset),
-        tags={**(component.tags if component else {}), **node.tags},
-        pointer=pointers.join((*scope.place.at, "jobs", name)),
         body=bindings.Spark(merged),
-    )
+    )  # fmt: skip
 
 
 def _own_spark(node: sparks.SparkNode) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from doubleloop.base import errors
-from doubleloop.specs import bindings
+from doubleloop.specs import bindings, pointers
 from doubleloop.specs.bindings import Binding, OutputDef, PipelineInput, Step
-from doubleloop.specs.kinds import sweeps, values
+from doubleloop.specs.kinds import graphs, sweeps, values
 from doubleloop.specs.scopes import Scope
 
 
@@ -87,14 +87,40 @@ def inner(step: Step) -> Step:
     )
 
 
-def component_name(node: Any, component: Any, key: str = "component") -> str | None:
-    written = getattr(node, key)
+def step(
+    scope: Scope, name: str, node: Any, made_of: Any, bound: tuple[Mapping[str, Binding], set[str]], **own: Any
+) -> Step:  # fmt: skip
+    """A step with what every kind has, of the node and of the component that it is ``made_of`` (None: of none, or of
+    one that is not known here). ``bound`` as ``bound_inputs`` gives it; ``own`` are the fields of the kind. Raises
+    InvalidInput."""
+    given, unset = bound
+    common = {
+        "display_name": title(name, node, made_of), "command": "", "code": None, "environment": "", "inputs": given,
+        "outputs": bound_outputs(scope, name, node, made_of.outputs if made_of else None),
+        "environment_variables": {}, "limits": None, "resources": None,
+        # A pipeline runs nowhere: its steps do.
+        "compute": None if isinstance(node, graphs.PipelineNode) else scope.compute_of(name),
+        "component": component_name(node, made_of),
+        "reusable": not (made_of and made_of.is_deterministic is False), "unset": frozenset(unset),
+        "tags": {**(made_of.tags if made_of else {}), **node.tags},
+        "pointer": pointers.join((*scope.place.at, "jobs", name)),
+    }  # fmt: skip
+    return Step(name=name, **{**common, **own})
+
+
+def _names_component(node: Any) -> str:
+    """The field in which a node says what it is made of."""
+    return "trial" if isinstance(node, sweeps.SweepNode) else "component"
+
+
+def component_name(node: Any, component: Any) -> str | None:
+    written = getattr(node, _names_component(node))
     return written if isinstance(written, str) else component.name if component else None
 
 
 def inner_where(scope: Scope, name: str, node: Any, *path: str) -> errors.Where:
     """Where a field of what runs is written: in the component's file when it is part of the document."""
-    key = "trial" if isinstance(node, sweeps.SweepNode) else "component"
+    key = _names_component(node)
     inline = getattr(node, key) is not None and not isinstance(getattr(node, key), str)
     return scope.where(name, key, *path) if inline else scope.where(name, *path)
 
