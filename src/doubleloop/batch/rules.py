@@ -16,6 +16,8 @@ _PLAIN = (
     "logging_level",
 )  # fmt: skip
 DATA_TYPES = ("uri_file", "uri_folder", "mltable")
+# The name of the data that `--input` gives, and of the output that `--output-path` places.
+UNNAMED, SCORE = "job_data_path", "score"
 _MODEL_TYPES = ("mlflow_model", "custom_model", "triton_model")
 _VALUES = ("string", "number", "integer", "boolean")
 _REFERENCES = ("azureml:", "tree:", "blob:", "http://", "https://")
@@ -132,10 +134,6 @@ def pipeline_outputs(invocation: specs.Document, declared: Mapping[str, Any]) ->
                 cure=f"Its outputs: {', '.join(declared) or 'none'}. Write --outputs NAME=PATH.",
             )  # fmt: skip
     return given
-
-
-# The name of the data that `--input` gives, and of the output that `--output-path` places.
-UNNAMED, SCORE = "job_data_path", "score"
 
 
 def _type_of(declared: Any) -> str:

@@ -77,9 +77,10 @@ def _acceptable(
     wanted: Mapping[str, protocol.Endpoint], before: Mapping[str, protocol.Endpoint]
 ) -> dict[str, protocol.Endpoint]:
     """One that the gateway would refuse stays as it was, so that it keeps no other from changing."""
-    problems = {place: protocol.problem(place, endpoint) for place, endpoint in wanted.items()}
+    changed = {place: endpoint for place, endpoint in wanted.items() if before.get(place) != endpoint}
+    problems = {place: protocol.problem(place, endpoint) for place, endpoint in changed.items()}
     for place, problem in problems.items():
         if problem:
             LOG.error("endpoint %s stays as it is: the gateway would refuse what is wanted of it: %s", place, problem)
     kept = {place: endpoint for place, endpoint in before.items() if problems.get(place)}
-    return {place: endpoint for place, endpoint in wanted.items() if not problems[place]} | kept
+    return {place: endpoint for place, endpoint in wanted.items() if not problems.get(place)} | kept

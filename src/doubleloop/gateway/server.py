@@ -225,9 +225,7 @@ class Connection(asyncio.Protocol):
             return
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         path, _, query = self._url.decode("latin-1").partition("?")
-        if (
-            not path.startswith("/") and "://" in path
-        ):  # a whole address, as clients of proxies send it (RFC 9112, 3.2.2)
+        if "://" in path and not path.startswith("/"):  # a whole address, as to proxies (RFC 9112, 3.2.2)
             path = "/" + path.partition("://")[2].partition("/")[2]
         method = self._parser.get_method()
         request = messages.Request(

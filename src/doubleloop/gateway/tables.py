@@ -149,10 +149,15 @@ def _inputs(header: records.Header, lines: Sequence[dict[str, Any]], counts: Seq
     return sheet
 
 
+def _names(specs: Sequence[dict[str, Any]]) -> list[str]:
+    """Of the columns of a signature: those without a name are called by their places."""
+    return [str(spec.get("name", place)) for place, spec in enumerate(specs)]
+
+
 def _alike(header: records.Header, lines: Sequence[dict[str, Any]], counts: Sequence[int]) -> _Sheet | None:
     """Where every record has the signature's columns and no others, as nearly all have, column by column: a tenth of
     the time. None where one has not."""
-    names = [str(spec.get("name", n)) for n, spec in enumerate(header.inputs)]
+    names = _names(header.inputs)
     held: list[Any] = [line.get("c") for line in lines]
     if any("k" in line or "as_text" in line for line in lines) or len(set(names)) < len(names):
         return None
@@ -167,7 +172,7 @@ def _alike(header: records.Header, lines: Sequence[dict[str, Any]], counts: Sequ
 
 
 def _named(header: records.Header, line: dict[str, Any], rows: int) -> dict[str, Sequence[Any]]:
-    names = line.get("k") or [str(spec.get("name", n)) for n, spec in enumerate(header.inputs)]
+    names = line.get("k") or _names(header.inputs)
     columns = line["c"]
     names = list(names) + [str(position) for position in range(len(names), len(columns))]
     return {name: column for name, column in zip(names, columns, strict=False) if column is not None}
@@ -237,8 +242,7 @@ def _single(columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
 
 def _input_types(header: records.Header) -> dict[str, pyarrow.DataType]:
     if header.layout == "columns":
-        return {str(spec.get("name", n)): ARROW[spec["type"]] for n, spec in enumerate(header.inputs)
-                if spec.get("type") in ARROW}  # fmt: skip
+        return _types(header.inputs)
     if header.layout == "tensor":
         types = {}
         for spec in header.inputs:
@@ -262,8 +266,12 @@ def _output_types(header: records.Header) -> dict[str, pyarrow.DataType]:
         wide = len(inner.get("shape") or []) == 2 and inner["shape"][1] > 1
         names = [str(n) for n in range(inner["shape"][1])] if wide else ["prediction"]
         return dict.fromkeys(names, kind) if kind is not None else {}
-    return {str(spec.get("name", n)): ARROW[spec["type"]] for n, spec in enumerate(outputs)
-            if spec.get("type") in ARROW}  # fmt: skip
+    return _types(outputs)
+
+
+def _types(specs: Sequence[dict[str, Any]]) -> dict[str, pyarrow.DataType]:
+    named = zip(_names(specs), specs, strict=True)
+    return {name: ARROW[spec["type"]] for name, spec in named if spec.get("type") in ARROW}
 
 
 def _array(values: list[Any], kind: pyarrow.DataType | None) -> pyarrow.Array:
